@@ -1,0 +1,91 @@
+"""Random changes of training photos: keras-cv applies them, the random numbers are a function of the seed alone.
+
+keras-cv's layers draw from generators whose state cannot be kept across a kill and whose order depends on threads; here
+the numbers are drawn statelessly and handed to the same layers, so that a resumed run sees the pictures that an
+undisturbed one sees.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+from kerasfusion.errors import require
+
+BLUR_KERNEL = 5
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How far an image may be changed.
+
+    Attributes:
+        degrees: rotation, +- degrees.
+        gain: lowest and highest factor of brightness and of contrast.
+        blur_sigma: largest standard deviation of a Gaussian blur, pixels; 0 is no blur.
+    """
+
+    degrees: float
+    gain: tuple[float, float]
+    blur_sigma: float = 0.0
+
+
+STRENGTHS = {
+    "light": Strength(10, (0.9, 1.1)),
+    "moderate": Strength(15, (0.85, 1.15)),
+    "strong": Strength(25, (0.7, 1.35), blur_sigma=1.5),
+}
+
+
+def image_augmentation(strength: Strength):
+    """Horizontal flip of every second image, rotation, brightness, contrast and, if asked for, blur.
+
+    Returns:
+        (images (B, H, W, 3) float32 0..255, seed (2,) int32) -> images of the same shape, dtype and range; a pure
+        function, eagerly and inside tf.data.
+
+    Raises:
+        RequestError: keras-cv is not installed.
+    """
+    require("keras_cv", extra="train")
+    import tensorflow as tf
+    from keras_cv import layers
+
+    flip = layers.RandomFlip("horizontal")
+    rotate = layers.RandomRotation(strength.degrees / 360, fill_mode="reflect")
+    brighten = layers.RandomBrightness(0.5)
+    contrast = layers.RandomContrast((0, 255), 0.5)
+
+    def augment(images, seed):
+        seeds = tf.unstack(tf.random.split(seed, 5))
+        batch = tf.shape(images)[0]
+
+        def draw(number: int, low: float, high: float, rank: int = 1):
+            shape = tf.concat([[batch], tf.ones(rank - 1, tf.int32)], 0)
+            return tf.random.stateless_uniform(shape, seeds[number], low, high)
+
+        sides = {"flip_horizontals": draw(0, 0, 1, rank=2), "flip_verticals": tf.zeros((batch, 1))}
+        images = flip.augment_images(images, sides)
+        angles = draw(1, -strength.degrees * pi / 180, strength.degrees * pi / 180)
+        images = rotate.augment_images(images, {"angles": angles})
+        # The layer adds what it is given; a factor is wanted.
+        images = brighten.augment_images(images, images * (draw(2, *strength.gain, rank=4) - 1))
+        images = contrast.augment_images(images, draw(3, *strength.gain, rank=4))
+        if strength.blur_sigma:
+            images = _blur(images, draw(4, 0, strength.blur_sigma))
+        return images
+
+    return augment
+
+
+def _blur(images, sigmas):
+    import tensorflow as tf
+    from keras_cv.layers import RandomGaussianBlur
+
+    layer = RandomGaussianBlur(BLUR_KERNEL, 1.0)
+
+    def blur_one(image_and_sigma):
+        image, sigma = image_and_sigma
+        kernel = RandomGaussianBlur.get_kernel(tf.maximum(sigma, 1e-3), BLUR_KERNEL)
+        kernels = tf.reshape(kernel, (BLUR_KERNEL, 1, 1, 1)), tf.reshape(kernel, (1, BLUR_KERNEL, 1, 1))
+        return layer.augment_image(image, kernels)
+
+    return tf.map_fn(blur_one, (images, sigmas), fn_output_signature=images.dtype)

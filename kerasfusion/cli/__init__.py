@@ -1,0 +1,80 @@
+"""The command line: each command reads its settings, calls one function and prints what came of it.
+
+Nothing heavy is imported before a command runs, so that `kerasfusion --help` answers at once.
+"""
+
+import errno
+import importlib
+import os
+
+import click
+
+from kerasfusion import __version__
+from kerasfusion.errors import KerasFusionError
+
+COMMANDS = {
+    "data": "data",
+    "train-yolo": "training",
+    "precompute": "training",
+    "fit": "training",
+    "export": "models",
+    "evaluate": "results",
+    "predict": "results",
+    "benchmark": "results",
+    "info": "models",
+    "demo": "demo",
+}
+"""Command -> the module beside this one that holds it; the order is that of the work."""
+
+
+class LazyCommands(click.Group):
+    """A group that imports a command's module when the command is asked for, and reports errors in one way."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"kerasfusion.cli.{COMMANDS[name]}")
+        return getattr(module, name.replace("-", "_"))
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.params.get("debug"):
+                raise
+            message, code = _explain(error)
+            click.echo(f"error: {message}", err=True)
+            ctx.exit(code)
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool):
+    """Fuse a ViT, a YOLO classifier and EfficientNetV2 into one Keras file that finds roadwork in street photos.
+
+    The usual order: data import, data split, data check, train-yolo, precompute, fit, evaluate, benchmark, predict.
+    `kerasfusion demo` does all of it on generated photos.
+    """
+    # Before TensorFlow is imported: its start-up notes would drown the results.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """The message for a person and the exit code: 1 the work failed, 2 the request was wrong."""
+    if isinstance(error, KerasFusionError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted; what was finished is kept, run the same command again to go on", 1
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"no space left on the disk: {error.filename or ''}\n  what to do: free some space and run it again", 1
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return f"out of memory: {error}\n  what to do: a smaller --batch (see Troubleshooting in the README)", 1
+    text = str(error).splitlines()[0] if str(error) else ""
+    return f"{type(error).__name__}: {text}\n  what to do: `kerasfusion --debug ...` shows where it happened", 1

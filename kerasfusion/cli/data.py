@@ -1,0 +1,106 @@
+"""kerasfusion data: import, split, check, synth."""
+
+import json
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import ANY_PATH, json_option
+
+
+@click.group()
+def data():
+    """Get photos into train/, val/ and test/, and check them."""
+
+
+@data.command("import")
+@click.argument("source")
+@click.argument("out", type=ANY_PATH)
+@click.option("--split", help="Import this split alone.")
+@json_option
+def import_(source: str, out: Path, split: str | None, as_json: bool):
+    """Copy a dataset's photos, bytes unchanged, to OUT/{split}/{no_roadwork,roadwork}/.
+
+    SOURCE is hf:OWNER/NAME[@REVISION], a folder written by datasets.save_to_disk, a Parquet file or a folder of them,
+    imagefolder:PATH, or just PATH. Run it again to go on after an interruption.
+
+    Example: kerasfusion data import hf:natix-network-org/roadwork data/raw
+    """
+    from kerasfusion.roadwork.import_data import import_dataset
+
+    _show(import_dataset(source, out, split=split), as_json)
+
+
+@data.command()
+@click.argument("src", type=ANY_PATH)
+@click.argument("out", type=ANY_PATH)
+@click.option("--val", type=float, default=0.1, show_default=True, help="Share of val/.")
+@click.option("--test", type=float, default=0.1, show_default=True, help="Share of test/.")
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--group-regex", help="Its first group, found in a file's name, is the photo's group key.")
+@click.option("--group-csv", type=ANY_PATH, help="CSV with the columns path and group.")
+@click.option("--link", is_flag=True, help="Hard links instead of copies.")
+@json_option
+def split(src: Path, out: Path, as_json: bool, **choices):
+    """Divide the photos of SRC into OUT/train, OUT/val and OUT/test; SRC is only read.
+
+    Stratified by class; identical files and files of one group stay together.
+
+    Example: kerasfusion data split data/raw data/roadwork --group-regex '^(drive[0-9]+)_'
+    """
+    from kerasfusion.roadwork.split_data import split_dataset
+
+    _show(split_dataset(src, out, **choices), as_json)
+
+
+@data.command()
+@click.argument("root", type=ANY_PATH)
+@click.option("--max-pixels", type=int, help="Largest width x height.  [default: 64,000,000]")
+@json_option
+@click.pass_context
+def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
+    """Decode every photo of ROOT and report what would spoil training; exit code 1 if the set can't be used.
+
+    Example: kerasfusion data check data/roadwork
+    """
+    from kerasfusion.roadwork.check_data import check_dataset
+
+    result = check_dataset(root, **({"max_pixels": max_pixels} if max_pixels else {}))
+    _show(result, as_json)
+    ctx.exit(0 if result.usable else 1)
+
+
+@data.command()
+@click.argument("system", type=click.Choice(["roadwork"]))
+@click.argument("out", type=ANY_PATH)
+@click.option("--train", type=click.IntRange(0), default=400, show_default=True, help="Scenes in train/.")
+@click.option("--val", type=click.IntRange(0), default=100, show_default=True, help="Scenes in val/.")
+@click.option("--test", type=click.IntRange(0), default=200, show_default=True, help="Scenes in test/.")
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+def synth(system: str, out: Path, train: int, val: int, test: int, seed: int):
+    """Write generated street scenes, half of them with roadwork, to OUT.
+
+    Example: kerasfusion data synth roadwork data/synthetic --train 200
+    """
+    from kerasfusion.progress import track
+    from kerasfusion.roadwork.scenes import write_dataset
+
+    counts = {"train": train, "val": val, "test": test}
+    files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
+    click.echo(f"{len(files)} {system} scenes in {out}")
+
+
+def _show(result, as_json: bool):
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2))
+        return
+    from kerasfusion.reporting import table
+
+    rows = [{"split": name, **counts, "total": sum(counts.values())} for name, counts in result.counts.items()]
+    click.echo(table(rows))
+    for line in getattr(result, "notes", []):
+        click.echo(f"note: {line}")
+    for line in getattr(result, "warnings", []):
+        click.echo(f"warning: {line}")
+    for line in getattr(result, "problems", []):
+        click.echo(f"problem: {line}")

@@ -1,0 +1,43 @@
+"""Options that several commands share, and the reading of a configuration under them."""
+
+from pathlib import Path
+
+import click
+
+from kerasfusion.config import load_config
+from kerasfusion.roadwork.config import RoadworkConfig
+
+EXISTING = click.Path(exists=True, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+
+
+def config_options(command):
+    """--config and --set."""
+    command = click.option(
+        "settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of the configuration; repeatable."
+    )(command)
+    return click.option(
+        "config_file", "--config", "-c", type=EXISTING, help="YAML file, such as configs/roadwork.yaml."
+    )(command)
+
+
+def json_option(command):
+    """--json."""
+    return click.option("as_json", "--json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def device_option(command):
+    """--device."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
+    )(command)
+
+
+def read_config(config_file: Path | None, settings: tuple[str, ...], **flags) -> RoadworkConfig:
+    """The configuration: flag over --set over file over default; a flag's name is its key with __ for the dot."""
+    dotted = {name.replace("__", "."): value for name, value in flags.items()}
+    return load_config(RoadworkConfig, config_file, settings, dotted)

@@ -1,0 +1,121 @@
+"""kerasfusion evaluate, predict, benchmark."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import ANY_PATH, config_options, device_option, json_option, read_config
+
+METRICS = ["output", "accuracy", "mcc", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid"]
+
+
+@click.command()
+@click.argument("model", type=ANY_PATH, required=False)
+@config_options
+@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
+@click.option("--vit", "vit__weights", help="vit.weights, for --default-only.")
+@click.option("--yolo", "yolo__weights", type=ANY_PATH, help="YOLO's best.pt, where the branch cache can't serve.")
+@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder: YOLO's answers are taken from it.")
+@click.option("--no-cache", is_flag=True, help="Run YOLO anew although the cache has its answers.")
+@click.option("--default-only", is_flag=True, help="Evaluate the ViT alone, without any model of ours.")
+@click.option("--no-default", is_flag=True, help="Leave out the ViT's own answers.")
+@click.option("--max-samples", type=click.IntRange(1), help="A random part of the split.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--out", type=ANY_PATH, help="Folder for metrics.json and figures/.  [default: the model's run folder]")
+@device_option
+@json_option
+def evaluate(model: Path | None, config_file, settings, as_json: bool, **options):
+    """Compare the fusion with its branches and with the default ViT on a split, by the subnet's own metrics.
+
+    Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
+    """
+    from kerasfusion.roadwork import evaluation_run
+    from kerasfusion.roadwork.evaluation_run import Request
+
+    keys = ("data__root", "vit__weights", "yolo__weights", "cache__folder")
+    config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
+    result = evaluation_run.run(Request(model=model, config=config, **options), lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps({result.split: result.report}, indent=2))
+    else:
+        click.echo(evaluation_run.as_text(result))
+
+
+@click.command()
+@click.argument("model", type=ANY_PATH)
+@click.argument("images", nargs=-1, required=True)
+@click.option("--yolo", type=ANY_PATH, help="YOLO's best.pt.  [default: yolo/best.pt beside the model]")
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
+@device_option
+@click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def predict(ctx, model: Path, images: tuple[str, ...], yolo: Path | None, batch: int, device: str, as_json: bool):
+    """Print P(roadwork) of each image, with what each branch says.
+
+    IMAGES are files, folders, or - for one image on standard input. Exit code 1 if one could not be read.
+
+    Example: kerasfusion predict runs/roadwork/fusion.keras photo.jpg
+    """
+    from kerasfusion.device import select_device
+    from kerasfusion.roadwork.detector import open_fusion
+    from kerasfusion.roadwork.predict import list_images
+    from kerasfusion.roadwork.predict import predict as answer
+
+    names = list_images(images)
+    device = select_device(device)
+    failed, width = 0, max(len(name) for name in names)
+    with open_fusion(model, yolo or _yolo_beside(model), device) as detector:
+        for result in answer(detector, names, sys.stdin.buffer, batch):
+            failed += result.error is not None
+            click.echo(json.dumps(result.to_json()) if as_json else _line(result, width))
+    ctx.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("model", type=ANY_PATH)
+@click.option("--yolo", type=ANY_PATH, help="YOLO's best.pt.  [default: yolo/best.pt beside the model]")
+@click.option("--image", type=ANY_PATH, help="The photo.  [default: a generated one of 1280 x 720]")
+@click.option("--runs", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--warmup", type=click.IntRange(0), default=5, show_default=True)
+@device_option
+@json_option
+def benchmark(model: Path, yolo: Path | None, image: Path | None, runs: int, warmup: int, device: str, as_json: bool):
+    """Time one photo at a time: decode, preprocess, forward; warn if p99 is over the validator's 9 s.
+
+    Example: kerasfusion benchmark runs/roadwork/fusion.keras --image photo.jpg
+    """
+    from kerasfusion.device import select_device
+    from kerasfusion.reporting import table
+    from kerasfusion.roadwork.detector import open_fusion
+    from kerasfusion.roadwork.latency import measure_latency
+
+    device = select_device(device)
+    result = measure_latency(lambda: open_fusion(model, yolo or _yolo_beside(model), device), image, runs, warmup)
+    result["device"] = device
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        size = f"{result['image']['width']} x {result['image']['height']}"
+        click.echo(f"one {size} photo at a time on the {device}, {runs} runs after {warmup} warm-up runs")
+        rows = [{"stage": stage, **values} for stage, values in result["stages"].items()]
+        click.echo(table(rows, digits=1))
+        click.echo(f"load: {result['load_s']:.1f} s   memory: {result['memory_mb']:.0f} MB")
+    if not result["within_timeout"]:
+        click.echo("warning: p99 is over 9 s; a validator would not wait for this answer", err=True)
+
+
+def _yolo_beside(model: Path) -> Path | None:
+    weights = model.with_name("yolo") / "best.pt"
+    return weights if weights.is_file() else None
+
+
+def _line(result, width: int) -> str:
+    if result.error is not None:
+        return f"{result.image:{width}}  unreadable: {result.error}"
+    answer = result.to_json()
+    shares = "  ".join(f"{name} {p:.4f}" for name, p in answer["branches"].items())
+    verdict = "roadwork" if answer["roadwork"] else "no roadwork"
+    return f"{result.image:{width}}  {answer['p_roadwork']:.4f}  {verdict:11}  {shares}"

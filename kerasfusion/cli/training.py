@@ -1,0 +1,98 @@
+"""kerasfusion train-yolo, precompute, fit."""
+
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import ANY_PATH, config_options, read_config
+
+
+@click.command()
+@config_options
+@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--name", help="name: the run's folder is runs/NAME.")
+@click.option("--model", "yolo__model", help="yolo.model: yolo11n-cls.pt (pretrained) or yolo11n-cls.yaml (random).")
+@click.option("--epochs", "yolo__epochs", type=int, help="yolo.epochs")
+@click.option("--batch", "yolo__batch", type=int, help="yolo.batch")
+@click.option("--image-size", "yolo__image_size", type=int, help="yolo.image_size")
+def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
+    """Train the YOLO classifier; leaves runs/NAME/yolo/best.pt.
+
+    Example: kerasfusion train-yolo -c configs/roadwork.yaml --epochs 30 --batch 8
+    """
+    from kerasfusion.roadwork.dataset import hold_out, scan
+    from kerasfusion.roadwork.yolo_training import train_yolo as train
+    from kerasfusion.run_folder import describe_run
+
+    config = read_config(config_file, settings, **flags)
+    training, held_out = hold_out(
+        scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
+    )
+    describe_run(config.run_folder, config)
+    result = train(
+        training,
+        held_out,
+        config.yolo,
+        config.run_folder,
+        seed=config.seed,
+        max_pixels=config.data.max_pixels,
+        report=click.echo,
+    )
+    click.echo(f"weights: {result.weights}\ncurve: {result.history}")
+
+
+@click.command()
+@config_options
+@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--name", help="name: the run whose YOLO weights are used.")
+@click.option("--yolo", "yolo__weights", type=ANY_PATH, help="yolo.weights: the trained best.pt.")
+@click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
+@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
+@click.option("--batch", "cache__batch", type=int, help="cache.batch: 16, 8, 4 or 2 for 24, 16, 8 or 4 GB of memory.")
+@click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), help="Only this split.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable photos out instead of failing.")
+def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: bool, **flags):
+    """Ask YOLO and the ViT about every photo once and keep their probabilities in the branch cache.
+
+    Kill it at any point and run it again: it continues, and the result is byte-identical.
+
+    Example: kerasfusion precompute -c configs/roadwork.yaml --vit weights/roadwork-vit
+    """
+    from kerasfusion.roadwork.dataset import SPLITS
+    from kerasfusion.roadwork.precompute import precompute as run
+
+    config = read_config(config_file, settings, **flags)
+    manifest = run(config, splits or SPLITS, skip_unreadable)
+    for split, done in manifest["splits"].items():
+        skipped = f", {len(done['skipped'])} unreadable left out" if done.get("skipped") else ""
+        click.echo(f"{split}: {done['samples']} photos{skipped}{'' if done['complete'] else ' (unfinished)'}")
+    click.echo(f"branch cache: {config.cache.folder}")
+
+
+@click.command()
+@config_options
+@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--name", help="name: the run's folder is runs/NAME.")
+@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
+@click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
+@click.option("--epochs", "fit__epochs", type=int, help="fit.epochs")
+@click.option("--batch", "fit__batch", type=int, help="fit.batch: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.")
+@click.option("--augmentation", "fit__augmentation", help="fit.augmentation: none, light, moderate or strong.")
+@click.option("--restart", is_flag=True, help="Forget an earlier fit in the run folder.")
+def fit(config_file, settings, restart: bool, **flags):
+    """Train EfficientNetV2 and the fusion head from photos and branch cache; leaves runs/NAME/fusion.keras.
+
+    Kill it at any point and run it again: it continues after the last finished epoch.
+
+    Example: kerasfusion fit -c configs/roadwork.yaml --batch 8
+    """
+    from kerasfusion.roadwork.fit import fit as run
+
+    config = read_config(config_file, settings, **flags)
+    result = run(config, restart, click.echo)
+    click.echo(f"trained parts: {result.parts}")
+    if result.fusion:
+        click.echo(f"model: {result.fusion}")
+    else:
+        click.echo(f"not composed with the ViT yet: {result.reason}")
+        click.echo(f"once its weights are at hand: kerasfusion export {result.parts} --vit FOLDER")

@@ -1,0 +1,121 @@
+"""YAML to frozen dataclasses: every bad key is found in one go, and `--set a.b=value` lies over the file."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from kerasfusion.errors import RequestError
+
+Schema = TypeVar("Schema")
+
+
+def load_config(
+    schema: type[Schema],
+    path: Path | None = None,
+    settings: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> Schema:
+    """Build the configuration from, in rising precedence: defaults, the file, `settings`, `flags`.
+
+    Args:
+        schema: a frozen pydantic dataclass (nested ones are sections).
+        path: YAML file, or None for the defaults alone.
+        settings: "section.key=value" texts (the value is YAML), as given with `--set`.
+        flags: dotted key -> value; None values are flags that were not given.
+
+    Raises:
+        RequestError: the file is missing or not YAML, or any key is unknown, missing, of a wrong type or out of
+            range; all of them are listed in the one message.
+    """
+    tree = read_yaml(path) if path is not None else {}
+    for text in settings:
+        key, value = _parse_setting(text)
+        _put(tree, key, value)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(tree, key, value)
+    try:
+        return TypeAdapter(schema).validate_python(tree)
+    except ValidationError as error:
+        lines = [_explain(schema, item) for item in error.errors()]
+        count = "1 key is" if len(lines) == 1 else f"{len(lines)} keys are"
+        raise RequestError(
+            f"the configuration is not valid; {count} wrong:\n" + "\n".join(f"  - {line}" for line in lines),
+            where=path or "defaults and --set",
+        ) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        RequestError: missing, unreadable, not YAML, or not a mapping; names file and line.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"cannot read the configuration: {error.strerror}", where=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RequestError(f"the configuration is not YAML: {error}", where=path) from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise RequestError("the configuration is not a mapping", where=path, expected="lines such as `seed: 42`")
+    return tree
+
+
+def to_dict(config: Any) -> Any:
+    """The configuration as plain mappings, lists and scalars, in the order of its fields."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
+
+
+def to_yaml(config: Any) -> str:
+    """The resolved configuration as YAML that `load_config` reads back to an equal value."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RequestError(f"--set {text!r} is not key=value", expected="for example --set fit.epochs=5")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RequestError(f"--set {text!r}: the value is not YAML: {error}") from error
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, leaf = dotted.split(".")
+    for section in sections:
+        below = tree.setdefault(section, {})
+        if below is None:  # an empty section in the file
+            below = tree[section] = {}
+        if not isinstance(below, dict):
+            raise RequestError(f"{dotted}: {section} is a value, not a section")
+        tree = below
+    tree[leaf] = value
+
+
+def _explain(schema: type, error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path) or "(top level)"
+    if error["type"] == "unexpected_keyword_argument":
+        near = difflib.get_close_matches(path[-1], _keys(schema, path[:-1]), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(_keys(schema, path[:-1]))}"
+        return f"{key}: unknown key{hint}"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{key}: missing"
+    return f"{key}: {error['msg']}, but {error['input']!r} was given"
+
+
+def _keys(schema: type, sections: list[str]) -> list[str]:
+    for section in sections:
+        schema = get_type_hints(schema).get(section)
+        if not is_dataclass(schema):
+            return []
+    return [field.name for field in fields(schema)]

@@ -1,0 +1,26 @@
+"""Digests by which files, photos and settings are recognised again."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, as hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lines_sha256(lines: Iterable[str]) -> str:
+    """The sha256 of the lines, each ended by a newline, as hex."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def json_sha256(value: Any) -> str:
+    """The sha256 of a JSON value, whatever the order of its keys, as hex."""
+    return lines_sha256([json.dumps(value, sort_keys=True)])

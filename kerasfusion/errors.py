@@ -1,0 +1,48 @@
+"""The two ways a command can end badly, each with its exit code and a message a person can act on."""
+
+import importlib
+
+
+class KerasFusionError(Exception):
+    """Work that failed: exit code 1.
+
+    Args:
+        what: what went wrong, one sentence.
+        where: the file, folder, config key or row it is about.
+        expected: what would have been right.
+        todo: what to do next, best a command or a config key.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: object = None, expected: str | None = None, todo: str | None = None):
+        self.what, self.where, self.expected, self.todo = what, where, expected, todo
+        lines = [what]
+        for name, value in (("where", where), ("expected", expected), ("what to do", todo)):
+            if value is not None:
+                lines.append(f"  {name}: {value}")
+        super().__init__("\n".join(lines))
+
+
+class RequestError(KerasFusionError):
+    """A request that cannot be met as it was put (bad key, missing file, wrong combination): exit code 2."""
+
+    exit_code = 2
+
+
+def require(module: str, *, extra: str):
+    """Import an optional library, or say how to install it.
+
+    Args:
+        module: the library's import name.
+        extra: the extra of this package that brings it.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise RequestError(
+            f"this step needs {error.name}, which is not installed", todo=f'pip install "kerasfusion[{extra}]"'
+        ) from error

@@ -1,0 +1,129 @@
+"""Encoded bytes to upright RGB pixels, and the two ways a picture is brought to a model's size.
+
+Training, precompute, evaluation and the detector all call these functions and no others, so that a model
+never sees pixels made in another way than those it learned from. (TensorFlow's own JPEG decoder differs by up
+to 7 levels.)
+"""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from kerasfusion.errors import KerasFusionError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+MAX_PIXELS = 64_000_000
+"""Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
+
+
+class ImageError(KerasFusionError):
+    """Bytes that are not one whole, readable image."""
+
+
+def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:
+    """Read an image file.
+
+    Returns:
+        The pixels as `decode_image` gives them and the sha256 of the file's bytes (hex).
+
+    Raises:
+        ImageError: the file cannot be read or is not a whole image; names the file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot read the file: {error.strerror}", where=path) from error
+    try:
+        return decode_image(data, max_pixels), hashlib.sha256(data).hexdigest()
+    except ImageError as error:
+        raise ImageError(error.what, where=path, expected=error.expected, todo=error.todo) from error
+
+
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode an encoded image to upright RGB.
+
+    The EXIF orientation is applied once. CMYK, palette and grey are converted; alpha is dropped; 16-bit samples
+    keep their high byte; of an animation the first frame is taken.
+
+    Args:
+        data: the encoded file (any format that Pillow reads).
+        max_pixels: largest width x height accepted.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ImageError: not an image, cut short, or larger than `max_pixels`.
+    """
+    if not data:
+        raise ImageError("the file is empty", expected="an image file")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"the image has {width} x {height} = {width * height:,} pixels",
+                    expected=f"at most {max_pixels:,} pixels",
+                    todo="make the picture smaller, or raise data.max_pixels",
+                )
+            image.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(str(error), expected=f"at most {max_pixels:,} pixels") from error
+    # Pillow's decoders raise many kinds of error on damaged data (OSError, SyntaxError, struct.error, ...).
+    except Exception as error:
+        raise ImageError(
+            f"not a readable image: {error}", expected="a whole JPEG, PNG, WebP, BMP, TIFF or GIF"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip at 255
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no fixed range", expected="8 or 16 bits a sample")
+    return image.convert("RGB")
+
+
+def squash(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize the whole frame to a square, whatever its aspect ratio (as a ViT checkpoint's processor does).
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: side of the result in pixels.
+
+    Returns:
+        (size, size, 3) uint8, Pillow's antialiased BILINEAR.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def crop_centre(image: np.ndarray, size: int) -> np.ndarray:
+    """Bring the shortest side to `size` and cut out the centre square (as ultralytics' classify `predict` does).
+
+    The rounding of lengths and offsets follows torchvision's Resize and CenterCrop, which ultralytics uses.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: side of the result in pixels.
+
+    Returns:
+        (size, size, 3) uint8, Pillow's antialiased BILINEAR.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == (size, size):
+        return image
+    if width <= height:
+        width, height = size, int(size * height / width)
+    else:
+        width, height = int(size * width / height), size
+    picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2.0), round((height - size) / 2.0)
+    return np.asarray(picture.crop((left, top, left + size, top + size)))

@@ -1,0 +1,32 @@
+"""Order-keeping parallel map with bounded memory: for reading and decoding many files."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32) -> Iterator[Result]:
+    """Yield function(item) for each item, in order, worked out by threads (Pillow and hashlib release the GIL).
+
+    Args:
+        function: what to do; its exception is raised where its result is due.
+        items: read lazily.
+        ahead: at most so many results wait to be taken; memory does not grow with the number of items.
+    """
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

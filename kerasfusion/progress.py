@@ -1,0 +1,65 @@
+"""Progress of long work: a bar with an ETA on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def track(items: Iterable[Item], label: str, total: int | None = None, done: int = 0) -> Iterator[Item]:
+    """Yield the items and show how far the work is, on stderr.
+
+    Args:
+        items: what is worked through.
+        label: what is being done, for example "precompute train".
+        total: number of items including `done`; len(items) if None.
+        done: items that an earlier run has finished.
+    """
+    if total is None:
+        total = len(items) + done
+    show = _bar if sys.stderr.isatty() else _lines
+    return show(items, label, total, done)
+
+
+def _bar(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[Item]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total, completed=done)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def _lines(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[Item]:
+    start = last = time.monotonic()
+    count = done
+    for item in items:
+        yield item
+        count += 1
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES and count < total:
+            last = now
+            left = (now - start) / (count - done) * (total - count)
+            print(f"{label}: {count}/{total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+    print(f"{label}: {count}/{total}, {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,113 @@
+"""Results as text: aligned tables, JSON, and files that are either whole or not there."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+from kerasfusion.errors import KerasFusionError
+
+
+def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None, digits: int = 4) -> str:
+    """Plain text table with a header line: numbers to the right, text to the left, two spaces between columns.
+
+    Args:
+        rows: one mapping per line; a missing key or None shows as "-".
+        columns: keys to show, in order; None: all keys in the order in which they first occur.
+        digits: decimals of a float, also inside a list such as an interval.
+
+    Returns:
+        The lines without a trailing newline or trailing spaces; without rows, the header alone.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row)) if columns is None else list(columns)
+    cells = [[_cell(row.get(key), digits) for key in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
+    right = [_is_numeric([row.get(key) for row in rows]) for key in columns]
+    lines = [columns, ["-" * width for width in widths], *cells]
+    return "\n".join(_align(line, widths, right) for line in lines)
+
+
+def write_json(path: Path, obj: object) -> None:
+    """Write `obj` as indented UTF-8 JSON, keys in their own order, atomically.
+
+    NumPy scalars and arrays become numbers and lists, paths become strings.
+
+    Raises:
+        KerasFusionError: NaN or infinity (JSON has neither; use None), an object that JSON cannot hold, or a file that
+            cannot be written. A file that was there before stays as it was.
+    """
+    try:
+        text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise KerasFusionError(f"these results do not fit into JSON: {error}", where=path) from error
+    write_text_atomic(path, text + "\n")
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a UTF-8 text file with \\n line ends through `write_bytes_atomic`."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_bytes_atomic(path: Path, data: bytes) -> None:
+    """Write beside `path`, then rename: a reader sees the old file or the new one, never a part.
+
+    Missing parent folders are made.
+
+    Raises:
+        KerasFusionError: no space, no permission, or a folder stands at `path`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise KerasFusionError(
+            f"could not write the file: {error.strerror or error}",
+            where=path,
+            todo="check the free space and the permissions of the folder",
+        ) from error
+    finally:
+        # Also after Ctrl-C: nothing half-written stays behind.
+        if temporary.exists():
+            temporary.unlink()
+
+
+def _cell(value: object, digits: int) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_cell(item, digits) for item in value) + "]"
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return f"{value:.{digits}f}"
+    return str(value)
+
+
+def _is_numeric(values: list[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(
+        isinstance(value, Real | list | tuple) and not isinstance(value, bool) for value in known
+    )
+
+
+def _align(line: list[str], widths: list[int], right: list[bool]) -> str:
+    padded = (
+        text.rjust(width) if to_right else text.ljust(width)
+        for text, width, to_right in zip(line, widths, right, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _plain(value: object) -> object:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is not a JSON type")

@@ -1,0 +1,1 @@
+"""Inception Fusion: ViT + YOLO classifier + EfficientNetV2 -> P(roadwork)."""

@@ -1,0 +1,226 @@
+"""The settings of the roadwork job: one frozen dataclass a section of configs/roadwork.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from kerasfusion.image_decoding import MAX_PIXELS
+
+STRICT_KEYS = ConfigDict(extra="forbid")
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+ImageSize = Annotated[int, Field(ge=32, le=1024)]
+
+Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
+Strength = Literal["none", "light", "moderate", "strong"]
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Data:
+    """The photos.
+
+    Attributes:
+        root: imagefolder with train/, val/ and test/.
+        max_pixels: largest width x height that is decoded.
+        validation_fraction: share of train/ held out where there is no val/; 0 goes without validation.
+    """
+
+    root: Path = Path("data/roadwork")
+    max_pixels: Count = MAX_PIXELS
+    validation_fraction: Fraction = 0.15
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class YoloAugmentation:
+    """Ultralytics' own training augmentation; which of these act on classification is reported when training.
+
+    Attributes:
+        hsv_h: hue shift, fraction of the colour wheel.
+        hsv_s: saturation gain, fraction.
+        hsv_v: brightness gain, fraction.
+        degrees: rotation, +- degrees.
+        translate: shift, fraction of the image.
+        scale: zoom, fraction.
+        shear: shear, +- degrees.
+        perspective: perspective strength.
+        fliplr: chance of a horizontal flip.
+        mixup: chance of mixing two images.
+        mosaic: chance of a four-image mosaic.
+        erasing: chance of erasing a rectangle.
+        auto_augment: colour and shape policy; null lets hsv_* act.
+    """
+
+    hsv_h: Probability = 0.05
+    hsv_s: Probability = 0.7
+    hsv_v: Probability = 0.4
+    degrees: Annotated[float, Field(ge=0, le=180)] = 25.0
+    translate: Probability = 0.2
+    scale: Probability = 0.5
+    shear: Annotated[float, Field(ge=0, le=180)] = 10.0
+    perspective: Annotated[float, Field(ge=0, le=0.001)] = 0.0001
+    fliplr: Probability = 0.5
+    mixup: Probability = 0.1
+    mosaic: Probability = 1.0
+    erasing: Annotated[float, Field(ge=0, le=0.9)] = 0.4
+    auto_augment: Literal["randaugment", "autoaugment", "augmix"] | None = None
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Yolo:
+    """The YOLO classifier.
+
+    Attributes:
+        model: what training starts from: a `.pt` file (pretrained) or a `.yaml` name (random weights).
+        weights: the trained classifier that precompute uses; null is the run folder's own best.pt.
+        image_size: side of the square input, pixels.
+        epochs: passes over train/.
+        batch: photos a training step.
+        patience: epochs without improvement before training stops.
+        workers: loader processes.
+        device: "cpu", or a CUDA device number.
+        augmentation: see YoloAugmentation.
+    """
+
+    model: str = "yolo11n-cls.pt"
+    weights: Path | None = None
+    image_size: ImageSize = 224
+    epochs: Count = 50
+    batch: Count = 32
+    patience: Count = 50
+    workers: Annotated[int, Field(ge=0, le=64)] = 2
+    device: str = "cpu"
+    augmentation: YoloAugmentation = YoloAugmentation()
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Vit:
+    """The default answer.
+
+    Attributes:
+        weights: hf://owner/name, a local Hugging Face ViT folder, or a keras-hub preset folder.
+        class_names: names of its outputs in order; only needed for a keras-hub preset, which holds none.
+    """
+
+    weights: str = "hf://natix-network-org/roadwork"
+    class_names: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Cache:
+    """The branch cache that precompute writes.
+
+    Attributes:
+        folder: where it is kept.
+        batch: photos a forward pass: 16, 8, 4 or 2 for 24, 16, 8 or 4 GB of memory.
+        shard_size: photos a file; a killed run loses at most one shard's work.
+    """
+
+    folder: Path = Path("cache/roadwork")
+    batch: Count = 16
+    shard_size: Count = 256
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class EfficientNetV2:
+    """The branch that is trained on the laptop.
+
+    Attributes:
+        variant: keras.applications EfficientNetV2 size.
+        weights: "imagenet", a local `.weights.h5`/`.h5` file of the headless network, or null: random on purpose.
+        fine_tune_blocks: how many of the last blocks are trained; 0 keeps the backbone frozen.
+        fine_tune_learning_rate: Adam's rate for those blocks.
+        dropout: before the classifier, in training.
+    """
+
+    variant: Variant = "b0"
+    weights: str | None = "imagenet"
+    fine_tune_blocks: Annotated[int, Field(ge=0, le=64)] = 0
+    fine_tune_learning_rate: Rate = 1e-5
+    dropout: Fraction = 0.2
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Fusion:
+    """The head over the three branches' P(roadwork).
+
+    Attributes:
+        head: "linear" 3 -> 2, or "mlp" 3 -> hidden -> 2.
+        hidden: width of the mlp's hidden layer.
+        dropout: in the mlp, in training.
+        fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
+        efficientnetv2_loss_weight: weight of EfficientNetV2's own cross-entropy in the joint loss.
+        epochs: passes over the held-out photos (fit_on: val).
+        learning_rate: Adam's rate for the head (fit_on: val).
+        l2: weight of the squared kernels in the loss, against over-fitting on few photos.
+    """
+
+    head: Literal["linear", "mlp"] = "linear"
+    hidden: Count = 16
+    dropout: Fraction = 0.1
+    fit_on: Literal["val", "train"] = "val"
+    efficientnetv2_loss_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
+    epochs: Count = 200
+    learning_rate: Rate = 0.05
+    l2: Annotated[float, Field(ge=0, le=1)] = 1e-3
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Fit:
+    """Training of EfficientNetV2 and, jointly or after it, the head.
+
+    Attributes:
+        epochs: at most this many passes over train/.
+        batch: photos a step: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.
+        learning_rate: Adam's rate.
+        class_weights: weight each class by its rarity (as sample weights; never in validation).
+        augmentation: none, light, moderate or strong.
+        patience: epochs without a lower validation loss before training stops; 0 switches it off.
+        pixel_cache: folder of decoded, resized photos and of frozen features; null decodes anew each epoch.
+    """
+
+    epochs: Count = 10
+    batch: Count = 16
+    learning_rate: Rate = 1e-3
+    class_weights: bool = False
+    augmentation: Strength = "light"
+    patience: Annotated[int, Field(ge=0)] = 3
+    pixel_cache: Path = Path("cache/pixels")
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class RoadworkConfig:
+    """All settings of the roadwork job.
+
+    Attributes:
+        system: says which system the file configures.
+        name: the run's folder is runs_folder/name.
+        runs_folder: where runs are kept.
+        seed: of every random choice.
+    """
+
+    system: Literal["roadwork"] = "roadwork"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "roadwork"
+    runs_folder: Path = Path("runs")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    data: Data = Data()
+    yolo: Yolo = Yolo()
+    vit: Vit = Vit()
+    cache: Cache = Cache()
+    efficientnetv2: EfficientNetV2 = EfficientNetV2()
+    fusion: Fusion = Fusion()
+    fit: Fit = Fit()
+
+    @property
+    def run_folder(self) -> Path:
+        """Everything that one run leaves behind is in here."""
+        return self.runs_folder / self.name
+
+    @property
+    def yolo_weights(self) -> Path:
+        """The trained YOLO classifier."""
+        return self.yolo.weights or self.run_folder / "yolo" / "best.pt"

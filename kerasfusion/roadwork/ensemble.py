@@ -1,0 +1,86 @@
+"""The three branches and the head as one Keras graph.
+
+    image ------> ViT ----------------------------> vit -------------+
+    image ------> EfficientNetV2 trunk, classifier -> efficientnetv2 -+-> head -> fusion
+    yolo_probs --------------------------------------> yolo ---------+
+
+Every output is (B, 2) probabilities in the order of CLASS_NAMES, produced by a layer named by its key. Only built-in
+layers, keras.ops, keras.applications and keras_hub layers are used, so that plain Keras opens the file.
+"""
+
+import numpy as np
+
+from kerasfusion.roadwork.config import Fusion
+
+OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
+
+
+def build_head(settings: Fusion):
+    """The learned head: {"yolo", "vit", "efficientnetv2"}: (B, 2) each -> (B, 2) probabilities.
+
+    It sees each branch's P(roadwork) alone, since the other column is one minus it.
+    """
+    import keras
+
+    inputs = {name: keras.Input((2,), name=name) for name in ("yolo", "vit", "efficientnetv2")}
+    x = keras.layers.Concatenate(name="p_roadwork")([probs[:, 1:] for probs in inputs.values()])
+    l2 = keras.regularizers.L2(settings.l2)
+    if settings.head == "mlp":
+        x = keras.layers.Dense(settings.hidden, activation="relu", kernel_regularizer=l2, name="fusion_hidden")(x)
+        x = keras.layers.Dropout(settings.dropout, name="fusion_dropout")(x)
+    dense = keras.layers.Dense(2, activation="softmax", kernel_regularizer=l2, dtype="float32", name="fusion_probs")
+    head = keras.Model(inputs, dense(x), name="fusion_head")
+    if settings.head == "linear":
+        dense.set_weights(_vote())
+    return head
+
+
+def _vote() -> list[np.ndarray]:
+    """Weights with which a linear head is the soft vote of its branches: even at a mean P(roadwork) of one half."""
+    kernel = np.tile(np.float32([-2.0, 2.0]), (3, 1))
+    return [kernel, -0.5 * kernel.sum(axis=0)]
+
+
+def build_trained_parts(trunk, classifier, head):
+    """What `fit` trains, with the other branches' probabilities as inputs.
+
+    Returns:
+        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS.
+    """
+    import keras
+
+    inputs = {
+        "image": keras.Input(trunk.input_shape[1:], name="image"),
+        "yolo_probs": keras.Input((2,), name="yolo_probs"),
+        "vit_probs": keras.Input((2,), name="vit_probs"),
+    }
+    # training=False: the trunk's stochastic depth is live even when its weights are frozen.
+    branches = {
+        "yolo": inputs["yolo_probs"],
+        "vit": inputs["vit_probs"],
+        "efficientnetv2": classifier(trunk(inputs["image"], training=False)),
+    }
+    return keras.Model(inputs, _name_outputs({"fusion": head(branches), **branches}), name="trained_parts")
+
+
+def compose(parts, vit):
+    """The trained parts and the ViT as one model.
+
+    Args:
+        parts: what `build_trained_parts` gave.
+        vit: what `build_vit` gave: image -> probabilities.
+
+    Returns:
+        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2)} -> OUTPUTS.
+    """
+    import keras
+
+    inputs = {name: keras.Input(parts.input[name].shape[1:], name=name) for name in ("image", "yolo_probs")}
+    answers = parts({**inputs, "vit_probs": vit(inputs["image"])})
+    return keras.Model(inputs, _name_outputs(answers), name="fusion")
+
+
+def _name_outputs(answers: dict) -> dict:
+    import keras
+
+    return {name: keras.layers.Identity(name=name, dtype="float32")(answers[name]) for name in OUTPUTS}

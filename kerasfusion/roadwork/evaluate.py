@@ -1,0 +1,165 @@
+"""Ask the fusion, each branch and the default ViT about a split, and compare them with the subnet's metrics."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.digests import file_sha256
+from kerasfusion.errors import RequestError
+from kerasfusion.image_decoding import MAX_PIXELS, ImageError, read_image
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork import prediction_cache
+from kerasfusion.roadwork.comparison import full_report
+from kerasfusion.roadwork.dataset import Sample, scan
+from kerasfusion.roadwork.detector import Detector
+from kerasfusion.roadwork.reward import moving_view
+
+BASELINE = "vit"
+WITH_CURVES = 2
+"""Classes that must be present for ROC and precision-recall curves."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model answered on a split and what that is worth.
+
+    Attributes:
+        split: which split.
+        samples: N photos, in sample_id order.
+        answers: {output: (N,) P(roadwork)}; NaN where the photo could not be read.
+        unreadable: {sample_id: reason}.
+        report: {output: {metric: value}} as `full_report` gives.
+    """
+
+    split: str
+    samples: list[Sample]
+    answers: dict[str, np.ndarray]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    report: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32 true classes."""
+        return np.array([sample.label for sample in self.samples], np.int32)
+
+
+def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> list[Sample]:
+    """The photos of a split, or a random part of them, in sample_id order.
+
+    Raises:
+        RequestError: the split has no photos.
+    """
+    samples = scan(root, (split,))
+    if max_samples is None or max_samples >= len(samples):
+        return samples
+    chosen = np.random.default_rng(seed).choice(len(samples), max_samples, replace=False)
+    return [samples[number] for number in sorted(chosen)]
+
+
+def cached_yolo(folder: Path, split: str, description: dict) -> dict[str, prediction_cache.Record]:
+    """YOLO's answers from the branch cache, if it holds this split and was made with the model's YOLO weights.
+
+    Returns:
+        Records by sample_id; empty where the cache cannot serve.
+    """
+    if not (folder / prediction_cache.MANIFEST).is_file():
+        return {}
+    manifest = prediction_cache.read_manifest(folder)
+    done = manifest["splits"].get(split)
+    if not done or not done["complete"] or manifest["yolo"]["sha256"] != description["weights"]["yolo"]:
+        return {}
+    return prediction_cache.read_cache(folder, [split])
+
+
+def evaluate(
+    detector: Detector,
+    samples: Sequence[Sample],
+    *,
+    records: dict[str, prediction_cache.Record] | None = None,
+    batch: int = 16,
+    max_pixels: int = MAX_PIXELS,
+    with_default: bool = True,
+    seed: int = 42,
+) -> Evaluation:
+    """Answer every photo and work out the report.
+
+    Args:
+        detector: opened model.
+        samples: photos of one split.
+        records: the branch cache's records, where YOLO's answers come from it.
+        batch: photos a forward pass.
+        max_pixels: largest photo that is decoded.
+        with_default: keep the ViT's own answers and compare the others with them.
+        seed: of the bootstrap.
+
+    Raises:
+        RequestError: a photo is not the one that the cache holds.
+    """
+    unreadable: dict[str, str] = {}
+    views = ordered_map(lambda sample: _prepare(detector, sample, records, max_pixels), samples)
+    names = [name for name in detector.outputs if with_default or name != BASELINE]
+    answers = {name: np.full(len(samples), np.nan) for name in names}
+    work = _answer_all(detector, samples, views, batch, answers, unreadable)
+    for _ in track(work, f"evaluate {samples[0].split}", total=len(samples)):
+        pass
+    result = Evaluation(samples[0].split, list(samples), answers, dict(sorted(unreadable.items())))
+    ids = [sample.sample_id for sample in samples]
+    result.report.update(full_report(result.labels, answers, ids, BASELINE, seed=seed))
+    return result
+
+
+def draw_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Confusion matrices, ROC and precision-recall curves, and the subnet's moving reward as PNGs."""
+    from kerasfusion.roadwork import figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    labels, answers, split = evaluation.labels, evaluation.answers, evaluation.split
+    paths = [folder / f"{split}_{name}.png" for name in ("confusion_matrices", "moving_reward", "curves")]
+    figures.confusion_matrices(evaluation.report, paths[0])
+    ids = [sample.sample_id for sample in evaluation.samples]
+    figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}, paths[1])
+    if len(set(labels)) < WITH_CURVES:
+        return paths[:2]
+    figures.roc_and_pr_curves(labels, answers, paths[2])
+    return paths
+
+
+def _answer_all(detector, samples, views, batch: int, answers: dict, unreadable: dict) -> Iterator[Sample]:
+    rows, waiting = [], []
+    for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
+        if isinstance(view, ImageError):
+            unreadable[sample.sample_id] = view.what
+        else:
+            rows.append(row)
+            waiting.append(view)
+        if len(waiting) == batch or (waiting and row == len(samples) - 1):
+            probs = detector.answer(waiting)
+            for name, values in answers.items():
+                values[rows] = probs[name]
+            rows, waiting = [], []
+        yield sample
+
+
+def _prepare(detector: Detector, sample: Sample, records, max_pixels: int):
+    try:
+        pixels, _ = read_image(sample.path, max_pixels)
+    except ImageError as error:
+        return error
+    views = detector.prepare(pixels)
+    if records and detector.needs_yolo:
+        views["yolo_probs"] = _recorded(sample, records)
+    return views
+
+
+def _recorded(sample: Sample, records) -> np.ndarray:
+    record = records.get(sample.sample_id)
+    if record is None or record.image_sha256 != file_sha256(sample.path):
+        raise RequestError(
+            "cache and data differ: this photo is " + ("not in the cache" if record is None else "another one now"),
+            where=sample.path,
+            todo="run precompute into a new folder, or take YOLO's answers from its weights: --yolo best.pt --no-cache",
+        )
+    return record.yolo_probs

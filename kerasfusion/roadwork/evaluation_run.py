@@ -1,0 +1,154 @@
+"""One `evaluate`: open what is asked for, answer the split, keep metrics and figures, and put it into words."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.device import select_device
+from kerasfusion.errors import RequestError
+from kerasfusion.reporting import table, write_json
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.detector import Detector, open_default, open_fusion
+from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_yolo, choose, draw_figures, evaluate
+from kerasfusion.saving import read_description
+
+METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        model: `fusion.keras`; None with `default_only`.
+        config: data, weights and cache.
+        split: which split.
+        default_only: the ViT alone.
+        no_default: without the ViT's own answers.
+        no_cache: run YOLO although the branch cache has its answers.
+        max_samples: a random part of the split; None is all of it.
+        batch: photos a forward pass.
+        device: "auto", "cpu" or "gpu".
+        out: folder for metrics.json and figures/; None is the model's run folder, if it lies in one.
+    """
+
+    model: Path | None
+    config: RoadworkConfig
+    split: str = "test"
+    default_only: bool = False
+    no_default: bool = False
+    no_cache: bool = False
+    max_samples: int | None = None
+    batch: int = 16
+    device: str = "auto"
+    out: Path | None = None
+
+
+def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
+    """Evaluate, and keep what came of it.
+
+    Args:
+        request: what is asked for.
+        report: takes a line for the person who waits.
+
+    Raises:
+        RequestError: a combination that makes no sense, a missing model, photos or weights, or a cache of others.
+    """
+    if request.default_only == (request.model is not None):
+        raise RequestError(
+            "give either a model, or --default-only", expected="kerasfusion evaluate MODEL --data FOLDER"
+        )
+    if request.default_only and request.no_default:
+        raise RequestError("--default-only and --no-default leave nothing to evaluate")
+    config = request.config
+    samples = choose(config.data.root, request.split, request.max_samples, config.seed)
+    device = select_device(request.device)
+    detector, records = _open(request, device)
+    with detector:
+        result = evaluate(
+            detector,
+            samples,
+            records=records,
+            batch=request.batch,
+            max_pixels=config.data.max_pixels,
+            with_default=not request.no_default,
+            seed=config.seed,
+        )
+    for name, reason in result.unreadable.items():
+        report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
+    folder = request.out or _run_folder(request.model)
+    if folder is not None:
+        _keep(result, folder)
+        report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
+    return result
+
+
+def as_text(result: Evaluation) -> str:
+    """The report as a table of outputs, the intervals, the confusion matrices and who is better."""
+    rows = [{"output": _title(name), **{key: values[key] for key in METRICS}} for name, values in result.report.items()]
+    parts = [table(rows), "", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
+    parts += [table(_confusion(result.report)), ""]
+    moving = [
+        {"output": _title(name), "last": values["moving_reward_final"], "mean": values["moving_reward_mean"]}
+        for name, values in result.report.items()
+    ]
+    parts += ["the subnet's moving reward (MCC over the last 100, accuracy over the last 10)", table(moving)]
+    parts += ["", *_verdicts(result.report)] if BASELINE in result.report else []
+    return "\n".join(parts).rstrip()
+
+
+def _open(request: Request, device: str) -> tuple[Detector, dict]:
+    config = request.config
+    if request.default_only:
+        return open_default(config.vit.weights, config.vit.class_names), {}
+    description = read_description(request.model)
+    records = {} if request.no_cache else cached_yolo(config.cache.folder, request.split, description)
+    yolo = config.yolo.weights
+    if yolo is None:
+        beside = request.model.with_name("yolo") / "best.pt"
+        yolo = beside if beside.is_file() else None
+    return open_fusion(request.model, yolo, device, yolo_is_cached=bool(records)), records
+
+
+def _run_folder(model: Path | None) -> Path | None:
+    return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
+
+
+def _keep(result: Evaluation, folder: Path) -> None:
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, metrics | {result.split: result.report})
+    draw_figures(result, folder / "figures")
+
+
+def _title(output: str) -> str:
+    return f"{output} (default)" if output == BASELINE else output
+
+
+def _intervals(report: dict) -> list[dict]:
+    return [
+        {"output": _title(name), **{key: values[f"{key}_ci95"] for key in ("accuracy", "mcc", "reward", "roc_auc")}}
+        for name, values in report.items()
+    ]
+
+
+def _confusion(report: dict) -> list[dict]:
+    names = ("true negative", "false positive", "false negative", "true positive")
+    return [
+        {"output": _title(name)} | dict(zip(names, (n for row in values["confusion_matrix"] for n in row), strict=True))
+        for name, values in report.items()
+    ]
+
+
+def _verdicts(report: dict) -> list[str]:
+    lines = []
+    for name, values in report.items():
+        versus = values.get(f"vs_{BASELINE}")
+        if versus:
+            low, high = versus["reward_difference_ci95"]
+            lines.append(
+                f"{name} against the default ViT: {versus['verdict']} (reward {versus['reward_difference']:+.4f}, "
+                f"95 % interval {low:+.4f} to {high:+.4f}, McNemar p = {versus['mcnemar_p']:.3g})"
+            )
+    return lines

@@ -1,0 +1,79 @@
+"""Files that are either whole or absent, and disk errors that say what to do."""
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kerasfusion.errors import KerasFusionError
+
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PARTIAL_SUFFIX = ".partial"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path`; after an error, Ctrl-C or a kill there is the old file or none, never a part.
+
+    Raises:
+        KerasFusionError: the disk is full or refuses the write; names the file.
+    """
+    _replace(path, lambda partial: partial.write_bytes(data))
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy a file's bytes with the guarantees of `write_file`; `source` may be on another file system."""
+    _replace(path, lambda partial: shutil.copyfile(source, partial))
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what a killed `write_file` or `copy_file` left below `folder`."""
+    for partial in folder.rglob(f".*{_PARTIAL_SUFFIX}"):
+        partial.unlink()
+
+
+def require_free_space(folder: Path, needed: int) -> None:
+    """Stop before a long copy that cannot end well.
+
+    Args:
+        folder: where the files will be written; it or one of its parents exists.
+        needed: bytes still to be written.
+
+    Raises:
+        KerasFusionError: less than `needed` bytes are free.
+    """
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise KerasFusionError(
+            f"not enough disk space: {free / 1e9:.1f} GB free",
+            where=folder,
+            expected=f"about {needed / 1e9:.1f} GB",
+            todo="free some space, or choose a folder on another drive",
+        )
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError about writing `path` into a KerasFusionError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            what, todo = "no space left on the disk", "free some space, then run the same command again"
+        else:
+            what, todo = f"cannot write the file: {error.strerror or error}", None
+        raise KerasFusionError(what, where=path, todo=todo) from error
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    # The leading dot keeps a leftover out of every scan; the same folder keeps the rename on one file system.
+    partial = path.with_name(f".{path.name}{_PARTIAL_SUFFIX}")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(partial)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise

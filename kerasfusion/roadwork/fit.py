@@ -1,0 +1,84 @@
+"""`fit`: train the parts, save them, and compose the one file if the ViT's weights are at hand."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.config import to_dict
+from kerasfusion.digests import file_sha256
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork import prediction_cache
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.ensemble import build_trained_parts
+from kerasfusion.roadwork.export import FUSION, PARTS, comparison_inputs, describe, export
+from kerasfusion.run_folder import describe_run
+from kerasfusion.saving import save_model
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` left.
+
+    Attributes:
+        parts: the trained parts.
+        fusion: the composed file; None if the ViT was not at hand.
+        reason: why there is none.
+    """
+
+    parts: Path
+    fusion: Path | None
+    reason: str | None = None
+
+
+def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], None] = print) -> FitResult:
+    """Train or go on, save, compose.
+
+    Args:
+        config: everything.
+        restart: forget an earlier run in the folder.
+        report: takes a line for the person who waits.
+
+    Raises:
+        RequestError: data, cache, weights and settings do not belong together; says which and what to run.
+        KerasFusionError: training or saving failed.
+    """
+    folder = config.run_folder
+    manifest = prediction_cache.read_manifest(config.cache.folder)
+    refuse_other_weights(config, manifest)
+    if restart:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    describe_run(folder, config)
+    from kerasfusion.roadwork.train import fit_parts
+
+    parts = fit_parts(config, manifest)
+    model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
+    inputs = comparison_inputs(manifest["sizes"]["image"], ("image", "yolo_probs", "vit_probs"))
+    report("saving the trained parts and comparing them in a clean process")
+    save_model(model, folder / PARTS, describe(to_dict(config), manifest), inputs)
+    report("composing them with the ViT and comparing the file in a clean process")
+    try:
+        export(folder / PARTS, config.vit.weights, folder / FUSION, config.vit.class_names)
+    except KerasFusionError as error:
+        if not _vit_is_away(config):
+            raise
+        return FitResult(folder / PARTS, None, error.what)
+    return FitResult(folder / PARTS, folder / FUSION)
+
+
+def refuse_other_weights(config: RoadworkConfig, manifest: dict) -> None:
+    """Check that the YOLO weights that are here, if any, are those that the cache was made with.
+
+    Raises:
+        RequestError: they differ.
+    """
+    if config.yolo_weights.is_file() and file_sha256(config.yolo_weights) != manifest["yolo"]["sha256"]:
+        raise RequestError(
+            "cache and YOLO weights differ: the cache was made with other weights (yolo.sha256)",
+            where=f"{config.cache.folder} and {config.yolo_weights}",
+            todo="run precompute with these weights into a new cache.folder, or set yolo.weights to the right best.pt",
+        )
+
+
+def _vit_is_away(config: RoadworkConfig) -> bool:
+    return config.vit.weights.startswith("hf://") or not Path(config.vit.weights).exists()

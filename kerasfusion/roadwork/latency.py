@@ -1,0 +1,68 @@
+"""How long a photo takes from its bytes to P(roadwork), stage by stage."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.benchmark import resident_memory_mb, summarise, time_stages
+from kerasfusion.errors import RequestError
+from kerasfusion.image_decoding import MAX_PIXELS, decode_image
+from kerasfusion.roadwork.detector import Detector
+from kerasfusion.roadwork.scenes import draw_scene
+
+VALIDATOR_TIMEOUT_MS = 9000.0
+"""A streetvision validator does not wait longer for an answer."""
+
+
+def measure_latency(
+    open_detector: Callable[[], Detector], image: Path | None = None, runs: int = 50, warmup: int = 5
+) -> dict[str, Any]:
+    """Time one photo at a time, after warm-up.
+
+    Args:
+        open_detector: opens the model; its time is reported too.
+        image: the photo; None takes a generated scene of 1280 x 720 pixels.
+        runs: measured answers.
+        warmup: answers before them.
+
+    Returns:
+        {"load_s", "memory_mb", "image": {"bytes", "width", "height"}, "runs", "stages": {stage: {"mean_ms", ...}},
+        "within_timeout"}.
+
+    Raises:
+        RequestError: the photo does not exist. ImageError: it cannot be decoded.
+    """
+    if image is not None and not image.is_file():
+        raise RequestError("the photo does not exist", where=image)
+    data = _scene() if image is None else image.read_bytes()
+    height, width = decode_image(data, MAX_PIXELS).shape[:2]
+    begin = time.perf_counter()
+    with open_detector() as detector:
+        load_s = time.perf_counter() - begin
+        stages = {
+            "decode": decode_image,
+            "preprocess": detector.prepare,
+            "forward": lambda views: detector.answer([views]),
+        }
+        times = time_stages(stages, data, runs, warmup)
+        memory = resident_memory_mb()
+    summary = {stage: summarise(seconds) for stage, seconds in times.items()}
+    return {
+        "load_s": load_s,
+        "memory_mb": memory,
+        "image": {"bytes": len(data), "width": width, "height": height},
+        "runs": runs,
+        "stages": summary,
+        "within_timeout": summary["total"]["p99_ms"] <= VALIDATOR_TIMEOUT_MS,
+    }
+
+
+def _scene(size: tuple[int, int] = (1280, 720)) -> bytes:
+    """A generated street as a JPEG of a dashcam's size."""
+    encoded = io.BytesIO()
+    draw_scene(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
+    return encoded.getvalue()

@@ -1,0 +1,228 @@
+"""Ask YOLO and the ViT about every photo once, and keep their answers in the branch cache."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.digests import file_sha256, lines_sha256
+from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squash
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork import prediction_cache as cache
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
+from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
+from kerasfusion.roadwork.yolo_process import YoloProcess
+
+
+@dataclass(frozen=True)
+class Views:
+    """One photo as the branches see it: `squashed` for the ViT and `crop` for YOLO, (S, S, 3) uint8 each."""
+
+    sample: Sample
+    image_sha256: str
+    squashed: np.ndarray
+    crop: np.ndarray
+
+
+class Branches:
+    """YOLO and the ViT, ready to answer; use it in a `with` statement.
+
+    Args:
+        config: names the weights of both.
+        checkpoint: the ViT's.
+    """
+
+    def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint):
+        import tensorflow as tf
+
+        self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
+        self.sizes = {"image": checkpoint.image_size, "yolo_image": self._yolo.image_size}
+        vit = build_vit(checkpoint)
+        size = checkpoint.image_size
+        # One trace whatever the batch: a shard's last batch is smaller.
+        self._vit = tf.function(
+            lambda image: vit(image, training=False),
+            input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32)],
+        )
+
+    def __call__(self, views: Sequence[Views]) -> list[cache.Record]:
+        """Answer one batch."""
+        yolo = self._yolo.submit(np.stack([view.crop for view in views]))
+        vit_probs = self._vit(np.stack([view.squashed for view in views]).astype(np.float32)).numpy()
+        return [
+            cache.Record(view.sample.sample_id, view.image_sha256, view.sample.split, view.sample.label, *probs)
+            for view, *probs in zip(views, yolo(), vit_probs, strict=True)
+        ]
+
+    def __enter__(self) -> "Branches":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._yolo.__exit__(*error)
+
+
+def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False) -> dict:
+    """Fill the branch cache with the given splits; what an earlier run has finished is kept.
+
+    Args:
+        config: data, weights, and where the cache is.
+        splits: the splits to work through; one without photos is passed over.
+        skip_unreadable: leave unreadable photos out and list them in the manifest, instead of failing.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        RequestError: missing data or weights, or a cache folder that was made of others.
+        KerasFusionError: unreadable photos (all others are done and kept), or another run at work on the folder.
+    """
+    filelock = require("filelock", extra="train")
+    samples = scan(config.data.root)
+    checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    folder = config.cache.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
+        with filelock.FileLock(folder / ".lock", timeout=0), Branches(config, checkpoint) as branches:
+            manifest = _open_manifest(config, checkpoint, branches.sizes)
+            for split in splits:
+                chosen = [sample for sample in samples if sample.split == split]
+                if chosen:
+                    _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+            return manifest
+    except filelock.Timeout:
+        raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
+
+
+def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, sizes: dict[str, int]) -> dict:
+    folder = config.cache.folder
+    identity = {
+        "format_version": cache.FORMAT_VERSION,
+        "class_names": list(CLASS_NAMES),
+        "shard_size": config.cache.shard_size,
+        "max_pixels": config.data.max_pixels,
+        "sizes": sizes,
+        "preprocessing": {
+            "decoder": "pillow",
+            "image": "whole frame squashed, Pillow BILINEAR",
+            "yolo_image": "shortest side resized, Pillow BILINEAR, centre crop",
+            "vit_scale": list(checkpoint.scale),
+            "vit_offset": list(checkpoint.offset),
+        },
+        "yolo": {"sha256": file_sha256(config.yolo_weights), "trained_on": _yolo_training(config.yolo_weights)},
+        "vit": {"sha256": checkpoint.sha256, "output_order": list(checkpoint.order)},
+        "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
+    }
+    if not (folder / cache.MANIFEST).exists():
+        manifest = {**identity, "splits": {}}
+        cache.write_manifest(folder, manifest)
+        return manifest
+    manifest = cache.read_manifest(folder)
+    changed = cache.differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
+    if changed:
+        raise RequestError(
+            "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),
+            where=folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    return manifest
+
+
+def _yolo_training(weights: Path) -> dict | None:
+    """What YOLO was trained on, from the record beside its weights; None if they came from elsewhere."""
+    record = weights.with_name("training.json")
+    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return known["train"] if known.get("weights_sha256") == file_sha256(weights) else None
+
+
+def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> None:
+    folder = config.cache.folder
+    listing = lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
+    known = manifest["splits"].get(split)
+    if known and known["listing_sha256"] != listing:
+        raise RequestError(
+            f"the photos of {split}/ are not those that the cache was begun with ({known['samples']} then, "
+            f"{len(samples)} now)",
+            where=folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    manifest["splits"][split] = {"complete": False, "samples": len(samples), "listing_sha256": listing}
+    cache.write_manifest(folder, manifest)
+    unreadable: dict[str, str] = {}
+    size = config.cache.shard_size
+    shards = [samples[start : start + size] for start in range(0, len(samples), size)]
+    paths = [cache.shard_path(folder, split, number) for number in range(len(shards))]
+    work = (
+        sample
+        for path, shard in zip(paths, shards, strict=True)
+        for sample in _fill_shard(path, shard, branches, config, skip_unreadable, unreadable)
+    )
+    for _ in track(work, f"precompute {split}", total=len(samples)):
+        pass
+    if unreadable and not skip_unreadable:
+        raise _unreadable_error(unreadable)
+    manifest["splits"][split] |= {
+        "complete": True,
+        "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],
+        "shards": [{"file": path.name, "sha256": file_sha256(path)} for path in paths],
+    }
+    cache.write_manifest(folder, manifest)
+
+
+def _fill_shard(path: Path, shard, branches, config, skip_unreadable, unreadable) -> Iterator[Sample]:
+    """Write one shard unless it is there; yields each of its samples once the sample is worked."""
+    if path.exists() and _is_finished(path, shard, config, unreadable):
+        yield from shard
+        return
+    records, broken = [], {}
+    views = ordered_map(lambda sample: _read_views(sample, branches.sizes, config.data.max_pixels), shard)
+    batch: list[Views] = []
+    for sample, view in zip(shard, views, strict=True):
+        if isinstance(view, ImageError):
+            broken[sample.sample_id] = view.what
+        else:
+            batch.append(view)
+        if len(batch) == config.cache.batch or (batch and sample is shard[-1]):
+            records += branches(batch)
+            batch = []
+        yield sample
+    unreadable |= broken
+    if not broken or skip_unreadable:
+        cache.write_shard(path, records)
+
+
+def _is_finished(path: Path, shard, config, unreadable) -> bool:
+    """Whether a shard of an earlier run can stay: every photo is in it, or was and still is unreadable."""
+    present = {record.sample_id for record in cache.read_shard(path)}
+    for sample in shard:
+        if sample.sample_id not in present:
+            try:
+                read_image(sample.path, config.data.max_pixels)
+            except ImageError as error:
+                unreadable[sample.sample_id] = error.what
+                continue
+            return False  # mended since
+    return True
+
+
+def _read_views(sample: Sample, sizes: dict[str, int], max_pixels: int) -> Views | ImageError:
+    try:
+        pixels, digest = read_image(sample.path, max_pixels)
+    except ImageError as error:
+        return error
+    return Views(sample, digest, squash(pixels, sizes["image"]), crop_centre(pixels, sizes["yolo_image"]))
+
+
+def _unreadable_error(unreadable: dict[str, str]) -> KerasFusionError:
+    shown = [f"{name}: {reason}" for name, reason in sorted(unreadable.items())[:20]]
+    more = [f"and {len(unreadable) - 20} more"] if len(unreadable) > 20 else []
+    return KerasFusionError(
+        f"{len(unreadable)} unreadable photo(s); all others are done and kept:\n  - " + "\n  - ".join(shown + more),
+        todo="mend these files and run precompute again, or leave them out with --skip-unreadable",
+    )

@@ -1,0 +1,262 @@
+"""Fit EfficientNetV2 and the fusion head from photos and branch cache, with neither ViT nor torch in memory.
+
+Two ways (fusion.fit_on):
+- val: EfficientNetV2's classifier learns on train/, then the head on held-out photos that no branch learned from. (A
+  branch's probabilities on its own training photos are too good to learn from how far it can be trusted.)
+- train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasfusion.augmentation import STRENGTHS, image_augmentation
+from kerasfusion.config import to_dict
+from kerasfusion.errors import RequestError
+from kerasfusion.image_pipeline import epoch_batches, plain_batches
+from kerasfusion.reporting import write_json
+from kerasfusion.roadwork import efficientnetv2, ensemble
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.prediction_cache import differences
+from kerasfusion.roadwork.training_data import Photos, load_photos, stored_features, stored_pixels
+from kerasfusion.trainer import train
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The networks that are trained: EfficientNetV2's trunk and classifier, and the head."""
+
+    trunk: keras.Model
+    classifier: keras.Model
+    head: keras.Model
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos with what the training graph reads of them: pixels, or a frozen trunk's features.
+
+    Attributes:
+        photos: labels and cached probabilities.
+        name: "image" or "features".
+        rows: (N, S, S, 3) uint8 or (N, C) float32, a memory map.
+        weights: (2,) weight of each class in the loss.
+    """
+
+    photos: Photos
+    name: str
+    rows: np.ndarray
+    weights: np.ndarray
+
+    def gather(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows with these numbers, by name; read in file order, since that is how a disk is fast."""
+        labels = self.photos.labels[numbers]
+        return {
+            self.name: self.rows[numbers],
+            "yolo_probs": self.photos.yolo_probs[numbers],
+            "vit_probs": self.photos.vit_probs[numbers],
+            "label": labels,
+            "weight": self.weights[labels],
+        }
+
+
+def fit_parts(config: RoadworkConfig, manifest: dict[str, Any]) -> Parts:
+    """Train, or go on with a run that was killed.
+
+    Args:
+        config: everything.
+        manifest: of the branch cache.
+
+    Raises:
+        RequestError: cache and data differ, or the run folder holds a run with other settings.
+    """
+    training, validation = load_photos(config, manifest)
+    _refuse_other_run(config, manifest)
+    keras.utils.set_random_seed(config.seed)
+    image_size = manifest["sizes"]["image"]
+    parts = build_parts(config, image_size)
+    sources = _sources(config, parts, image_size, training, validation)
+    if config.fusion.fit_on == "val":
+        _fit_apart(config, parts, *sources)
+    else:
+        _fit_jointly(config, parts, *sources)
+    return parts
+
+
+def build_parts(config: RoadworkConfig, image_size: int) -> Parts:
+    """The networks before training."""
+    trunk = efficientnetv2.build_trunk(config.efficientnetv2, image_size)
+    classifier = efficientnetv2.build_classifier(trunk.output_shape[-1], config.efficientnetv2.dropout)
+    return Parts(trunk, classifier, ensemble.build_head(config.fusion))
+
+
+def _refuse_other_run(config: RoadworkConfig, manifest: dict[str, Any]) -> None:
+    """A checkpoint is only gone on with if settings and cache are those that it was begun with."""
+    settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
+    del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
+    settings["validation_fraction"] = config.data.validation_fraction
+    settings["cache"] = {
+        key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
+    }
+    path = config.run_folder / "checkpoints" / "settings.json"
+    if path.exists():
+        changed = differences(settings, json.loads(path.read_text()))
+        if changed:
+            raise RequestError(
+                "the run folder holds a run with other settings:\n  - " + "\n  - ".join(changed),
+                where=config.run_folder,
+                todo="give this run another --name, or begin it anew with --restart",
+            )
+    write_json(path, settings)
+
+
+def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
+    kept = {split: done for split, done in manifest["splits"].items() if split != "test"}
+    return {split: [shard["sha256"] for shard in done.get("shards", [])] for split, done in kept.items()}
+
+
+def _sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
+    """Training and validation source; the latter is None where nothing is held out."""
+    use_features = config.fit.augmentation == "none" and config.efficientnetv2.fine_tune_blocks == 0
+    digest = efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk) if use_features else ""
+
+    def source(photos: Photos | None, label: str, class_weights: np.ndarray) -> Source | None:
+        if photos is None:
+            return None
+        name, rows = "image", stored_pixels(photos, config, image_size, label)
+        if use_features:
+            name, rows = "features", stored_features(photos, config, parts.trunk, digest, rows, label)
+        return Source(photos, name, rows, class_weights)
+
+    # The validation loss stays unweighted.
+    return source(training, "train", _class_weights(config, training)), source(validation, "val", np.ones(2, "float32"))
+
+
+def _class_weights(config: RoadworkConfig, photos: Photos) -> np.ndarray:
+    """(2,) float32: n / (2 n_c) if fit.class_weights asks for it, else ones."""
+    counts = np.bincount(photos.labels, minlength=2)
+    return (len(photos) / (2 * counts) if config.fit.class_weights else np.ones(2)).astype(np.float32)
+
+
+def _fit_apart(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
+    image, probs = _efficientnetv2_graph(parts, training)
+    model = keras.Model({training.name: image}, {"efficientnetv2": _named(probs, "efficientnetv2")})
+    _train(config, parts, model, {"efficientnetv2": 1.0}, training, validation, "efficientnetv2")
+    fit_head(config, parts.head, validation.photos, _predict(config, model, validation))
+
+
+def _fit_jointly(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
+    image, probs = _efficientnetv2_graph(parts, training)
+    inputs = {training.name: image} | {name: keras.Input((2,), name=name) for name in ("yolo_probs", "vit_probs")}
+    fused = parts.head({"yolo": inputs["yolo_probs"], "vit": inputs["vit_probs"], "efficientnetv2": probs})
+    outputs = {"fusion": _named(fused, "fusion"), "efficientnetv2": _named(probs, "efficientnetv2")}
+    losses = {"fusion": 1.0, "efficientnetv2": config.fusion.efficientnetv2_loss_weight}
+    _train(config, parts, keras.Model(inputs, outputs), losses, training, validation, "joint")
+
+
+def _efficientnetv2_graph(parts: Parts, source: Source):
+    x = keras.Input(source.rows.shape[1:], name=source.name)
+    features = x if source.name == "features" else parts.trunk(x, training=False)
+    return x, parts.classifier(features)
+
+
+def _named(tensor, name: str):
+    return keras.layers.Identity(name=name, dtype="float32")(tensor)
+
+
+def _train(
+    config, parts: Parts, model, losses: dict[str, float], training: Source, validation: Source | None, name: str
+):
+    model.compile(
+        optimizer=_optimizer(config, parts.trunk),
+        loss={output: keras.losses.SparseCategoricalCrossentropy() for output in losses},
+        loss_weights=losses,
+        weighted_metrics={output: ["accuracy"] for output in losses},
+    )
+
+    def examples(arrays):
+        inputs = {key: arrays[key] for key in model.input}
+        return inputs, dict.fromkeys(losses, arrays["label"]), dict.fromkeys(losses, arrays["weight"])
+
+    def stream(epochs: range):
+        return epoch_batches(
+            training.gather, len(training.photos), config.fit.batch, config.seed, epochs, _augment(config)
+        ).map(examples)
+
+    held_out = None
+    if validation is not None:
+        held_out = plain_batches(validation.gather, len(validation.photos), config.fit.batch).map(examples)
+    train(
+        model,
+        stream,
+        steps=-(-len(training.photos) // config.fit.batch),
+        epochs=config.fit.epochs,
+        checkpoint=config.run_folder / "checkpoints" / f"{name}.npz",
+        history=config.run_folder / "history.csv",
+        validation=held_out,
+        patience=config.fit.patience,
+    )
+
+
+def _augment(config: RoadworkConfig):
+    if config.fit.augmentation == "none":
+        return None
+    change = image_augmentation(STRENGTHS[config.fit.augmentation])
+
+    def augment(arrays, seed):
+        return {**arrays, "image": change(keras.ops.cast(arrays["image"], "float32"), seed)}
+
+    return augment
+
+
+def _optimizer(config: RoadworkConfig, trunk: keras.Model):
+    if config.efficientnetv2.fine_tune_blocks == 0:
+        return keras.optimizers.Adam(config.fit.learning_rate)
+    ratio = config.efficientnetv2.fine_tune_learning_rate / config.fit.learning_rate
+    return _TwoRateAdam(config.fit.learning_rate, ratio, {variable.path for variable in trunk.trainable_variables})
+
+
+class _TwoRateAdam(keras.optimizers.Adam):
+    """Adam that multiplies its rate by `ratio` for the variables with the given paths."""
+
+    def __init__(self, learning_rate: float, ratio: float, paths: set[str]):
+        super().__init__(learning_rate)
+        self.ratio, self.paths = ratio, frozenset(paths)
+
+    def update_step(self, gradient, variable, learning_rate):
+        if variable.path in self.paths:
+            learning_rate = learning_rate * self.ratio
+        super().update_step(gradient, variable, learning_rate)
+
+
+def _predict(config: RoadworkConfig, model, source: Source) -> np.ndarray:
+    batches = plain_batches(source.gather, len(source.photos), config.fit.batch)
+    return model.predict(batches.map(lambda arrays: {key: arrays[key] for key in model.input}), verbose=0)[
+        "efficientnetv2"
+    ]
+
+
+def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs: np.ndarray) -> None:
+    """Fit the head on held-out photos; it is small, so that this takes seconds and starts anew on resume.
+
+    Args:
+        config: fusion settings; class weights if asked for.
+        head: what ensemble.build_head gave; changed in place.
+        photos: N held-out photos with their cached probabilities.
+        efficientnetv2_probs: (N, 2) float32.
+    """
+    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
+    # A model of the same layers, so that the head itself is saved without a compile state.
+    model = keras.Model(head.input, head.output)
+    model.compile(keras.optimizers.Adam(config.fusion.learning_rate), keras.losses.SparseCategoricalCrossentropy())
+    keras.utils.set_random_seed(config.seed)
+    model.fit(
+        inputs,
+        photos.labels,
+        sample_weight=_class_weights(config, photos)[photos.labels],
+        batch_size=min(len(photos), 256),
+        epochs=config.fusion.epochs,
+        verbose=0,
+    )

@@ -1,0 +1,76 @@
+"""The YOLO classifier in a process of its own.
+
+TensorFlow and a CUDA build of torch each carry an LLVM; once both are loaded in one process the second one aborts it
+("CommandLine Error: Option registered more than once"), depending on the order of imports. Apart, they also work at
+the same time and torch's memory is given back at the end.
+"""
+
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError
+
+_classifier = None  # in the child process alone
+
+
+class YoloProcess:
+    """A YOLO classifier that answers from another process; use it in a `with` statement.
+
+    Args:
+        weights: a `.pt` file of a classifier with the two classes.
+        device: "cpu", or a CUDA device number.
+
+    Attributes:
+        image_size: side of the square crops that it takes, pixels.
+
+    Raises:
+        RequestError: ultralytics is not installed, or the file is not such a classifier.
+    """
+
+    def __init__(self, weights: Path, device: str = "cpu"):
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        try:
+            self.image_size: int = self._pool.submit(_load, weights, device).result()
+        except BaseException:
+            self._pool.shutdown(wait=False)
+            raise
+
+    def predict(self, crops: np.ndarray) -> np.ndarray:
+        """Classify crops: (B, S, S, 3) uint8 RGB -> (B, 2) float32 probabilities in the order of CLASS_NAMES."""
+        return self.submit(crops)()
+
+    def submit(self, crops: np.ndarray):
+        """Like `predict`, but returns at once; calling what it returns waits for the answer."""
+        future = self._pool.submit(_predict, crops)
+        return lambda: _answer(future)
+
+    def __enter__(self) -> "YoloProcess":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _answer(future: Future) -> np.ndarray:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise KerasFusionError(
+            "the process that runs YOLO died", todo="a smaller batch needs less memory: --batch 4 or 2"
+        ) from error
+
+
+def _load(weights: Path, device: str) -> int:
+    global _classifier
+    from kerasfusion.roadwork.yolo_classifier import YoloClassifier
+
+    _classifier = YoloClassifier(weights, device=device)
+    return _classifier.image_size
+
+
+def _predict(crops: np.ndarray) -> np.ndarray:
+    return _classifier.predict(crops)

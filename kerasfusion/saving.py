@@ -1,0 +1,125 @@
+"""A `.keras` file that says what it is, and that is only called saved once a clean process has answered with it.
+
+Keras ignores zip members that it does not know, so the description travels inside the file as `kerasfusion.json`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError, RequestError
+
+DESCRIPTION = "kerasfusion.json"
+TOLERANCE = 1e-5
+"""Largest difference of an output between the model in memory and the reloaded file."""
+
+_RELOAD = """
+import sys
+sys.modules["kerasfusion"] = None  # the file must not need this package
+import keras, numpy as np
+with np.load(sys.argv[2]) as inputs:
+    answers = keras.saving.load_model(sys.argv[1], compile=False)(dict(inputs), training=False)
+np.savez(sys.argv[3], **{name: np.asarray(value) for name, value in answers.items()})
+"""
+
+
+def save_model(model, path: Path, description: dict[str, Any], sample: dict[str, np.ndarray]) -> None:
+    """Save a model with dict inputs and outputs, and compare the file's answers with the model's.
+
+    The file is written beside its name and renamed once the comparison holds: what is there works.
+
+    Args:
+        model: keras.Model of built-in layers.
+        path: ends in `.keras`.
+        description: JSON value kept as `kerasfusion.json` inside the file.
+        sample: inputs to compare on, one batch.
+
+    Raises:
+        KerasFusionError: a clean process cannot open the file or answers otherwise.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        model.save(partial, include_optimizer=False)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(DESCRIPTION, json.dumps(description, indent=1))
+        expected = {name: np.asarray(value) for name, value in model(sample, training=False).items()}
+        _compare(expected, _answers_of_a_clean_process(partial, sample), path)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The description inside a `.keras` file.
+
+    Raises:
+        RequestError: no such file, not a `.keras` file, or one that this program did not write.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(DESCRIPTION))
+    except FileNotFoundError:
+        raise RequestError("the model file does not exist", where=path) from None
+    except (zipfile.BadZipFile, IsADirectoryError) as error:
+        raise RequestError(f"not a .keras file: {error}", where=path) from error
+    except KeyError:
+        raise RequestError(
+            f"the file holds no {DESCRIPTION}", where=path, expected="a file that `kerasfusion fit` or `export` wrote"
+        ) from None
+
+
+def load_model(path: Path):
+    """Open a `.keras` file in safe mode, with its description.
+
+    Returns:
+        (keras.Model, description).
+
+    Raises:
+        RequestError: as `read_description`, or Keras refuses the file.
+    """
+    description = read_description(path)
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True), description
+    except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
+        raise RequestError(f"Keras cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+
+
+def _answers_of_a_clean_process(path: Path, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        given, answered = Path(folder, "in.npz"), Path(folder, "out.npz")
+        np.savez(given, **sample)
+        process = subprocess.run(
+            [sys.executable, "-c", _RELOAD, str(path.resolve()), str(given), str(answered)],
+            capture_output=True,
+            text=True,
+            cwd=folder,  # away from the source tree
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        if process.returncode:
+            raise KerasFusionError(
+                "a clean process cannot open the saved file:\n" + "\n".join(process.stderr.splitlines()[-5:]),
+                where=path,
+            )
+        with np.load(answered) as answers:
+            return dict(answers)
+
+
+def _compare(expected: dict[str, np.ndarray], found: dict[str, np.ndarray], path: Path) -> None:
+    for name, value in expected.items():
+        difference = float(np.max(np.abs(found[name] - value)))
+        if not difference <= TOLERANCE:
+            raise KerasFusionError(
+                f"the reloaded file answers otherwise: output {name} differs by {difference:.2g}",
+                where=path,
+                expected=f"at most {TOLERANCE}",
+            )

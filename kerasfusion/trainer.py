@@ -1,0 +1,198 @@
+"""Training that can be killed at any moment and ends, run again, with the weights of an undisturbed run.
+
+After every epoch one file holds all that changes: weights, optimizer, random states, early stopping, history. Keras'
+own BackupAndRestore keeps neither the callbacks' state nor an undivided file.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.reporting import write_bytes_atomic, write_text_atomic
+
+EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
+
+
+@dataclass
+class Checkpoint:
+    """What is known after an epoch.
+
+    Attributes:
+        epoch: number of finished epochs.
+        finished: training is over; the weights are the final ones.
+        history: one mapping of metric to value for each epoch.
+        early_stopping: EarlyStopping's own attributes.
+        arrays: weights, optimizer and random states by name.
+    """
+
+    epoch: int = 0
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    early_stopping: dict[str, float] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def best_weights(self) -> list[np.ndarray]:
+        """The best epoch's weights, in the order of model.get_weights(); empty without early stopping."""
+        return [value for name, value in self.arrays.items() if name.startswith("best/")]
+
+
+def train(
+    model: keras.Model,
+    stream: Callable[[range], object],
+    *,
+    steps: int,
+    epochs: int,
+    checkpoint: Path,
+    history: Path,
+    validation=None,
+    patience: int = 0,
+) -> list[dict[str, float]]:
+    """Train a compiled model to the end, from where `checkpoint` says an earlier run was.
+
+    Args:
+        model: compiled; its weights are changed in place and end as the best ones if there is early stopping.
+        stream: epochs -> tf.data.Dataset of (inputs, targets, weights) for exactly these epochs, one after the other.
+        steps: batches an epoch.
+        epochs: train at most this many in all.
+        checkpoint: `.npz` file, rewritten after each epoch.
+        history: CSV file, one row an epoch, rewritten after each epoch.
+        validation: dataset for `val_*`, or None.
+        patience: epochs without a lower val_loss before training stops with the best weights restored; 0: never.
+
+    Returns:
+        The history: one mapping of metric to value for each epoch that was trained.
+
+    Raises:
+        KerasFusionError: the loss is not finite, or the checkpoint is of another model.
+    """
+    state = read_checkpoint(checkpoint)
+    model.optimizer.build(model.trainable_variables)
+    if state.epoch:
+        restore(model, state)
+    if state.finished:
+        return state.history
+    stopped = state.early_stopping.get("stopped_epoch")
+    stopping = None
+    if patience and validation is not None:
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True, verbose=0)
+    saver = _SaveEachEpoch(state, checkpoint, history, stopping)
+    if state.epoch < epochs and not stopped:
+        model.fit(
+            stream(range(state.epoch, epochs)),
+            steps_per_epoch=steps,
+            initial_epoch=state.epoch,
+            epochs=epochs,
+            validation_data=validation,
+            callbacks=[callback for callback in (stopping, saver) if callback],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    elif best := state.best_weights:  # killed between the last epoch and the end
+        model.set_weights(best)
+    state.finished = True
+    state.arrays = capture(model)
+    write_checkpoint(checkpoint, state)
+    return state.history
+
+
+class _SaveEachEpoch(keras.callbacks.Callback):
+    def __init__(self, state: Checkpoint, checkpoint: Path, history: Path, stopping):
+        super().__init__()
+        self.state, self.checkpoint, self.history, self.stopping = state, checkpoint, history, stopping
+
+    def on_train_begin(self, logs=None):
+        # EarlyStopping, which comes before this callback, has just forgotten everything.
+        if self.stopping is not None and self.state.early_stopping:
+            for name in EARLY_STOPPING_STATE:
+                setattr(self.stopping, name, self.state.early_stopping[name])
+            self.stopping.best_weights = self.state.best_weights or None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise KerasFusionError(
+                f"the loss is {logs['loss']} in epoch {self.state.epoch + 1}, batch {batch + 1}",
+                todo="a smaller fit.learning_rate; the last finished epoch is kept",
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.state.epoch = epoch + 1
+        self.state.history.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
+        self.save()
+
+    def save(self):
+        self.state.arrays = capture(self.model)
+        if self.stopping is not None:
+            self.state.early_stopping = {name: _plain(getattr(self.stopping, name)) for name in EARLY_STOPPING_STATE}
+            for number, value in enumerate(self.stopping.best_weights or ()):
+                self.state.arrays[f"best/{number:05d}"] = value
+        write_checkpoint(self.checkpoint, self.state)
+        write_history(self.history, self.state.history)
+
+
+def capture(model: keras.Model) -> dict[str, np.ndarray]:
+    """All variables of a model and its optimizer, in a fixed order, as NumPy arrays."""
+    return {name: np.asarray(variable.value) for name, variable in _variables(model)}
+
+
+def restore(model: keras.Model, state: Checkpoint) -> None:
+    """Put back what `capture` took.
+
+    Raises:
+        KerasFusionError: the checkpoint is of a model of another shape.
+    """
+    for name, variable in _variables(model):
+        value = state.arrays.get(name)
+        if value is None or value.shape != tuple(variable.shape):
+            raise KerasFusionError(f"the checkpoint does not fit the model: {name}", todo="start anew with --restart")
+        variable.assign(value)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; one that does not exist is a beginning."""
+    if not path.exists():
+        return Checkpoint()
+    with np.load(path) as file:
+        arrays = dict(file)
+    facts = json.loads(arrays.pop("facts").tobytes())
+    return Checkpoint(**facts, arrays=arrays)
+
+
+def write_checkpoint(path: Path, state: Checkpoint) -> None:
+    """Write a checkpoint in one step: an interrupted write leaves the old one."""
+    facts = {
+        "epoch": state.epoch,
+        "finished": state.finished,
+        "history": state.history,
+        "early_stopping": state.early_stopping,
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)
+    write_bytes_atomic(path, buffer.getbuffer())
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Write the history as CSV, one row an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]) if history else ["epoch"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text_atomic(path, text.getvalue())
+
+
+def _variables(model: keras.Model):
+    """Named variables that training may change; a frozen layer's are left out, since they come back with the model."""
+    frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.variables}
+    changing = [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in frozen]
+    return [(f"{number:05d}/{variable.path}", variable) for number, variable in enumerate(changing)]
+
+
+def _plain(value):
+    return None if value is None else float(value)

@@ -1,0 +1,112 @@
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.reporting import table, write_bytes_atomic, write_json, write_text_atomic
+
+
+def test_numbers_go_right_and_text_left():
+    rows = [
+        {"output": "fusion", "mcc": 0.81354, "n": 626, "auc": None},
+        {"output": "vit", "mcc": -0.5, "n": 26, "auc": 0.9},
+    ]
+    assert table(rows).splitlines() == [
+        "output      mcc    n     auc",
+        "------  -------  ---  ------",
+        "fusion   0.8135  626       -",
+        "vit     -0.5000   26  0.9000",
+    ]
+
+
+def test_columns_choose_and_order_what_is_shown():
+    rows = [{"a": 1, "b": "x", "c": 2}, {"a": 10}]
+    assert table(rows, columns=["b", "a"]).splitlines() == ["b   a", "-  --", "x   1", "-  10"]
+
+
+def test_a_key_that_only_a_later_row_has_gets_a_column():
+    assert table([{"a": 1}, {"a": 2, "b": 3}]).splitlines() == ["a  b", "-  -", "1  -", "2  3"]
+
+
+def test_intervals_numpy_scalars_and_flags():
+    row = {"ci": [0.12345, None], "value": np.float32(0.5), "count": np.int64(3), "valid": True}
+    assert table([row], digits=2).splitlines()[-1] == "[0.12, -]   0.50      3  yes"
+
+
+def test_no_rows_give_the_header_alone():
+    assert table([], columns=["output", "mcc"]) == "output  mcc\n------  ---"
+
+
+def test_json_keeps_the_order_of_keys_and_ends_with_a_newline(tmp_path):
+    path = tmp_path / "run" / "metrics.json"
+    write_json(path, {"z": np.float64(0.5), "a": np.arange(2), "path": Path("x"), "name": "Straße", "none": None})
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert "Straße" in text
+    assert list(json.loads(text).items()) == [
+        ("z", 0.5),
+        ("a", [0, 1]),
+        ("path", "x"),
+        ("name", "Straße"),
+        ("none", None),
+    ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), np.float32("inf"), object(), {1, 2}])
+def test_what_json_cannot_hold_is_an_error_and_the_old_file_stays(tmp_path, value):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    with pytest.raises(KerasFusionError, match=r"do not fit into JSON(.|\n)*metrics\.json"):
+        write_json(path, {"value": value})
+    assert path.read_text() == "old"
+
+
+def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
+    write_text_atomic(tmp_path / "a.txt", "ä\nb\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\nb\n"
+
+
+@pytest.mark.parametrize("kind", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, kind):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+
+    def fail(descriptor):
+        raise kind
+
+    monkeypatch.setattr(os, "fsync", fail)
+    expected = KerasFusionError if isinstance(kind, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught:
+        write_bytes_atomic(path, b"new")
+    if isinstance(kind, OSError):
+        assert "No space left on device" in str(caught.value)
+        assert str(path) in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_in_the_way_is_an_error(tmp_path):
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(KerasFusionError, match="could not write the file"):
+        write_bytes_atomic(tmp_path / "metrics.json", b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_the_file_gets_the_permissions_of_a_normal_new_file(tmp_path):
+    (tmp_path / "usual").write_text("")
+    write_bytes_atomic(tmp_path / "ours", b"")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
+    assert modes[0] == modes[1]
+
+
+def test_importing_it_stays_light():
+    import subprocess
+
+    code = "import sys, kerasfusion.reporting; print(sorted({'numpy', 'tensorflow', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
