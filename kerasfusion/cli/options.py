@@ -4,9 +4,6 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.config import load_config
-from kerasfusion.roadwork.config import RoadworkConfig
-
 EXISTING = click.Path(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
@@ -37,7 +34,10 @@ def device_option(command):
     )(command)
 
 
-def read_config(config_file: Path | None, settings: tuple[str, ...], **flags) -> RoadworkConfig:
-    """The configuration: flag over --set over file over default; a flag's name is its key with __ for the dot."""
+def read_config(config_file: Path | None, settings: tuple[str, ...], **flags):
+    """The RoadworkConfig: flag over --set over file over default; a flag's name is its key with __ for the dot."""
+    from kerasfusion.config import load_config
+    from kerasfusion.roadwork.config import RoadworkConfig
+
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
     return load_config(RoadworkConfig, config_file, settings, dotted)

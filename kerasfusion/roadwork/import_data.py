@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.progress import track
 from kerasfusion.roadwork import import_sources
@@ -10,6 +11,7 @@ from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.file_writing import remove_partial_files
 from kerasfusion.roadwork.imagefolder import find_photos
 from kerasfusion.roadwork.import_record import ImportRecord, ImportSummary, load_record
+from kerasfusion.roadwork.import_rows import SplitRows
 from kerasfusion.roadwork.import_writing import write_photos, write_splits
 from kerasfusion.roadwork.label_names import SPLIT_SPELLINGS, parse_split
 
@@ -102,6 +104,7 @@ def _open_record(source: str, kind: str, location: str, out: Path) -> ImportReco
 
 
 def _fingerprint(kind: str, root: Path, out: Path) -> str:
+    """A digest of the files' names below `root` and their sizes, the same wherever `root` is mounted."""
     if out.resolve() == root.resolve() or (kind != "parquet" and root.resolve() in out.resolve().parents):
         raise RequestError("OUT is inside SOURCE, which must not change", where=out, todo="choose another OUT")
     if kind == "imagefolder":
@@ -111,10 +114,11 @@ def _fingerprint(kind: str, root: Path, out: Path) -> str:
     else:
         # `datasets` drops cache-*.arrow files into the folder when someone maps over it.
         files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith("cache-")]
-    return import_sources.fingerprint(files, root if root.is_dir() else root.parent)
+    base = root if root.is_dir() else root.parent
+    return lines_sha256(sorted(f"{file.relative_to(base).as_posix()}\t{file.stat().st_size}" for file in files))
 
 
-def _open_splits(kind: str, location: str, record: ImportRecord, only: str | None) -> list[import_sources.SplitRows]:
+def _open_splits(kind: str, location: str, record: ImportRecord, only: str | None) -> list[SplitRows]:
     if kind == "hub":
         name, _, revision = record.identity.removeprefix("hub:").partition("@")
         splits = import_sources.open_hub(name, revision, only)
@@ -124,7 +128,7 @@ def _open_splits(kind: str, location: str, record: ImportRecord, only: str | Non
         splits = import_sources.open_saved(Path(location), only)
     if not splits:
         raise RequestError(f"the source has no split {only}", where=record.source, todo="leave out --split")
-    return splits
+    return sorted(splits, key=lambda rows: SPLITS.index(rows.split))
 
 
 def _count(out: Path) -> dict[str, dict[str, int]]:

@@ -22,8 +22,7 @@ class ImportRecord:
         out: the imagefolder.
         source: SOURCE as it was first given.
         identity: what the source's content is pinned by: `hub:ID@COMMIT` or `files:SHA256`.
-        splits: per split {"rows": rows written in order, "bytes": their size, "complete": bool,
-            "position": the stream's state after those rows (absent when complete)}.
+        splits: per split {"rows": rows written in order, "bytes": their size, "complete": bool}.
     """
 
     out: Path
@@ -41,19 +40,14 @@ class ImportRecord:
         }
         write_file(self.out / _NAME, (json.dumps(content, indent=2) + "\n").encode())
 
-    def start_of(self, split: str) -> tuple[int, dict | None]:
-        """Where reading a split can start: (row, stream state), (0, None) when rows before it are not all there.
-
-        Rows before the recorded one are trusted when each has its file and the files' sizes add up.
-        """
+    def rows_done(self, split: str) -> int:
+        """Number of rows at a split's start that need not be read again: each has its file and the sizes add up."""
         progress = self.splits.get(split)
         if not progress:
-            return 0, None
+            return 0
         sizes = row_sizes(self.out, split)
-        before = [sizes.get(row) for row in range(progress["rows"])]
-        if None in before or sum(before) != progress["bytes"]:
-            return 0, None
-        return progress["rows"], progress.get("position")
+        done = [sizes.get(row) for row in range(progress["rows"])]
+        return 0 if None in done or sum(done) != progress["bytes"] else len(done)
 
 
 @dataclass

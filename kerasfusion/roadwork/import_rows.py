@@ -56,9 +56,13 @@ class SplitRows:
             row += 1
 
     def _read_label(self, value: Any, where: str) -> int:
-        if self.class_names is not None and isinstance(value, int) and 0 <= value < len(self.class_names):
-            value = self.class_names[value]
-        label = parse_label(value)
+        names = self.class_names
+        if names is None or not isinstance(value, int):
+            label = parse_label(value)
+        elif 0 <= value < len(names):
+            label, value = parse_label(names[value]), names[value]
+        else:
+            label = None
         if label is None:
             raise KerasFusionError(
                 f"unknown label {value!r}",

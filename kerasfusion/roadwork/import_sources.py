@@ -1,8 +1,8 @@
 """Open labelled images on the Hugging Face hub, in a saved dataset or in Parquet files, to be read row by row.
 
 The only file that imports `datasets`. Nothing here fills the Hugging Face cache (`~/.cache/huggingface`, or `HF_HOME`):
-rows are streamed, which leaves a lock file and the dataset's card there. What fills it is `datasets.load_dataset` without
-streaming, which keeps the downloaded Parquet files under `hub/` and a second, Arrow copy of them under `datasets/`.
+rows are streamed, which leaves a lock file and the card of the dataset there. What fills it is `datasets.load_dataset`
+without streaming: it keeps the downloaded Parquet files under `hub/` and an Arrow copy of them under `datasets/`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,14 +79,10 @@ def open_parquet(path: Path, only: str | None = None) -> list[SplitRows]:
     root = path if path.is_dir() else path.parent
     files: dict[str, list[Path]] = {}
     for file in parquet_files(path):
-        split = find_split((root.name, *file.relative_to(root).parts)) or "train"
+        split = find_split(root.name / file.relative_to(root)) or "train"
         files.setdefault(split, []).append(file)
     try:
-        return [
-            _parquet_rows(split, members, root, None)
-            for split, members in files.items()
-            if only in (None, split)
-        ]
+        return [_parquet_rows(split, members, root, None) for split, members in files.items() if only in (None, split)]
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise KerasFusionError(
             f"cannot open the Parquet files: {first_line(error)}", where=path, todo="download damaged files again"
@@ -220,22 +216,25 @@ def _columns(features: "Features | None") -> tuple[str, str, list[str] | None]:
     from datasets import ClassLabel, Image
 
     features = features or {}
-    image = _one_column(features, _IMAGE_NAMES, Image)
-    label = _one_column(features, _LABEL_NAMES, ClassLabel)
-    return image, label, features[label].names if isinstance(features[label], ClassLabel) else None
+    images = [column for column, feature in features.items() if isinstance(feature, Image)]
+    classes = [column for column, feature in features.items() if isinstance(feature, ClassLabel)]
+    named_images = [column for column in features if column.lower() in _IMAGE_NAMES]
+    named_labels = [column for column in features if column.lower() in _LABEL_NAMES]
+    both = [column for column in images if column in named_images]
+    image = _one_column("image", (both, images, named_images), features)
+    label = _one_column("label", (named_labels, classes), features)
+    return image, label, features[label].names if label in classes else None
 
 
-def _one_column(features: "Features", names: tuple[str, ...], kind: type) -> str:
-    """The only column of a type, among several the one with a usual name, else the only one with such a name."""
-    typed = [column for column, feature in features.items() if isinstance(feature, kind)]
-    named = [column for column in features if column.lower() in names]
-    for candidates in ([column for column in typed if column in named], typed, named):
-        if len(candidates) == 1:
-            return candidates[0]
+def _one_column(what: str, candidates: Sequence[list[str]], features: "Features") -> str:
+    """The column of the first list that has one alone."""
+    for columns in candidates:
+        if len(columns) == 1:
+            return columns[0]
     raise KerasFusionError(
-        f"cannot tell which column holds the {names[0]}",
+        f"cannot tell which column holds the {what}",
         where=f"columns: {', '.join(features)}",
-        expected=f"one column named {' or '.join(names)}, or of type {kind.__name__}",
+        expected=f"an image column ({', '.join(_IMAGE_NAMES)}) and a label column ({', '.join(_LABEL_NAMES)})",
     )
 
 

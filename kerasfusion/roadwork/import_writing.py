@@ -9,7 +9,7 @@ from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.file_writing import copy_file, require_free_space, write_file
 from kerasfusion.roadwork.imagefolder import find_photos
 from kerasfusion.roadwork.import_record import ImportRecord, ImportSummary, row_name, row_sizes
-from kerasfusion.roadwork.import_sources import SplitRows
+from kerasfusion.roadwork.import_rows import SplitRows
 
 _ROWS_PER_RECORD = 100
 _MAGIC = (
@@ -51,12 +51,12 @@ def write_splits(
 def _import_rows(
     rows: SplitRows, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
 ) -> None:
-    row, state = record.start_of(rows.split)
+    row = record.rows_done(rows.split)
     done = {"rows": row, "bytes": record.splits[rows.split]["bytes"] if row else 0}
     summary.kept += row
     if record.splits.get(rows.split, {}).get("complete") and row:
         return
-    images = rows.read(row, state)
+    images = rows.read(row)
     if rows.num_rows is not None:
         images = progress(images, f"import {rows.split}", total=rows.num_rows, done=row)
     for label, data, name in images:
@@ -71,7 +71,7 @@ def _import_rows(
         row += 1
         done |= {"rows": row, "bytes": done["bytes"] + len(data)}
         if row % _ROWS_PER_RECORD == 0:
-            record.splits[rows.split] = done | {"complete": False, "position": rows.state()}
+            record.splits[rows.split] = done | {"complete": False}
             record.save()
     record.splits[rows.split] = done | {"complete": True}
     record.save()

@@ -1,6 +1,7 @@
 """The many spellings of the two labels and the three splits, read into one."""
 
 import re
+from pathlib import PurePath
 
 _NO_ROADWORK = frozenset({"0", "0.0", "false", "no", "none", "noroadwork", "noroadworks"})
 _ROADWORK = frozenset({"1", "1.0", "true", "yes", "roadwork", "roadworks"})
@@ -30,9 +31,10 @@ def parse_label(value: object) -> int | None:
         Index into CLASS_NAMES (0 no roadwork, 1 roadwork), or None for anything else; a missing value (None, NaN)
         is not the name "None".
     """
-    if value is None or isinstance(value, bytes | list | dict):
+    if value is None:
         return None
-    name = re.sub(r"[\s_-]+", "", str(value)).lower()
+    # Only what stands between letters goes: "-1" is a usual mark for "not labelled", not a 1.
+    name = re.sub(r"(?<=[a-z])[\s_-]+(?=[a-z])", "", str(value).strip().lower())
     if name in _NO_ROADWORK:
         return 0
     return 1 if name in _ROADWORK else None
@@ -43,10 +45,9 @@ def parse_split(name: str) -> str | None:
     return _SPLIT_NAMES.get(name.strip().lower())
 
 
-def find_split(path_parts: tuple[str, ...]) -> str | None:
-    """Read the split from a file's name (`test-00000-of-00001.parquet`), else from the nearest folder's."""
-    for part in reversed(path_parts):
-        word = _SPLIT_WORD.search(part.lower())
-        if word:
-            return _SPLIT_NAMES[word.group()]
-    return None
+def find_split(path: PurePath) -> str | None:
+    """Read the split from a word in a file's name (`test-00000-of-00001.parquet`), else from a folder's name."""
+    word = _SPLIT_WORD.search(path.name.lower())
+    if word:
+        return _SPLIT_NAMES[word.group()]
+    return next((split for folder in path.parents if (split := parse_split(folder.name))), None)

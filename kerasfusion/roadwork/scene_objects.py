@@ -1,81 +1,12 @@
-"""What stands in every generated street: buildings, trees, poles, signs, cars, people and bright things that are no roadwork.
+"""What stands in every generated street: buildings, trees, poles, everyday signs, cars and people.
 
-Each object is a function `(canvas, x, z, rng)`: x metres to the right of the camera, z metres ahead of it, its look from rng.
+Each object is a function `(canvas, x, z, rng)`: x metres to the right of the camera, z metres ahead of it, its look
+from rng.
 """
 
-import colorsys
-from dataclasses import dataclass
-
 import numpy as np
-from PIL import ImageDraw
 
-Colour = tuple[int, int, int]
-WHITE, BLACK, TYRE, GLASS = (238, 238, 234), (28, 28, 30), (24, 24, 26), (70, 92, 110)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A pinhole camera over flat ground, and the picture that it draws on; lengths in metres, results in pixels."""
-
-    draw: ImageDraw.ImageDraw
-    size: tuple[int, int]
-    horizon: float
-    vanish_x: float
-    focal: float
-    eye_height: float
-
-    def project(self, x: float, up: float, z: float) -> tuple[float, float]:
-        """Pixel (column, row) of the point x to the right, up above the ground and z ahead."""
-        return self.vanish_x + self.focal * x / z, self.horizon + self.focal * (self.eye_height - up) / z
-
-    def polygon(self, points: list[tuple[float, float, float]], fill: Colour) -> None:
-        """Filled polygon through points (x, up, z)."""
-        self.draw.polygon([self.project(*point) for point in points], fill=fill)
-
-    def flat(self, x: float, z: float, points: list[tuple[float, float]], fill: Colour) -> None:
-        """Filled polygon in the plane that faces the camera at z; points are (right of x, up)."""
-        self.polygon([(x + right, up, z) for right, up in points], fill)
-
-    def box(self, x: float, z: float, left: float, right: float, low: float, high: float, fill: Colour) -> None:
-        """Filled rectangle in the plane that faces the camera at z."""
-        self.flat(x, z, [(left, low), (right, low), (right, high), (left, high)], fill)
-
-    def disc(self, x: float, up: float, z: float, radius: float, fill: Colour, squeeze: float = 1.0) -> None:
-        """Filled ellipse around (x, up, z), its height squeeze times its width."""
-        column, row = self.project(x, up, z)
-        wide = self.focal * radius / z
-        high = wide * squeeze
-        self.draw.ellipse((column - wide, row - high, column + wide, row + high), fill=fill)
-
-    def ground(self, near: float, far: float, left: float, right: float, fill: Colour) -> None:
-        """Filled rectangle lying on the ground."""
-        self.polygon([(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)], fill)
-
-    def shadow(self, x: float, z: float, half_width: float) -> None:
-        """The dark patch under an object, without which it floats."""
-        self.disc(x, 0.0, z, half_width, (58, 58, 62), squeeze=0.18)
-
-
-def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """8-bit RGB of a colour given in 0..1."""
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def warm(rng: np.random.Generator) -> Colour:
-    """A red, orange or amber: what roadwork objects and their look-alikes both draw from, so that hue tells nothing."""
-    return hsv(rng.uniform(-0.01, 0.12), rng.uniform(0.75, 1.0), rng.uniform(0.75, 1.0))
-
-
-def dull(rng: np.random.Generator) -> Colour:
-    """A weak colour of any hue."""
-    return hsv(rng.random(), rng.uniform(0.0, 0.35), rng.uniform(0.3, 0.9))
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (factor < 1) or lighter."""
-    red, green, blue = (min(255, round(channel * factor)) for channel in colour)
-    return red, green, blue
+from kerasfusion.roadwork.scene_canvas import BLACK, GLASS, TYRE, WHITE, Canvas, Placed, dull, hsv, shade, warm
 
 
 def building(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
@@ -174,34 +105,17 @@ def person(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None
     canvas.disc(x, tall - 0.13, z, 0.14, hsv(0.07, rng.uniform(0.25, 0.6), rng.uniform(0.4, 0.95)))
 
 
-def bin_box(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
-    """A litter bin, post box or locker: an upright bright block with a pale label."""
-    body, half, tall = warm(rng), rng.uniform(0.28, 0.5), rng.uniform(0.9, 1.5)
-    canvas.shadow(x, z, half * 1.2)
-    canvas.box(x, z, -half, half, 0, tall, body)
-    canvas.disc(x, tall, z, half, shade(body, 0.85), squeeze=0.35)
-    canvas.box(x, z, -half * 0.6, half * 0.6, tall * 0.5, tall * 0.72, WHITE if rng.random() < 0.7 else BLACK)
-
-
-def parasol(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
-    """A bright half-round parasol over a table."""
-    cloth, half, low = warm(rng), rng.uniform(0.9, 1.3), 2.0
-    canvas.shadow(x, z, half * 0.8)
-    canvas.box(x, z, -0.04, 0.04, 0, low, (110, 90, 70))
-    canvas.box(x, z, -0.5, 0.5, 0.7, 0.78, WHITE)
-    arc = np.linspace(0, np.pi, 12)
-    canvas.flat(x, z, [(half * float(np.cos(a)), low + 0.55 * half * float(np.sin(a))) for a in arc], cloth)
-
-
-def billboard(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
-    """A poster on two legs, bright ground with a few lines and a dark or pale picture."""
-    paper, half, low = warm(rng), rng.uniform(0.8, 1.4), rng.uniform(0.7, 1.6)
-    high = low + rng.uniform(0.8, 1.3)
-    for leg in (-0.7, 0.7):
-        canvas.box(x + leg * half, z, -0.05, 0.05, 0, low, (90, 90, 92))
-    canvas.box(x, z, -half, half, low, high, paper)
-    ink = WHITE if rng.random() < 0.5 else BLACK
-    canvas.disc(x - half * 0.5, (low + high) / 2, z, half * 0.25, ink)
-    for line in (0.3, 0.5, 0.7):
-        up = low + line * (high - low)
-        canvas.box(x, z, 0, half * 0.8, up - 0.05, up + 0.05, ink)
+def street_things(kerb: float, rng: np.random.Generator) -> list[Placed]:
+    """Buildings or trees along both sides, poles, signs, people and traffic; kerb is half the road's width in metres."""
+    placed: list[Placed] = []
+    for side in (-1.0, 1.0):
+        front = side * (kerb + rng.uniform(3.0, 5.0))
+        row = building if rng.random() < 0.75 else tree
+        placed += [(front, float(z), row) for z in np.arange(rng.uniform(5, 12), 70, 12.5)]
+        for kind, most in ((tree, 2), (lamp_post, 2), (traffic_light, 1), (road_sign, 1)):
+            count = int(rng.integers(0, most + 1))
+            placed += [(side * (kerb + rng.uniform(0.4, 1.2)), rng.uniform(7, 30), kind) for _ in range(count)]
+        people, cars = (int(n) for n in rng.integers(0, 3, size=2))
+        placed += [(side * (kerb + rng.uniform(0.5, 1.6)), rng.uniform(6, 20), person) for _ in range(people)]
+        placed += [(side * rng.uniform(0.8, kerb - 1.0), rng.uniform(7, 30), car) for _ in range(cars)]
+    return placed

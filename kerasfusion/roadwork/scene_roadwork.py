@@ -1,16 +1,13 @@
-"""What makes a generated street a roadwork scene: cones, striped barriers, warning signs, arrow boards, and how they are laid out.
+"""What makes a generated street a roadwork scene: cones, barriers, warning signs, arrow boards, and their layout.
 
 Objects are functions `(canvas, x, z, rng)` as in scene_objects.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from kerasfusion.roadwork.scene_objects import BLACK, WHITE, Canvas, Colour, shade, warm
-
-Placed = tuple[float, float, Callable[[Canvas, float, float, np.random.Generator], None]]
+from kerasfusion.roadwork.scene_canvas import BLACK, WHITE, Canvas, Colour, Placed, shade, warm
 
 
 def cone(canvas: Canvas, x: float, z: float, rng: np.random.Generator, colour: Colour, tall: float, bands: int) -> None:
@@ -80,7 +77,7 @@ def arrow_board(canvas: Canvas, x: float, z: float, rng: np.random.Generator) ->
 
 
 def work_zone(rng: np.random.Generator) -> list[Placed]:
-    """One closed-off stretch of 4 to 10 objects: cones along a taper and at least one larger object, near the middle of the view."""
+    """One closed-off stretch near the middle of the view: 3 to 6 cones along a taper and 2 to 4 larger objects."""
     side, near = rng.choice([-1.0, 1.0]), rng.uniform(4.2, 6.5)
     start, end = side * rng.uniform(2.2, 3.4), side * rng.uniform(0.2, 1.6)
     steps = np.linspace(0.0, 1.0, int(rng.integers(3, 7)))

@@ -1,7 +1,8 @@
 """Generated street scenes with and without roadwork: data for the demo and for trying the commands offline.
 
-Both classes share streets, light, camera and bright red-to-amber things (cars, awnings, bins, posters, jackets); only cones, striped
-barriers, triangular or diamond warning signs and arrow boards tell them apart. The scenes say nothing about accuracy on photos.
+Both classes share streets, light, camera and red-to-amber things (cars, awnings, bins, posters, jackets); only cones,
+striped barriers, triangular or diamond warning signs and arrow boards tell them apart. How well a model does on these
+scenes says nothing about photos.
 """
 
 import io
@@ -13,8 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork import scene_objects as street
-from kerasfusion.roadwork.scene_roadwork import Placed, work_zone
+from kerasfusion.roadwork.scene_canvas import Canvas, dull, hsv
+from kerasfusion.roadwork.scene_decoys import bright_things
+from kerasfusion.roadwork.scene_objects import street_things
+from kerasfusion.roadwork.scene_roadwork import work_zone
 
 SIZES = ((320, 180), (400, 225), (480, 270), (320, 240), (400, 300))
 CLASSES = ("no_roadwork", "roadwork")
@@ -38,8 +41,9 @@ def draw_scene(rng: np.random.Generator, roadwork: bool) -> Image.Image:
     image = sky_image((size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), light, layout)
     canvas = set_camera(image, layout)
     kerb = draw_ground(canvas, layout)
-    placed = [(item, things) for item in street_things(kerb, things)]
-    placed += [(item, extras) for item in (work_zone(extras) if roadwork else bright_things(kerb, extras))]
+    shared = street_things(kerb, things) + bright_things(kerb, int(things.integers(0, 4)), things)
+    own = work_zone(extras) if roadwork else bright_things(kerb, int(extras.integers(3, 7)), extras)
+    placed = [(item, things) for item in shared] + [(item, extras) for item in own]
     for (x, z, paint), source in sorted(placed, key=lambda entry: -entry[0][1]):
         paint(canvas, x, z, source)
     return develop(image.resize(size, Image.Resampling.BOX), light, finish)
@@ -64,10 +68,10 @@ def sky_image(size: tuple[int, int], light: tuple, rng: np.random.Generator) -> 
     return image
 
 
-def set_camera(image: Image.Image, rng: np.random.Generator) -> street.Canvas:
+def set_camera(image: Image.Image, rng: np.random.Generator) -> Canvas:
     """A dashboard camera looking along the road, its horizon a little above the middle."""
     width, height = image.size
-    return street.Canvas(
+    return Canvas(
         draw=ImageDraw.Draw(image),
         size=image.size,
         horizon=height * rng.uniform(0.42, 0.52),
@@ -77,11 +81,11 @@ def set_camera(image: Image.Image, rng: np.random.Generator) -> street.Canvas:
     )
 
 
-def draw_ground(canvas: street.Canvas, rng: np.random.Generator) -> float:
+def draw_ground(canvas: Canvas, rng: np.random.Generator) -> float:
     """Verge, pavement, road and its markings; returns the distance from the camera to the kerb in metres."""
     kerb, pavement = rng.uniform(3.6, 5.2), rng.uniform(1.5, 3.0)
-    verge = (112, 128, 84) if rng.random() < 0.5 else street.dull(rng)
-    asphalt = street.hsv(0.6, 0.04, rng.uniform(0.3, 0.5))
+    verge = (112, 128, 84) if rng.random() < 0.5 else dull(rng)
+    asphalt = hsv(0.6, 0.04, rng.uniform(0.3, 0.5))
     canvas.ground(0.5, 500, -500, 500, verge)
     canvas.ground(0.5, 500, -kerb - pavement, kerb + pavement, (158, 154, 148))
     canvas.ground(0.5, 500, -kerb, kerb, asphalt)
@@ -95,37 +99,6 @@ def draw_ground(canvas: street.Canvas, rng: np.random.Generator) -> float:
         for left in np.arange(-kerb + 0.3, kerb - 0.6, 1.1):
             canvas.ground(near, near + 2.5, left, left + 0.55, (220, 220, 214))
     return kerb
-
-
-def street_things(kerb: float, rng: np.random.Generator) -> list[Placed]:
-    """Buildings, trees, poles, signs, traffic and people as (x, z, painter), for either class."""
-    placed: list[Placed] = []
-    for side in (-1.0, 1.0):
-        front = kerb + rng.uniform(3.0, 5.0)
-        built = rng.random() < 0.75
-        for z in np.arange(rng.uniform(5, 12), 70, 12.5):
-            placed.append((side * front, float(z), street.building if built else street.tree))
-        for kind, most in ((street.tree, 3), (street.lamp_post, 3), (street.traffic_light, 2), (street.road_sign, 2)):
-            for _ in range(int(rng.integers(0, most))):
-                placed.append((side * (kerb + rng.uniform(0.4, 1.2)), rng.uniform(7, 30), kind))
-        for _ in range(int(rng.integers(0, 3))):
-            placed.append((side * (kerb + rng.uniform(0.5, 1.6)), rng.uniform(6, 20), street.person))
-        for _ in range(int(rng.integers(0, 3))):
-            placed.append((side * rng.uniform(0.8, kerb - 1.0), rng.uniform(7, 30), street.car))
-    return placed
-
-
-def bright_things(kerb: float, rng: np.random.Generator) -> list[Placed]:
-    """Bins, parasols, posters, signs, cars and people in the colours of roadwork, about as large as a work zone."""
-    aside = (street.bin_box, street.bin_box, street.parasol, street.billboard, street.road_sign)
-    placed: list[Placed] = []
-    for _ in range(int(rng.integers(4, 9))):
-        side, z = rng.choice([-1.0, 1.0]), rng.uniform(4.5, 14)
-        kind = aside[int(rng.integers(len(aside)))]
-        placed.append((side * (kerb + rng.uniform(-1.5, 1.5)), z, kind))
-    for _ in range(int(rng.integers(0, 3))):
-        placed.append((rng.uniform(-3.0, 3.0), rng.uniform(6, 14), street.person))
-    return placed
 
 
 def develop(image: Image.Image, light: tuple, rng: np.random.Generator) -> Image.Image:
@@ -144,7 +117,7 @@ def write_dataset(
     seed: int = 42,
     progress: Callable[[Iterable], Iterable] | None = None,
 ) -> list[Path]:
-    """Write counts[split] scenes per split to out/{split}/{no_roadwork,roadwork}/scene_00001.jpg, every second one roadwork.
+    """Write counts[split] scenes per split to out/{split}/{no_roadwork,roadwork}/scene_00001.jpg, half roadwork.
 
     Scene k of a split depends on (seed, split, k) only, so a larger set starts with the smaller one's scenes.
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import sys
 import tempfile
 import time
 import warnings
@@ -141,9 +142,8 @@ def train_epochs(
         except KerasFusionError:
             raise
         except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise KerasFusionError(
-                f"ultralytics stopped while training: {reason[0]}",
+                f"ultralytics stopped while training: {_reason(error)}",
                 where=log,
                 todo="out of memory: a smaller yolo.batch or yolo.image_size; else see the log",
             ) from error
@@ -168,7 +168,7 @@ def _open_classifier(source: str) -> Any:
     # A damaged, foreign or unknown file ends in one of many kinds of error (TypeError, KeyError, OSError, ...).
     except Exception as error:
         raise RequestError(
-            f"ultralytics cannot open the model: {str(error).splitlines()[0] if str(error) else repr(error)}",
+            f"ultralytics cannot open the model: {_reason(error)}",
             where=source,
             expected="a YOLO classifier, for example yolo11n-cls.pt or yolo11n-cls.yaml",
         ) from error
@@ -191,13 +191,18 @@ def _download(path: Path) -> None:
             attempt_download_asset(path, retry=0, progress=False)
             return
         except Exception as error:
-            reason = f"downloading it failed: {str(error).splitlines()[0]}"
+            reason = f"downloading it failed: {_reason(error)}"
     raise RequestError(
         f"the pretrained weights {path.name} are not there, and {reason}",
         where=path.absolute(),
         todo=f"put the file there (it is on https://github.com/ultralytics/assets/releases), or set yolo.model to "
         f"its path; yolo.model: {path.stem}.yaml trains from random weights on purpose",
     )
+
+
+def _reason(error: Exception) -> str:
+    lines = re.sub(r"ERROR |[❌\ufe0f]", "", str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _epoch(trainer: Any, seconds: float) -> Epoch:
@@ -253,20 +258,18 @@ class _PlainFormatter(logging.Formatter):
 
 @functools.cache
 def _import_ultralytics() -> Any:
-    """Import ultralytics, undoing what its import changes in the process and in the user's settings.
-
-    The import sets OMP_NUM_THREADS=1 and TensorFlow's log level, replaces PIL.Image.open by a function that may run
-    pip, changes numpy's print options, writes a settings file and looks up names on the internet.
+    """Import ultralytics with its telemetry, downloads and installs off.
 
     Raises:
         RequestError: ultralytics or torch is missing or broken.
     """
-    environment, open_image, print_options = dict(os.environ), Image.open, np.get_printoptions()
+    if "tensorflow" in sys.modules:
+        # TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM, and the second one loaded
+        # aborts the process. Without triton only torch.compile is missing, which nothing here uses.
+        sys.modules.setdefault("triton", None)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            import torch  # before OMP_NUM_THREADS changes
-
-            os.environ.update(_IMPORT_SETTINGS, YOLO_CONFIG_DIR=folder)
+        with _import_traces_undone():
+            import torch
             import ultralytics
             from ultralytics.utils import LOGGER, NUM_THREADS, SETTINGS
 
@@ -276,14 +279,6 @@ def _import_ultralytics() -> Any:
         raise RequestError(
             f"ultralytics cannot be imported: {error}", where="train-yolo and YOLO's predictions", todo=INSTALL
         ) from error
-    finally:
-        for name in set(os.environ) | set(environment):
-            if name not in environment:
-                del os.environ[name]
-            elif os.environ.get(name) != environment[name]:
-                os.environ[name] = environment[name]
-        Image.open = open_image
-        np.set_printoptions(**print_options)
     # Ultralytics does this itself when it trains or predicts (all cores but one); until then threads that wait for a
     # core that another program uses would make opening a model many times slower.
     torch.set_num_threads(NUM_THREADS)
@@ -293,3 +288,23 @@ def _import_ultralytics() -> Any:
     LOGGER.handlers = [logging.lastResort]  # warnings to stderr; stdout belongs to results
     LOGGER.setLevel(logging.INFO)
     return ultralytics
+
+
+@contextmanager
+def _import_traces_undone() -> Iterator[None]:
+    """Undo what importing ultralytics changes in the process, and give it another settings file than the user's.
+
+    It sets OMP_NUM_THREADS=1 and TensorFlow's log level, replaces PIL.Image.open by a function that may run pip,
+    changes numpy's print options and warning filters, and writes a settings file.
+    """
+    environment, open_image, print_options = dict(os.environ), Image.open, np.get_printoptions()
+    try:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            os.environ.update(_IMPORT_SETTINGS, YOLO_CONFIG_DIR=folder)
+            yield
+    finally:
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+        Image.open = open_image
+        np.set_printoptions(**print_options)

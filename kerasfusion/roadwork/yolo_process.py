@@ -1,8 +1,7 @@
 """The YOLO classifier in a process of its own.
 
-TensorFlow and a CUDA build of torch each carry an LLVM; once both are loaded in one process the second one aborts it
-("CommandLine Error: Option registered more than once"), depending on the order of imports. Apart, they also work at
-the same time and torch's memory is given back at the end.
+It works at the same time as the ViT, its memory is given back at the end, and TensorFlow and a CUDA build of torch,
+which each carry an LLVM and can abort a process that loads both, stay apart.
 """
 
 from concurrent.futures import Future, ProcessPoolExecutor

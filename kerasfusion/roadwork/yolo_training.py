@@ -89,19 +89,19 @@ def train_yolo(
     checkpoints = Checkpoints(folder / "work", request)
     arguments = _arguments(settings, applied, seed)
     if checkpoints.restore():
-        model, arguments = yolo.load_classifier(checkpoints.session / "weights" / "last.pt"), {"resume": True}
-        arguments["device"] = settings.device
+        model = yolo.load_classifier(checkpoints.session / "weights" / "last.pt")
+        arguments = {"resume": True, "device": settings.device}
         report(f"continuing after epoch {checkpoints.epoch} of {settings.epochs}")
-    tree = folder / "work" / "tree"
+
+    def on_epoch(epoch: yolo.Epoch) -> None:
+        checkpoints.save(epoch)
+        report(_line(epoch))
+
+    tree, log = folder / "work" / "tree", folder / "ultralytics.log"
     try:
         report(f"preparing {len(train):,} training and {len(val):,} validation pictures")
         write_training_tree(train, val, tree, settings.image_size, max_pixels, report)
-
-        def on_epoch(epoch: yolo.Epoch) -> None:
-            checkpoints.save(epoch)
-            report(_line(epoch))
-
-        top1 = yolo.train_epochs(model, tree, checkpoints.session, arguments, folder / "ultralytics.log", on_epoch)
+        top1 = yolo.train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
         return _finish(folder, checkpoints.session, request | {"ignored_augmentation": ignored, "val_top1": top1})
     finally:
         checkpoints.clean()

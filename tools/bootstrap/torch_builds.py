@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,22 +70,15 @@ def is_matching_pair(found: Pins, pins: Pins) -> bool:
     return public == pins and len(kinds) == 1
 
 
-def choose(
-    found: Pins,
-    pins: Pins,
-    *,
-    system: str = platform.system(),
-    gpu: Callable[[], bool] = has_nvidia_gpu,
-    probe: Callable[[Pins], bool] = cpu_index_lists,
-) -> Builds:
+def choose(found: Pins, pins: Pins) -> Builds:
     """Decide for this machine; `found` is what its environment holds already."""
     if is_matching_pair(found, pins):
         return Builds("present", f"torch {found['torch']} and torchvision {found['torchvision']} are installed")
-    if system != "Linux":
+    if platform.system() != "Linux":
         return Builds("default", "torch and torchvision: the default builds")
-    if gpu():
+    if has_nvidia_gpu():
         return Builds("default", "NVIDIA driver found: torch and torchvision with CUDA", brings_cuda=True)
-    if probe(pins):
+    if cpu_index_lists(pins):
         return Builds("cpu", f"no NVIDIA GPU: CPU builds of torch and torchvision from {CPU_INDEX}")
     return fallback(f"{CPU_INDEX} cannot be reached or lacks the pinned pair")
 

@@ -1,0 +1,99 @@
+"""The whole roadwork job on generated scenes, offline, at a small size: what the README's first command runs."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasfusion.config import load_config
+from kerasfusion.errors import RequestError
+from kerasfusion.progress import track
+from kerasfusion.roadwork.check_data import check_dataset
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.dataset import SPLITS, hold_out, scan
+from kerasfusion.roadwork.evaluation_run import Request, as_text, run
+from kerasfusion.roadwork.fit import fit
+from kerasfusion.roadwork.precompute import precompute
+from kerasfusion.roadwork.scenes import write_dataset
+from kerasfusion.roadwork.yolo_training import train_yolo
+
+COUNTS = {"train": 400, "val": 120, "test": 200}
+MARK = ".kerasfusion-demo"
+
+
+def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
+    """The settings of the demo: everything below `folder`, small pictures, random starting weights on purpose."""
+    settings = ["efficientnetv2.weights=null"]
+    return load_config(
+        RoadworkConfig,
+        settings=settings,
+        flags={
+            "name": "demo",
+            "seed": seed,
+            "runs_folder": str(folder / "runs"),
+            "data.root": str(folder / "scenes"),
+            "yolo.model": "yolo11n-cls.yaml",
+            "yolo.image_size": 96,
+            "yolo.epochs": 16,
+            "yolo.batch": 16,
+            "vit.weights": str(folder / "vit"),
+            "vit.class_names": ["None", "Roadwork"],
+            "cache.folder": str(folder / "cache"),
+            "fit.pixel_cache": str(folder / "pixels"),
+            "fit.augmentation": "none",
+            "fit.epochs": 20,
+        },
+    )
+
+
+def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print) -> float:
+    """Draw scenes, train, precompute, fit, evaluate.
+
+    Args:
+        folder: made anew; one that an earlier demo made is replaced.
+        seed: of scenes and training.
+        report: takes a line for the person who waits.
+
+    Returns:
+        The fusion's accuracy on the test split.
+
+    Raises:
+        RequestError: the folder holds something else.
+    """
+    from kerasfusion.roadwork.demo_vit import train_demo_vit
+
+    begin = time.monotonic()
+    config = demo_config(folder, seed)
+    _clear(folder)
+
+    def stage(text: str) -> None:
+        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
+
+    stage(f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {config.data.root}")
+    write_dataset(config.data.root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
+    stage(f"checking them: kerasfusion data check {config.data.root}")
+    check = check_dataset(config.data.root)
+    report(f"{check.counts}; usable: {check.usable}")
+    training, held_out = hold_out(scan(config.data.root, SPLITS[:2]), 0.0, seed)
+    stage("training a small ViT from random weights, in the place of the subnet's default model")
+    train_demo_vit(training, Path(config.vit.weights), seed)
+    stage("training YOLO from random weights: kerasfusion train-yolo")
+    train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, report=report)
+    stage("asking YOLO and the ViT about every scene once: kerasfusion precompute")
+    precompute(config)
+    stage("fitting EfficientNetV2 and the head from the cache: kerasfusion fit")
+    result = fit(config, report=report)
+    stage(f"evaluating: kerasfusion evaluate {result.fusion}")
+    evaluation = run(Request(result.fusion, config), report)
+    report("\n" + as_text(evaluation))
+    stage("done")
+    return evaluation.report["fusion"]["accuracy"]
+
+
+def _clear(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()

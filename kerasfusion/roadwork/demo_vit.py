@@ -1,0 +1,47 @@
+"""A small ViT that stands in for the subnet's default model where no hub is needed: in the demo."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.image_decoding import read_image, squash
+from kerasfusion.parallel import ordered_map
+from kerasfusion.roadwork.dataset import Sample
+
+IMAGE_SIZE = 96
+EPOCHS = 12
+
+
+def train_demo_vit(samples: Sequence[Sample], folder: Path, seed: int) -> None:
+    """Train a keras-hub ViT from random weights and save it as a preset.
+
+    Args:
+        samples: photos to learn from.
+        folder: where the preset is written; its outputs are (no roadwork, roadwork).
+        seed: of weights, order and flips.
+    """
+    import keras
+    import keras_hub
+
+    keras.utils.set_random_seed(seed)
+    images = np.stack(list(ordered_map(lambda sample: squash(read_image(sample.path)[0], IMAGE_SIZE), samples)))
+    labels = np.array([sample.label for sample in samples])
+    images, labels = np.concatenate([images, images[:, :, ::-1]]), np.tile(labels, 2)
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), patch_size=12, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=192
+    )
+    converter = keras_hub.layers.ViTImageConverter(
+        image_size=(IMAGE_SIZE, IMAGE_SIZE), scale=1 / 127.5, offset=-1.0, crop_to_aspect_ratio=False
+    )
+    classifier = keras_hub.models.ViTImageClassifier(
+        backbone, num_classes=2, preprocessor=keras_hub.models.ViTImageClassifierPreprocessor(converter)
+    )
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
+    model = keras.Model(image, classifier(keras.layers.Rescaling(1 / 127.5, -1.0)(image)))
+    steps = EPOCHS * -(-len(labels) // 32)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=1e-3, warmup_steps=steps // 10)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.05), loss, metrics=["accuracy"])
+    model.fit(images, labels, batch_size=32, epochs=EPOCHS, verbose=2)
+    classifier.save_to_preset(str(folder))

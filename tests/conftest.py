@@ -1,0 +1,73 @@
+"""Settings and small generated material that many tests share."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import pytest
+
+from kerasfusion.config import load_config
+from kerasfusion.roadwork.config import RoadworkConfig, Yolo
+from kerasfusion.roadwork.dataset import scan
+from kerasfusion.roadwork.precompute import precompute
+from kerasfusion.roadwork.scenes import write_dataset
+from kerasfusion.roadwork.yolo_training import train_yolo
+from tests.hugging_face_vit import write_vit
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A generated imagefolder: 24 training, 12 validation, 12 test scenes."""
+    root = tmp_path_factory.mktemp("photos") / "scenes"
+    write_dataset(root, {"train": 24, "val": 12, "test": 12}, seed=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def vit_folder(tmp_path_factory):
+    """A Hugging Face ViT checkpoint of 64 x 64 px with random weights and asymmetric preprocessing."""
+    return write_vit(tmp_path_factory.mktemp("vit"))
+
+
+@pytest.fixture(scope="session")
+def yolo_weights(photos, tmp_path_factory):
+    """A YOLO classifier after one epoch at 32 x 32 px."""
+    settings = Yolo(model="yolo11n-cls.yaml", image_size=32, epochs=1, workers=0)
+    run_folder = tmp_path_factory.mktemp("yolo")
+    train, val = scan(photos, ("train",)), scan(photos, ("val",))
+    return train_yolo(train, val, settings, run_folder, seed=0, report=lambda line: None).weights
+
+
+@pytest.fixture(scope="session")
+def make_config(photos, vit_folder, yolo_weights):
+    """Builds the toy configuration below a folder; further settings are "key=value" texts."""
+
+    def make(folder, *settings: str) -> RoadworkConfig:
+        toy = {
+            "data.root": photos,
+            "runs_folder": folder / "runs",
+            "name": "toy",
+            "yolo.weights": yolo_weights,
+            "vit.weights": vit_folder,
+            "cache.folder": folder / "cache",
+            "cache.batch": 4,
+            "cache.shard_size": 8,
+            "fit.pixel_cache": folder / "pixels",
+            "fit.epochs": 3,
+            "fit.batch": 8,
+            "efficientnetv2.weights": "null",
+            "fusion.epochs": 20,
+        }
+        return load_config(RoadworkConfig, settings=[f"{key}={value}" for key, value in toy.items()] + list(settings))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cached(make_config, tmp_path_factory):
+    """The toy configuration with a finished branch cache."""
+    folder = tmp_path_factory.mktemp("cached")
+    config = make_config(folder)
+    precompute(config)
+    return config

@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Install kerasfusion into .venv if need be, and check it.
+
+python3 tools/test.py [ARGUMENTS OF pytest]
+
+Ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is not 0.
+"""
+
+import sys
+
+from bootstrap import interpreter
+
+interpreter.require_supported()
+
+from bootstrap import entry, environment, install, steps  # noqa: E402  the check comes first
+
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",))
+
+
+def main(arguments):
+    """Run the checks, passing the arguments on to pytest; return the exit code."""
+    install.ensure(["train", "yolo", "dev"])
+    python = str(environment.executable("python"))
+    codes = []
+    for check in CHECKS:
+        print(f"== {' '.join(check)}", flush=True)
+        command = [python, "-m", *check, *(arguments if check[0] == "pytest" else ())]
+        codes.append(steps.run_foreground(command, environment.ROOT))
+    for check, code in zip(CHECKS, codes, strict=True):
+        print(f"{' '.join(check)}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
+    return next((code for code in codes if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(entry.run(main))
