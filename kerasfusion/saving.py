@@ -30,7 +30,7 @@ np.savez(sys.argv[3], **{name: np.asarray(value) for name, value in answers.item
 """
 
 
-def save_model(model, path: Path, description: dict[str, Any], sample: dict[str, np.ndarray]) -> None:
+def save_model(model, path: Path, description: dict[str, Any], sample: dict[str, np.ndarray] | None) -> None:
     """Save a model with dict inputs and outputs, and compare the file's answers with the model's.
 
     The file is written beside its name and renamed once the comparison holds: what is there works.
@@ -39,7 +39,7 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
         model: keras.Model of built-in layers.
         path: ends in `.keras`.
         description: JSON value kept as `kerasfusion.json` inside the file.
-        sample: inputs to compare on, one batch.
+        sample: inputs to compare on, one batch; None for a file that is only read by this program again.
 
     Raises:
         KerasFusionError: a clean process cannot open the file or answers otherwise.
@@ -50,8 +50,9 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
         model.save(partial, include_optimizer=False)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(DESCRIPTION, json.dumps(description, indent=1))
-        expected = {name: np.asarray(value) for name, value in model(sample, training=False).items()}
-        _compare(expected, _answers_of_a_clean_process(partial, sample), path)
+        if sample is not None:
+            expected = {name: np.asarray(value) for name, value in model(sample, training=False).items()}
+            _compare(expected, _answers_of_a_clean_process(partial, sample), path)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

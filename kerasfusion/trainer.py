@@ -93,6 +93,7 @@ def train(
             epochs=epochs,
             validation_data=validation,
             callbacks=[callback for callback in (stopping, saver) if callback],
+            shuffle=False,  # the stream is shuffled already
             verbose=1 if sys.stdout.isatty() else 2,
         )
     elif best := state.best_weights:  # killed between the last epoch and the end

@@ -12,6 +12,7 @@ from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.dataset import scan
 from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.scenes import write_dataset
+from kerasfusion.roadwork.yolo_classifier import YoloClassifier  # noqa: E402
 from kerasfusion.roadwork.yolo_training import train_yolo
 from tests.hugging_face_vit import write_vit
 
@@ -62,6 +63,23 @@ def make_config(photos, vit_folder, yolo_weights):
         return load_config(RoadworkConfig, settings=[f"{key}={value}" for key, value in toy.items()] + list(settings))
 
     return make
+
+
+class YoloInThisProcess(YoloClassifier):
+    """Stands in for YoloProcess where its own process is not what is tested: starting one takes seconds."""
+
+    def submit(self, crops):
+        return lambda: self.predict(crops)
+
+    def close(self):
+        """Nothing to end."""
+
+
+@pytest.fixture
+def yolo_in_this_process(monkeypatch):
+    """Without a process of its own for YOLO."""
+    for module in ("precompute", "detector"):
+        monkeypatch.setattr(f"kerasfusion.roadwork.{module}.YoloProcess", YoloInThisProcess)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs, so that `kerasfusion --help` an
 
 import errno
 import importlib
-import os
 
 import click
 
@@ -61,9 +60,6 @@ def main(debug: bool):
     The usual order: data import, data split, data check, train-yolo, precompute, fit, evaluate, benchmark, predict.
     `kerasfusion demo` does all of it on generated photos.
     """
-    # Before TensorFlow is imported: its start-up notes would drown the results.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

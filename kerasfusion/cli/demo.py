@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH
+from kerasfusion.cli.quiet import import_tensorflow
 
 
 @click.command()
@@ -16,6 +17,7 @@ def demo(system: str, out: Path, seed: int):
 
     Example: kerasfusion demo
     """
+    import_tensorflow()
     from kerasfusion.roadwork.demo import run_demo
 
     run_demo(out, seed, click.echo)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH
+from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
 
@@ -18,16 +19,19 @@ def export(run_or_parts: Path, vit_source: str | None, out: Path | None):
 
     Example: kerasfusion export runs/roadwork --vit weights/roadwork-vit
     """
+    import_tensorflow()
     from kerasfusion.roadwork.export import FUSION, PARTS
     from kerasfusion.roadwork.export import export as run
-    from kerasfusion.saving import read_description
+    from kerasfusion.roadwork.vit import read_checkpoint
+    from kerasfusion.saving import load_model
 
-    parts = run_or_parts / PARTS if run_or_parts.is_dir() else run_or_parts
-    vit = read_description(parts)["config"]["vit"]
-    out = out or parts.with_name(FUSION)
+    path = run_or_parts / PARTS if run_or_parts.is_dir() else run_or_parts
+    out = out or path.with_name(FUSION)
     if out.suffix != ".keras":
         raise RequestError("the file's name must end in .keras", where=out)
-    run(parts, vit_source or vit["weights"], out, vit["class_names"])
+    parts, description = load_model(path)
+    vit = description["config"]["vit"]
+    run(parts, description, read_checkpoint(vit_source or vit["weights"], vit["class_names"]), out)
     click.echo(f"model: {out}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH, config_options, device_option, json_option, read_config
+from kerasfusion.cli.quiet import import_tensorflow
 
 METRICS = ["output", "accuracy", "mcc", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid"]
 
@@ -32,6 +33,7 @@ def evaluate(model: Path | None, config_file, settings, as_json: bool, **options
 
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
+    import_tensorflow()
     from kerasfusion.roadwork import evaluation_run
     from kerasfusion.roadwork.evaluation_run import Request
 
@@ -59,6 +61,7 @@ def predict(ctx, model: Path, images: tuple[str, ...], yolo: Path | None, batch:
 
     Example: kerasfusion predict runs/roadwork/fusion.keras photo.jpg
     """
+    import_tensorflow()
     from kerasfusion.device import select_device
     from kerasfusion.roadwork.detector import open_fusion
     from kerasfusion.roadwork.predict import list_images
@@ -87,6 +90,7 @@ def benchmark(model: Path, yolo: Path | None, image: Path | None, runs: int, war
 
     Example: kerasfusion benchmark runs/roadwork/fusion.keras --image photo.jpg
     """
+    import_tensorflow()
     from kerasfusion.device import select_device
     from kerasfusion.reporting import table
     from kerasfusion.roadwork.detector import open_fusion

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH, config_options, read_config
+from kerasfusion.cli.quiet import import_tensorflow
 
 
 @click.command()
@@ -58,6 +59,7 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 
     Example: kerasfusion precompute -c configs/roadwork.yaml --vit weights/roadwork-vit
     """
+    import_tensorflow()
     from kerasfusion.roadwork.dataset import SPLITS
     from kerasfusion.roadwork.precompute import precompute as run
 
@@ -86,6 +88,7 @@ def fit(config_file, settings, restart: bool, **flags):
 
     Example: kerasfusion fit -c configs/roadwork.yaml --batch 8
     """
+    import_tensorflow()
     from kerasfusion.roadwork.fit import fit as run
 
     config = read_config(config_file, settings, **flags)

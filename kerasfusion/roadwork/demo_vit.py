@@ -10,7 +10,7 @@ from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.dataset import Sample
 
 IMAGE_SIZE = 96
-EPOCHS = 12
+EPOCHS = 6
 
 
 def train_demo_vit(samples: Sequence[Sample], folder: Path, seed: int) -> None:

@@ -65,7 +65,7 @@ class Detector:
     def close(self) -> None:
         """End YOLO's process."""
         if self._yolo is not None:
-            self._yolo.__exit__()
+            self._yolo.close()
 
     def __enter__(self) -> "Detector":
         return self

@@ -8,9 +8,9 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.ensemble import OUTPUTS, compose
-from kerasfusion.roadwork.vit import build_vit, read_checkpoint
+from kerasfusion.roadwork.vit import VitCheckpoint, build_vit
 from kerasfusion.run_folder import environment
-from kerasfusion.saving import load_model, save_model
+from kerasfusion.saving import save_model
 
 PARTS = "trained_parts.keras"
 FUSION = "fusion.keras"
@@ -42,38 +42,33 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def export(parts_path: Path, vit_source: str, out: Path, class_names: tuple[str, ...] | None = None) -> None:
-    """Read the trained parts and the ViT, compose them, and save the result as one verified file.
+def export(parts, description: dict[str, Any], vit: VitCheckpoint, out: Path) -> None:
+    """Compose the trained parts and the ViT, and save the result as one file that a clean process has answered with.
 
     Args:
-        parts_path: the `trained_parts.keras` that `fit` left.
-        vit_source: hf://owner/name, a Hugging Face ViT folder, or a keras-hub preset.
+        parts: the model that `fit` trained (`trained_parts.keras`).
+        description: of the parts, as `describe` gives it.
+        vit: the ViT whose probabilities the head was fitted on.
         out: the `.keras` file to write.
-        class_names: as `read_checkpoint` takes them.
 
     Raises:
-        RequestError: a missing file, or a ViT other than the one that the branch cache was made with.
+        RequestError: another ViT than the one that the branch cache was made with.
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
-    parts, description = load_model(parts_path)
-    checkpoint = read_checkpoint(vit_source, class_names)
     expected = description["weights"]["vit"]
-    if checkpoint.sha256 != expected:
+    if vit.sha256 != expected:
         raise RequestError(
-            f"another ViT than the one that precompute asked: sha256 {checkpoint.sha256[:12]}..., expected "
-            f"{expected[:12]}...",
-            where=checkpoint.folder,
+            f"another ViT than the one that precompute asked: sha256 {vit.sha256[:12]}..., expected {expected[:12]}...",
+            where=vit.folder,
             todo="name the right ViT with --vit, or run precompute and fit again",
         )
-    fusion = compose(parts, build_vit(checkpoint))
-    save_model(fusion, out, description, comparison_inputs(checkpoint.image_size, ("image", "yolo_probs")))
+    fusion = compose(parts, build_vit(vit))
+    save_model(fusion, out, description, comparison_inputs(vit.image_size))
 
 
-def comparison_inputs(image_size: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Three batches rows of varied inputs, on which a saved file is compared with the model in memory."""
+def comparison_inputs(image_size: int) -> dict[str, np.ndarray]:
+    """Three varied rows of `image` and `yolo_probs`, on which a saved file is compared with the model in memory."""
     rng = np.random.default_rng(0)
-    columns = {"image": rng.uniform(0, 255, (3, image_size, image_size, 3))}
-    for name in names[1:]:
-        p = rng.uniform(0, 1, (3, 1))
-        columns[name] = np.concatenate([1 - p, p], axis=1)
-    return {name: columns[name].astype(np.float32) for name in names}
+    image = rng.uniform(0, 255, (3, image_size, image_size, 3))
+    p = rng.uniform(0, 1, (3, 1))
+    return {"image": image.astype(np.float32), "yolo_probs": np.concatenate([1 - p, p], axis=1).astype(np.float32)}

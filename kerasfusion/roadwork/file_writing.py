@@ -46,9 +46,9 @@ def require_free_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise KerasFusionError(
-            f"not enough disk space: {free / 1e9:.1f} GB free",
+            f"not enough disk space: {free / 1e9:.2f} GB free",
             where=folder,
-            expected=f"about {needed / 1e9:.1f} GB",
+            expected=f"about {needed / 1e9:.2f} GB",
             todo="free some space, or choose a folder on another drive",
         )
 

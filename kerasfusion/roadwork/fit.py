@@ -11,7 +11,8 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import build_trained_parts
-from kerasfusion.roadwork.export import FUSION, PARTS, comparison_inputs, describe, export
+from kerasfusion.roadwork.export import FUSION, PARTS, describe, export
+from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.run_folder import describe_run
 from kerasfusion.saving import save_model
 
@@ -53,16 +54,14 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
 
     parts = fit_parts(config, manifest)
     model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
-    inputs = comparison_inputs(manifest["sizes"]["image"], ("image", "yolo_probs", "vit_probs"))
-    report("saving the trained parts and comparing them in a clean process")
-    save_model(model, folder / PARTS, describe(to_dict(config), manifest), inputs)
-    report("composing them with the ViT and comparing the file in a clean process")
+    description = describe(to_dict(config), manifest)
+    save_model(model, folder / PARTS, description, sample=None)
     try:
-        export(folder / PARTS, config.vit.weights, folder / FUSION, config.vit.class_names)
+        checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     except KerasFusionError as error:
-        if not _vit_is_away(config):
-            raise
         return FitResult(folder / PARTS, None, error.what)
+    report("composing with the ViT and comparing the file in a clean process")
+    export(model, description, checkpoint, folder / FUSION)
     return FitResult(folder / PARTS, folder / FUSION)
 
 
@@ -78,7 +77,3 @@ def refuse_other_weights(config: RoadworkConfig, manifest: dict) -> None:
             where=f"{config.cache.folder} and {config.yolo_weights}",
             todo="run precompute with these weights into a new cache.folder, or set yolo.weights to the right best.pt",
         )
-
-
-def _vit_is_away(config: RoadworkConfig) -> bool:
-    return config.vit.weights.startswith("hf://") or not Path(config.vit.weights).exists()

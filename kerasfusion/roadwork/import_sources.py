@@ -134,13 +134,13 @@ def _choose(names: dict[str, Any], only: str | None) -> dict[str, str]:
     """{train, val or test: the source's own name of it}."""
     chosen: dict[str, str] = {}
     for name in names:
-        split = parse_split(name)
+        split = parse_split(str(name))  # `datasets` has a type of its own for these
         if only is not None and split != only:
             continue
         if split is None or split in chosen:
             raise RequestError(
-                f"cannot tell which split {name!r} is",
-                where=f"the source's splits: {', '.join(names)}",
+                f"cannot tell which split {str(name)!r} is",
+                where=f"the source's splits: {', '.join(map(str, names))}",
                 expected=SPLIT_SPELLINGS,
                 todo="take one with --split",
             )

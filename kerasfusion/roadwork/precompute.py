@@ -63,8 +63,8 @@ class Branches:
     def __enter__(self) -> "Branches":
         return self
 
-    def __exit__(self, *error) -> None:
-        self._yolo.__exit__(*error)
+    def __exit__(self, *_) -> None:
+        self._yolo.close()
 
 
 def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False) -> dict:

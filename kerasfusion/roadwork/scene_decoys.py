@@ -68,7 +68,7 @@ def cart(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
 
 
 def bright_things(kerb: float, count: int, rng: np.random.Generator) -> list[Placed]:
-    """`count` bright things beside the road and on its edge, each third one (on average) on the road itself."""
+    """`count` bright things beside the road or on its edge, about two in five of them on the road itself."""
     aside, on_road = (bin_box, parasol, billboard, display, road_sign), (cart, cart, car, person)
     placed: list[Placed] = []
     for _ in range(count):

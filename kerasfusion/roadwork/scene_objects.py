@@ -106,7 +106,7 @@ def person(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None
 
 
 def street_things(kerb: float, rng: np.random.Generator) -> list[Placed]:
-    """Buildings or trees along both sides, poles, signs, people and traffic; kerb is half the road's width in metres."""
+    """Buildings or trees along both sides, poles, signs, people, traffic; kerb is half the road's width in metres."""
     placed: list[Placed] = []
     for side in (-1.0, 1.0):
         front = side * (kerb + rng.uniform(3.0, 5.0))

@@ -87,6 +87,6 @@ def work_zone(rng: np.random.Generator) -> list[Placed]:
     kinds = rng.permutation(np.array([barrier, warning_sign, arrow_board, barrier], dtype=object))
     for kind in kinds[: int(rng.integers(2, 5))]:
         z = near + rng.uniform(0.5, 5.0)
-        # At most 0.33 of the distance to the side: a centre crop of a 16:9 frame still shows it.
-        placed.append((side * rng.uniform(0.1, 0.33) * z, z, kind))
+        # At most 0.28 of the distance to the side: its middle stays inside the centre crop of every frame size.
+        placed.append((side * rng.uniform(0.08, 0.28) * z, z, kind))
     return placed

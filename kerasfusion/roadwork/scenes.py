@@ -119,7 +119,8 @@ def write_dataset(
 ) -> list[Path]:
     """Write counts[split] scenes per split to out/{split}/{no_roadwork,roadwork}/scene_00001.jpg, half roadwork.
 
-    Scene k of a split depends on (seed, split, k) only, so a larger set starts with the smaller one's scenes.
+    Of an odd count, one scene more is without roadwork. Scene k of a split depends on (seed, split, k) only, so a
+    larger set starts with the smaller one's scenes.
 
     Args:
         out: a folder that does not exist yet or is empty.

@@ -174,6 +174,7 @@ def _train(
         loss={output: keras.losses.SparseCategoricalCrossentropy() for output in losses},
         loss_weights=losses,
         weighted_metrics={output: ["accuracy"] for output in losses},
+        jit_compile=False,  # XLA takes longer to compile EfficientNetV2 for a CPU than a laptop's run gains by it
     )
 
     def examples(arrays):
@@ -250,7 +251,8 @@ def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs:
     inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
     # A model of the same layers, so that the head itself is saved without a compile state.
     model = keras.Model(head.input, head.output)
-    model.compile(keras.optimizers.Adam(config.fusion.learning_rate), keras.losses.SparseCategoricalCrossentropy())
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(keras.optimizers.Adam(config.fusion.learning_rate), loss, jit_compile=False)
     keras.utils.set_random_seed(config.seed)
     model.fit(
         inputs,

@@ -17,7 +17,7 @@ _classifier = None  # in the child process alone
 
 
 class YoloProcess:
-    """A YOLO classifier that answers from another process; use it in a `with` statement.
+    """A YOLO classifier that answers from another process, until it is closed.
 
     Args:
         weights: a `.pt` file of a classifier with the two classes.
@@ -47,10 +47,8 @@ class YoloProcess:
         future = self._pool.submit(_predict, crops)
         return lambda: _answer(future)
 
-    def __enter__(self) -> "YoloProcess":
-        return self
-
-    def __exit__(self, *_) -> None:
+    def close(self) -> None:
+        """End the process."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 TAIL_LINES = 15
 PLAIN_SECONDS = 60
+FULL_BYTES = 20e6
 DISK_FULL = re.compile(r"No space left on device|Errno 28\b|not enough space on the disk|Disk quota exceeded")
 
 
@@ -22,18 +24,19 @@ class SetupError(Exception):
 
 
 class StepError(SetupError):
-    """A step's command failed; `tail` holds the last lines of the log."""
+    """A step's command failed; `tail` holds the last lines that it left in the log from `begin` (bytes) on."""
 
-    def __init__(self, label: str, code: int, log: Path):
-        self.tail = tail(log)
-        self.disk_full = bool(DISK_FULL.search(self.tail))
+    def __init__(self, label: str, code: int, log: Path, begin: int = 0):
+        self.tail = tail(log, begin)
+        # Some programs, ensurepip among them, do not pass the reason on.
+        self.disk_full = bool(DISK_FULL.search(self.tail)) or shutil.disk_usage(log.parent).free < FULL_BYTES
         super().__init__(f"{label} failed (exit code {code}). The log's last lines:\n{self.tail}\nWhole log: {log}")
 
 
-def tail(log: Path, lines: int = TAIL_LINES) -> str:
+def tail(log: Path, begin: int = 0) -> str:
     """The last lines of a log, indented."""
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+    text = log.read_bytes()[begin:].decode("utf-8", "replace")
+    return "\n".join(f"  {line}" for line in text.splitlines()[-TAIL_LINES:])
 
 
 def clean_environment() -> dict[str, str]:
@@ -54,6 +57,7 @@ def run_step(
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"\n== {label}\n{' '.join(command)}\n")
         stream.flush()
+        begin = log.stat().st_size
         process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -64,7 +68,7 @@ def run_step(
         )
         code = _watch(process, label, started)
     if code:
-        raise StepError(label, code, log)
+        raise StepError(label, code, log, begin)
 
 
 def _watch(process: subprocess.Popen, label: str, started: float) -> int:
