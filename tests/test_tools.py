@@ -357,6 +357,15 @@ def test_a_disk_that_fills_up_on_the_way_is_said_and_the_rest_redone(checkout, i
     assert not environment.is_ready(checkout, ["yolo"])
 
 
+def test_a_step_that_hides_the_reason_still_shows_a_full_disk(monkeypatch, tmp_path):
+    steps, log = module("steps"), tmp_path / "install.log"
+    log.write_text("returned non-zero exit status 1", encoding="utf-8")
+    assert not steps.StepError("making .venv", 1, log).disk_full
+    usage = type(shutil.disk_usage(tmp_path))(100e9, 100e9, 0)
+    monkeypatch.setattr(steps.shutil, "disk_usage", lambda path: usage)
+    assert steps.StepError("making .venv", 1, log).disk_full
+
+
 # Running commands
 
 

@@ -72,5 +72,4 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"no space left on the disk: {error.filename or ''}\n  what to do: free some space and run it again", 1
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return f"out of memory: {error}\n  what to do: a smaller --batch (see Troubleshooting in the README)", 1
-    text = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {text}\n  what to do: `kerasfusion --debug ...` shows where it happened", 1
+    return f"{type(error).__name__}: {error}\n  what to do: `kerasfusion --debug ...` shows where it happened", 1

@@ -42,6 +42,6 @@ def train_demo_vit(samples: Sequence[Sample], folder: Path, seed: int) -> None:
     steps = EPOCHS * -(-len(labels) // 32)
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=1e-3, warmup_steps=steps // 10)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.05), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.05), loss, metrics=["accuracy"], jit_compile=False)
     model.fit(images, labels, batch_size=32, epochs=EPOCHS, verbose=2)
     classifier.save_to_preset(str(folder))

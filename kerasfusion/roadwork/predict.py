@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, decode_image, read_image
 from kerasfusion.parallel import ordered_map
@@ -34,7 +36,7 @@ class Answer:
         branches = {name: value for name, value in self.probs.items() if name != "fusion"}
         return {
             "image": self.image,
-            "roadwork": None if p is None else bool(decide(p)),
+            "roadwork": None if p is None else bool(decide(np.array(p))),
             "p_roadwork": p,
             "branches": branches,
             "error": self.error,

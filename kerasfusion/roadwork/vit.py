@@ -76,10 +76,12 @@ def build_vit(checkpoint: VitCheckpoint):
     import keras
 
     task = _load_task(checkpoint)
+    # The task's graph without the Task around it, which would bring a compile state of its own into the saved file.
+    classifier = keras.Model(task.input, task.output, name="vit_classifier")
     size = checkpoint.image_size
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     pixels = keras.layers.Rescaling(list(checkpoint.scale), list(checkpoint.offset), name="vit_rescaling")(image)
-    logits = task(pixels)
+    logits = classifier(pixels)
     if checkpoint.order != (0, 1):
         logits = keras.ops.take(logits, list(checkpoint.order), axis=-1)
     return keras.Model(image, keras.layers.Softmax(name="vit", dtype="float32")(logits), name="vit_branch")
@@ -89,8 +91,7 @@ def _load_task(checkpoint: VitCheckpoint):
     import keras_hub
 
     folder = str(checkpoint.folder)
-    # A preprocessor or a compile state would be saved with the task and is not ours.
-    options = {"preprocessor": None, "compile": False, "name": "vit_classifier"}
+    options = {"preprocessor": None, "compile": False}
     if checkpoint.layer_norm_epsilon is None:
         return keras_hub.models.ViTImageClassifier.from_preset(folder, **options)
     # keras-hub's converter keeps its own epsilon of 1e-6, which moves logits by up to 3e-4; the checkpoint's is right.

@@ -11,8 +11,8 @@ from bootstrap.lock import exclusive
 from bootstrap.steps import SetupError, StepError, run_step
 from bootstrap.torch_builds import Builds, Pins
 
-# On Linux x86_64 with every extra, CUDA builds: 9.4 GB of packages, 3.4 GB of wheels while pip unpacks them, and as much
-# again in pip's cache; with CPU builds 4.5, 1.0 and 1.0 GB. Minutes: two cores and a fast line.
+# On Linux x86_64 with every extra, CUDA builds: 9.4 GB of packages, 3.4 GB of wheels while pip unpacks them, and as
+# much again in pip's cache; with CPU builds 4.5, 1.0 and 1.0 GB. Minutes: two cores and a fast line.
 GIGABYTES = {"cuda": 17, "cpu": 7}
 MINUTES = {"cuda": 7, "cpu": 5}
 CHECK_TORCH = (
