@@ -152,7 +152,9 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
     for name, variable in _variables(model):
         value = state.arrays.get(name)
         if value is None or value.shape != tuple(variable.shape):
-            raise KerasFusionError(f"the checkpoint does not fit the model: {name}", todo="start anew with --restart")
+            raise KerasFusionError(
+                f"the checkpoint does not fit the model: {variable.path}", todo="start anew with --restart"
+            )
         variable.assign(value)
 
 
@@ -189,10 +191,13 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def _variables(model: keras.Model):
-    """Named variables that training may change; a frozen layer's are left out, since they come back with the model."""
+    """Numbered variables that training may change; a frozen layer's are left out: they come back with the model.
+
+    By number, since Keras' automatic names count on within a process.
+    """
     frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.variables}
     changing = [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in frozen]
-    return [(f"{number:05d}/{variable.path}", variable) for number, variable in enumerate(changing)]
+    return [(f"variable/{number:05d}", variable) for number, variable in enumerate(changing)]
 
 
 def _plain(value):

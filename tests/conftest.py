@@ -12,7 +12,7 @@ from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.dataset import scan
 from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.scenes import write_dataset
-from kerasfusion.roadwork.yolo_classifier import YoloClassifier  # noqa: E402
+from kerasfusion.roadwork.yolo_classifier import YoloClassifier
 from kerasfusion.roadwork.yolo_training import train_yolo
 from tests.hugging_face_vit import write_vit
 
@@ -68,6 +68,9 @@ def make_config(photos, vit_folder, yolo_weights):
 class YoloInThisProcess(YoloClassifier):
     """Stands in for YoloProcess where its own process is not what is tested: starting one takes seconds."""
 
+    def __init__(self, weights, device="cpu"):
+        super().__init__(weights, device=device)
+
     def submit(self, crops):
         return lambda: self.predict(crops)
 
@@ -89,3 +92,12 @@ def cached(make_config, tmp_path_factory):
     config = make_config(folder)
     precompute(config)
     return config
+
+
+@pytest.fixture(scope="session")
+def fitted(cached):
+    """A finished run of the toy configuration with light augmentation: its folder holds fusion.keras."""
+    from kerasfusion.roadwork.fit import fit
+
+    fit(cached, report=lambda line: None)
+    return cached

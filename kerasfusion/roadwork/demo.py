@@ -17,7 +17,7 @@ from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.scenes import write_dataset
 from kerasfusion.roadwork.yolo_training import train_yolo
 
-COUNTS = {"train": 400, "val": 120, "test": 200}
+COUNTS = {"train": 400, "val": 100, "test": 140}
 MARK = ".kerasfusion-demo"
 
 
@@ -34,14 +34,14 @@ def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
             "data.root": str(folder / "scenes"),
             "yolo.model": "yolo11n-cls.yaml",
             "yolo.image_size": 96,
-            "yolo.epochs": 16,
+            "yolo.epochs": 15,
             "yolo.batch": 16,
             "vit.weights": str(folder / "vit"),
             "vit.class_names": ["None", "Roadwork"],
             "cache.folder": str(folder / "cache"),
             "fit.pixel_cache": str(folder / "pixels"),
             "fit.augmentation": "none",
-            "fit.epochs": 20,
+            "fit.epochs": 10,
         },
     )
 

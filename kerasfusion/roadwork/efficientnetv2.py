@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"block\d+[a-z]+_")
 def build_trunk(settings: EfficientNetV2, image_size: int):
     """The network without its classifier, average-pooled: (B, S, S, 3) float32 0..255 -> (B, C) float32.
 
-    All but the last `fine_tune_blocks` blocks are frozen.
+    All but the last `fine_tune_blocks` blocks are frozen, and it does the same in training as in inference.
 
     Raises:
         RequestError: the weights file is missing, of another network, or imagenet's cannot be fetched.
@@ -96,6 +96,14 @@ def _build_with_file(build, name: str, path: Path, arguments: dict):
 
 
 def _freeze(trunk, fine_tune_blocks: int) -> None:
+    """Leave only the convolutions of the last blocks trainable, and make training mode the same as inference.
+
+    `trunk(x, training=False)` in a functional model does not last: fit() calls the model with training=True, and Keras
+    (3.15, models/functional.py) hands that to every layer inside. So the stochastic depth is taken out, and batch
+    normalisation stays frozen, which makes it use its stored statistics.
+    """
+    import keras
+
     blocks = list(dict.fromkeys(found.group() for layer in trunk.layers if (found := _BLOCK.match(layer.name))))
     if fine_tune_blocks > len(blocks):
         raise RequestError(
@@ -103,4 +111,6 @@ def _freeze(trunk, fine_tune_blocks: int) -> None:
         )
     trained = (*blocks[len(blocks) - fine_tune_blocks :], "top_") if fine_tune_blocks else ()
     for layer in trunk.layers:
-        layer.trainable = bool(trained) and layer.name.startswith(trained)
+        layer.trainable = layer.name.startswith(trained) and not isinstance(layer, keras.layers.BatchNormalization)
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0

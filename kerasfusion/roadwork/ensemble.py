@@ -54,11 +54,10 @@ def build_trained_parts(trunk, classifier, head):
         "yolo_probs": keras.Input((2,), name="yolo_probs"),
         "vit_probs": keras.Input((2,), name="vit_probs"),
     }
-    # training=False: the trunk's stochastic depth is live even when its weights are frozen.
     branches = {
         "yolo": inputs["yolo_probs"],
         "vit": inputs["vit_probs"],
-        "efficientnetv2": classifier(trunk(inputs["image"], training=False)),
+        "efficientnetv2": classifier(trunk(inputs["image"])),
     }
     return keras.Model(inputs, _name_outputs({"fusion": head(branches), **branches}), name="trained_parts")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasfusion.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.config import to_dict
@@ -120,18 +121,28 @@ def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
 def _sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
     """Training and validation source; the latter is None where nothing is held out."""
     use_features = config.fit.augmentation == "none" and config.efficientnetv2.fine_tune_blocks == 0
-    digest = efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk) if use_features else ""
+    if use_features:
+        forward, name_of_features = _frozen_forward(config, parts.trunk)
 
     def source(photos: Photos | None, label: str, class_weights: np.ndarray) -> Source | None:
         if photos is None:
             return None
         name, rows = "image", stored_pixels(photos, config, image_size, label)
         if use_features:
-            name, rows = "features", stored_features(photos, config, parts.trunk, digest, rows, label)
+            width = parts.trunk.output_shape[-1]
+            name, rows = "features", stored_features(photos, config, forward, width, name_of_features, rows, label)
         return Source(photos, name, rows, class_weights)
 
     # The validation loss stays unweighted.
     return source(training, "train", _class_weights(config, training)), source(validation, "val", np.ones(2, "float32"))
+
+
+def _frozen_forward(config: RoadworkConfig, trunk: keras.Model):
+    """The trunk as one compiled function, and a name that changes with its weights."""
+    signature = [tf.TensorSpec((None, *trunk.input_shape[1:]), tf.uint8)]
+    forward = tf.function(lambda image: trunk(tf.cast(image, tf.float32), training=False), input_signature=signature)
+    digest = efficientnetv2.weights_digest(config.efficientnetv2, trunk)
+    return forward, f"{trunk.name}-{trunk.input_shape[1]}-{digest[:16]}"
 
 
 def _class_weights(config: RoadworkConfig, photos: Photos) -> np.ndarray:
@@ -158,7 +169,7 @@ def _fit_jointly(config: RoadworkConfig, parts: Parts, training: Source, validat
 
 def _efficientnetv2_graph(parts: Parts, source: Source):
     x = keras.Input(source.rows.shape[1:], name=source.name)
-    features = x if source.name == "features" else parts.trunk(x, training=False)
+    features = x if source.name == "features" else parts.trunk(x)
     return x, parts.classifier(features)
 
 
@@ -216,10 +227,10 @@ def _optimizer(config: RoadworkConfig, trunk: keras.Model):
     if config.efficientnetv2.fine_tune_blocks == 0:
         return keras.optimizers.Adam(config.fit.learning_rate)
     ratio = config.efficientnetv2.fine_tune_learning_rate / config.fit.learning_rate
-    return _TwoRateAdam(config.fit.learning_rate, ratio, {variable.path for variable in trunk.trainable_variables})
+    return TwoRateAdam(config.fit.learning_rate, ratio, {variable.path for variable in trunk.trainable_variables})
 
 
-class _TwoRateAdam(keras.optimizers.Adam):
+class TwoRateAdam(keras.optimizers.Adam):
     """Adam that multiplies its rate by `ratio` for the variables with the given paths."""
 
     def __init__(self, learning_rate: float, ratio: float, paths: set[str]):
@@ -227,7 +238,8 @@ class _TwoRateAdam(keras.optimizers.Adam):
         self.ratio, self.paths = ratio, frozenset(paths)
 
     def update_step(self, gradient, variable, learning_rate):
-        if variable.path in self.paths:
+        # What comes here is the backend's variable, which has no path of Keras'.
+        if self._trainable_variables[self._get_variable_index(variable)].path in self.paths:
             learning_rate = learning_rate * self.ratio
         super().update_step(gradient, variable, learning_rate)
 

@@ -1,6 +1,6 @@
 """What `fit` learns from: photos joined with their cached probabilities, and pixels that are decoded only once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Photos:
     vit_probs: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.labels)
 
 
 def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos | None]:
@@ -66,6 +66,7 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
                 todo="make val/ with `kerasfusion data split`, or set data.validation_fraction or fusion.fit_on: train",
             )
         _refuse_missing_class(validation, "the held-out photos", config)
+        _refuse_seen_by_yolo(validation, training, manifest)
     return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
 
 
@@ -85,27 +86,33 @@ def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label
     return stored_array(path, (len(photos), size, size, 3), "uint8", blocks, f"decode {label}")
 
 
-def stored_features(photos: Photos, config: RoadworkConfig, trunk, digest: str, pixels: np.ndarray, label: str):
-    """A frozen trunk's features of un-augmented photos, worked out once and kept on disk.
+def stored_features(
+    photos: Photos,
+    config: RoadworkConfig,
+    forward: Callable,
+    n_features: int,
+    name: str,
+    pixels: np.ndarray,
+    label: str,
+) -> np.ndarray:
+    """A frozen network's features of un-augmented photos, worked out once and kept on disk.
 
     Args:
-        trunk: (B, S, S, 3) float32 0..255 -> (B, C).
-        digest: of the trunk's weights.
+        forward: (B, S, S, 3) uint8 -> (B, C) float32 tensor.
+        n_features: C.
+        name: tells networks, weights and sizes apart.
         pixels: what `stored_pixels` gave for these photos.
 
     Returns:
         (N, C) float32, a read-only memory map.
     """
-    import tensorflow as tf
-
-    forward = tf.function(lambda image: trunk(tf.cast(image, tf.float32), training=False), reduce_retracing=True)
 
     def blocks() -> Iterator[np.ndarray]:
         for start in range(0, len(pixels), config.fit.batch):
-            yield forward(tf.constant(pixels[start : start + config.fit.batch])).numpy()
+            yield forward(pixels[start : start + config.fit.batch]).numpy()
 
-    path = _store(config.fit.pixel_cache, f"features-{trunk.name}-{pixels.shape[1]}-{digest[:16]}", photos)
-    return stored_array(path, (len(photos), trunk.output_shape[-1]), "float32", blocks, f"features of {label}")
+    path = _store(config.fit.pixel_cache, f"features-{name}", photos)
+    return stored_array(path, (len(photos), n_features), "float32", blocks, f"features of {label}")
 
 
 def _store(folder: Path, kind: str, photos: Photos) -> Path:
@@ -126,6 +133,19 @@ def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Phot
         yolo_probs=np.array([row.yolo_probs for row in rows], np.float32).reshape(-1, 2),
         vit_probs=np.array([row.vit_probs for row in rows], np.float32).reshape(-1, 2),
     )
+
+
+def _refuse_seen_by_yolo(held_out: list[Sample], training: list[Sample], manifest: dict) -> None:
+    """Where what YOLO was trained on is known, the head must not be fitted on any of it."""
+    learned = manifest["yolo"]["trained_on"]
+    if learned is None or held_out[0].split not in learned["splits"]:
+        return
+    if learned["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
+        raise RequestError(
+            "YOLO has learned from photos that the head would be fitted on (or from others than train/ holds now)",
+            where=held_out[0].path.parent,
+            todo="make val/ with `kerasfusion data split` and train YOLO again, or set fusion.fit_on: train",
+        )
 
 
 def _refuse_missing_class(samples: list[Sample], what: str, config: RoadworkConfig) -> None:

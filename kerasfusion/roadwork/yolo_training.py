@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import MAX_PIXELS
 from kerasfusion.roadwork import yolo
@@ -161,11 +162,10 @@ def _request(
 
 
 def _describe(samples: Sequence[Sample]) -> dict[str, Any]:
-    ids = "\n".join(sorted(sample.sample_id for sample in samples))
     return {
         "splits": sorted({sample.split for sample in samples}),
         "n": len(samples),
-        "sample_ids_sha256": _sha256(ids.encode()),
+        "sample_ids_sha256": lines_sha256(sorted(sample.sample_id for sample in samples)),
     }
 
 

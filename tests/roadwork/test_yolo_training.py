@@ -96,7 +96,7 @@ def test_the_record_says_what_was_trained_on_what(finished):
     assert record["train"] == {
         "splits": ["train"],
         "n": 12,
-        "sample_ids_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+        "sample_ids_sha256": hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest(),
     }
     assert record["val"]["n"] == 4
     assert record["weights_sha256"] == hashlib.sha256(training.weights.read_bytes()).hexdigest()

@@ -1,0 +1,209 @@
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from kerasfusion.digests import file_sha256
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork import prediction_cache
+from kerasfusion.roadwork.ensemble import build_head, build_trained_parts
+from kerasfusion.roadwork.fit import fit
+from kerasfusion.roadwork.train import build_parts, fit_head, fit_parts
+from kerasfusion.roadwork.training_data import Photos, load_photos
+from kerasfusion.saving import load_model, read_description
+from tests.hugging_face_vit import SIZE
+
+pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+
+
+def quiet(line):
+    """Takes a line for the person who waits."""
+
+
+def parts_of(config):
+    return load_model(config.run_folder / "trained_parts.keras")[0].get_weights()
+
+
+@pytest.fixture(scope="module")
+def with_cache(make_config, cached):
+    """Builds a configuration of another run on the finished cache."""
+
+    def make(folder, *settings):
+        # Without a ViT only the parts are saved: composing, with its clean process, takes most of a toy run's time.
+        settings = (f"cache.folder={cached.cache.folder}", f"vit.weights={folder / 'no-vit'}", *settings)
+        return make_config(folder, *settings)
+
+    return make
+
+
+def test_the_run_folder_holds_what_the_run_is_understood_by(fitted):
+    folder = fitted.run_folder
+    for name in ("config.yaml", "environment.json", "history.csv", "trained_parts.keras", "fusion.keras"):
+        assert (folder / name).is_file(), name
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(rows[0])
+
+
+def test_the_file_describes_itself(fitted, yolo_weights, vit_folder):
+    description = read_description(fitted.run_folder / "fusion.keras")
+    assert description["system"] == "roadwork"
+    assert description["class_names"] == ["no_roadwork", "roadwork"]
+    assert description["weights"] == {
+        "yolo": file_sha256(yolo_weights),
+        "vit": file_sha256(vit_folder / "model.safetensors"),
+    }
+    assert description["config"]["fit"]["epochs"] == 3
+    json.dumps(description)
+
+
+def test_a_finished_run_is_fitted_again_without_training(fitted):
+    before = parts_of(fitted)
+    parts = fit_parts(fitted, prediction_cache.read_manifest(fitted.cache.folder))
+    model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_other_settings_in_the_same_folder_are_refused_by_name(fitted, with_cache):
+    other = with_cache(fitted.runs_folder.parent, "fit.epochs=4", "fit.learning_rate=0.01")
+    with pytest.raises(RequestError, match=r"fit\.epochs(.|\n)*fit\.learning_rate(.|\n)*--restart"):
+        fit(other, report=quiet)
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_joint_way_without_augmentation_uses_kept_features(with_cache, tmp_path, head):
+    config = with_cache(
+        tmp_path, "fusion.fit_on=train", "fit.augmentation=none", f"fusion.head={head}", "fit.class_weights=true"
+    )
+    fit(config, report=quiet)
+    names = sorted(path.name.split("-")[0] for path in config.fit.pixel_cache.iterdir())
+    assert names == ["features", "features", "squash", "squash"]
+    with (config.run_folder / "history.csv").open() as file:
+        assert {"fusion_loss", "efficientnetv2_loss", "val_fusion_accuracy"} <= set(next(csv.DictReader(file)))
+
+
+def test_features_and_pixels_give_the_same_training(with_cache, tmp_path):
+    """Without augmentation a frozen trunk's kept features stand for the photos."""
+    features = with_cache(tmp_path / "a", "fit.augmentation=none", "efficientnetv2.dropout=0")
+    fit(features, report=quiet)
+    model, _ = load_model(features.run_folder / "trained_parts.keras")
+    photos, _ = load_photos(features, prediction_cache.read_manifest(features.cache.folder))
+    pixels = np.load(next(features.fit.pixel_cache.glob(f"squash-{SIZE}-*.npy")))
+    stored = sorted(features.fit.pixel_cache.glob("features-*.npy"))
+    assert all("efficientnetv2-b0" in path.name for path in stored)
+    trunk = model.get_layer("efficientnetv2-b0")
+    expected = np.asarray(trunk(pixels[:4].astype(np.float32), training=False))
+    assert min(np.abs(np.load(path)[:4] - expected).max() for path in stored) < 1e-4
+    assert len(photos) == 24
+
+
+def test_the_last_blocks_learn_with_a_rate_of_their_own(with_cache, tmp_path):
+    settings = ["efficientnetv2.fine_tune_blocks=1", "fit.augmentation=none", "fit.epochs=1", "fit.learning_rate=0.01"]
+    config = with_cache(tmp_path, *settings, "efficientnetv2.fine_tune_learning_rate=0.000001")
+    keras.utils.set_random_seed(config.seed)
+    before = build_parts(config, SIZE)
+    fit(config, report=quiet)
+    model, _ = load_model(config.run_folder / "trained_parts.keras")
+    after = model.get_layer("efficientnetv2-b0")
+    moved = {
+        old.path: np.abs(new.numpy() - old.numpy()).max()
+        for old, new in zip(before.trunk.weights, after.weights, strict=True)
+    }
+    frozen = [path for path in moved if not path.startswith(("block6h", "top"))]
+    assert max(moved[path] for path in frozen) == 0
+    # Adam moves a variable by about its rate a step: 3 steps of 1e-6.
+    assert 1e-7 < moved["top_conv/kernel"] < 1e-5
+    classifier = model.get_layer("efficientnetv2_classifier")
+    kernel = before.classifier.get_layer("efficientnetv2_probs").kernel.numpy()
+    assert np.abs(classifier.get_layer("efficientnetv2_probs").kernel.numpy() - kernel).max() > 1e-3
+
+
+def test_the_head_learns_which_branch_to_trust(make_config, tmp_path):
+    """YOLO is right, the others are noise: the fusion must follow YOLO."""
+    config = make_config(tmp_path, "fusion.epochs=120")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200).astype(np.int32)
+
+    def probs(p):
+        return np.stack([1 - p, p], axis=1).astype(np.float32)
+
+    right = probs(np.where(labels == 1, 0.8, 0.2) + rng.uniform(-0.15, 0.15, 200))
+    noise = [probs(rng.uniform(0, 1, 200)) for _ in range(2)]
+    head = build_head(config.fusion)
+    fit_head(config, head, Photos([], [], labels, right, noise[0]), noise[1])
+    answers = np.asarray(head({"yolo": right, "vit": noise[0], "efficientnetv2": noise[1]}))
+    assert (answers.argmax(axis=1) == labels).mean() > 0.98
+
+
+def test_without_the_vit_the_parts_are_kept_and_the_reason_is_said(with_cache, tmp_path):
+    config = with_cache(tmp_path, "fit.augmentation=none", "fit.epochs=1")
+    result = fit(config, report=quiet)
+    assert result.parts.is_file()
+    assert result.fusion is None
+    assert "no ViT checkpoint" in result.reason
+
+
+def test_other_yolo_weights_than_the_caches_are_refused(with_cache, tmp_path, yolo_weights):
+    other = tmp_path / "best.pt"
+    other.write_bytes(yolo_weights.read_bytes() + b"x")
+    with pytest.raises(RequestError, match=r"cache and YOLO weights differ(.|\n)*precompute"):
+        fit(with_cache(tmp_path, f"yolo.weights={other}"), report=quiet)
+
+
+def test_changed_photos_are_refused_by_name(with_cache, tmp_path, photos):
+    root = shutil.copytree(photos, tmp_path / "photos")
+    config = with_cache(tmp_path, f"data.root={root}")
+    manifest = prediction_cache.read_manifest(config.cache.folder)
+    load_photos(config, manifest)
+    first, second, third = sorted((root / "train" / "roadwork").iterdir())[:3]
+    first.write_bytes(second.read_bytes())
+    third.rename(third.with_name("other.jpg"))
+    with pytest.raises(RequestError) as caught:
+        load_photos(config, manifest)
+    text = str(caught.value)
+    assert f"1 photo(s) changed since precompute: train/roadwork/{first.name}" in text
+    assert "1 photo(s) not in the cache: train/roadwork/other.jpg" in text
+    assert f"1 photo(s) in the cache but gone from the data: train/roadwork/{third.name}" in text
+
+
+def test_without_val_a_part_of_train_is_held_out(with_cache, make_config, tmp_path, photos):
+    from kerasfusion.roadwork.precompute import precompute
+
+    root = shutil.copytree(photos, tmp_path / "photos")
+    shutil.rmtree(root / "val")
+    config = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0.25", "yolo.weights=null")
+    with pytest.raises(RequestError):
+        load_photos(config, {"splits": {}})  # no cache yet
+    config = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0.25")
+    manifest = precompute(config, ["train"])
+    with pytest.raises(RequestError, match="YOLO has learned from"):
+        load_photos(config, manifest)
+    joint = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0.25", "fusion.fit_on=train")
+    training, validation = load_photos(joint, manifest)
+    assert (len(training), len(validation)) == (18, 6)
+    assert np.bincount(validation.labels).tolist() == [3, 3]
+    assert not {s.sample_id for s in training.samples} & {s.sample_id for s in validation.samples}
+    nothing = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0")
+    with pytest.raises(RequestError, match="held-out photos, and there are none"):
+        load_photos(nothing, manifest)
+
+
+def test_a_class_without_photos_is_refused(make_config, tmp_path, photos):
+    from kerasfusion.roadwork.precompute import precompute
+
+    root = shutil.copytree(photos, tmp_path / "photos")
+    shutil.rmtree(root / "train" / "roadwork")
+    config = make_config(tmp_path, f"data.root={root}")
+    manifest = precompute(config, ["train", "val"])
+    with pytest.raises(RequestError, match="train/ has no roadwork photos"):
+        load_photos(config, manifest)
+
+
+def test_there_must_be_a_cache(make_config, tmp_path):
+    with pytest.raises(KerasFusionError, match=r"no branch cache(.|\n)*kerasfusion precompute"):
+        fit(make_config(tmp_path), report=quiet)

@@ -1,0 +1,253 @@
+"""evaluate, predict, benchmark and export on one fitted toy model."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, matthews_corrcoef
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.image_decoding import crop_centre, read_image, squash
+from kerasfusion.roadwork import prediction_cache
+from kerasfusion.roadwork.dataset import scan
+from kerasfusion.roadwork.detector import open_default, open_fusion
+from kerasfusion.roadwork.evaluate import evaluate
+from kerasfusion.roadwork.evaluation_run import Request, as_text, run
+from kerasfusion.roadwork.export import export
+from kerasfusion.roadwork.latency import measure_latency
+from kerasfusion.roadwork.predict import list_images, predict
+from kerasfusion.roadwork.vit import read_checkpoint
+from kerasfusion.roadwork.yolo_classifier import YoloClassifier
+from kerasfusion.saving import load_model, read_description, save_model
+from tests.hugging_face_vit import SIZE, write_vit
+
+pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+
+
+@pytest.fixture(scope="module")
+def model(fitted):
+    return fitted.run_folder / "fusion.keras"
+
+
+@pytest.fixture
+def detector(model, yolo_weights):
+    with open_fusion(model, yolo_weights) as detector:
+        yield detector
+
+
+@pytest.fixture(scope="module")
+def evaluation(model, fitted):
+    """The test split, YOLO's answers from the cache."""
+    samples = scan(fitted.data.root, ("test",))
+    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
+    with open_fusion(model, yolo_is_cached=True) as detector:
+        return evaluate(detector, samples, records=records, batch=5)
+
+
+def test_answers_are_those_of_the_parts_worked_out_by_hand(evaluation, model, photos, yolo_weights):
+    """Decoding, resizing and YOLO done here, step by step, for every photo."""
+    network, _ = load_model(model)
+    yolo = YoloClassifier(yolo_weights)
+    for row, sample in enumerate(scan(photos, ("test",))[:5]):
+        pixels, _ = read_image(sample.path)
+        image = squash(pixels, SIZE)[None].astype(np.float32)
+        expected = network({"image": image, "yolo_probs": yolo.predict(crop_centre(pixels, 32)[None])})
+        for name, value in expected.items():
+            assert evaluation.answers[name][row] == pytest.approx(float(value[0, 1]), abs=1e-5)
+
+
+def test_report_agrees_with_sklearn(evaluation):
+    assert list(evaluation.report) == ["fusion", "vit", "yolo", "efficientnetv2"]
+    for name, values in evaluation.report.items():
+        decisions = evaluation.answers[name] > 0.5
+        accuracy, mcc = accuracy_score(evaluation.labels, decisions), matthews_corrcoef(evaluation.labels, decisions)
+        assert values["accuracy"] == pytest.approx(accuracy)
+        assert values["mcc"] == pytest.approx(mcc)
+        assert values["reward"] == pytest.approx(((max(mcc, 0) + accuracy) / 2) ** 3)
+        assert (values["n"], values["n_valid"]) == (12, 12)
+        assert values["accuracy_ci95"][0] <= accuracy <= values["accuracy_ci95"][1]
+    assert "vs_vit" in evaluation.report["fusion"]
+
+
+def test_a_file_is_answered_as_its_row_in_the_evaluation(detector, evaluation, photos):
+    """No difference between evaluating and predicting."""
+    paths = [str(sample.path) for sample in scan(photos, ("test",))]
+    answers = list(predict(detector, paths, io.BytesIO(), batch=5))
+    for row, answer in enumerate(answers):
+        for name, p in answer.probs.items():
+            assert p == pytest.approx(evaluation.answers[name][row], abs=1e-5)
+    stdin = io.BytesIO(scan(photos, ("test",))[0].path.read_bytes())
+    (from_stdin,) = predict(detector, ["-"], stdin)
+    assert from_stdin.probs["fusion"] == pytest.approx(answers[0].probs["fusion"], abs=1e-5)
+    assert from_stdin.to_json()["roadwork"] == (answers[0].probs["fusion"] > 0.5)
+
+
+def test_an_unreadable_photo_is_an_invalid_answer(model, fitted, photos, tmp_path):
+    root = shutil.copytree(photos, tmp_path / "photos")
+    broken = sorted((root / "test" / "roadwork").iterdir())[0]
+    broken.write_bytes(b"cut")
+    samples = scan(root, ("test",))
+    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
+    with open_fusion(model, yolo_is_cached=True) as detector:
+        result = evaluate(detector, samples, records=records, with_default=False)
+    assert list(result.unreadable) == [broken.relative_to(root).as_posix()]
+    assert "vit" not in result.report
+    assert (result.report["fusion"]["n"], result.report["fusion"]["n_valid"]) == (12, 11)
+
+
+def test_a_photo_that_changed_since_precompute_is_refused(model, fitted, photos, tmp_path):
+    root = shutil.copytree(photos, tmp_path / "photos")
+    first, second = sorted((root / "test" / "roadwork").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
+    with (
+        open_fusion(model, yolo_is_cached=True) as detector,
+        pytest.raises(RequestError, match="cache and data differ"),
+    ):
+        evaluate(detector, scan(root, ("test",)), records=records)
+
+
+def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fitted):
+    lines = []
+    result = run(Request(model, fitted, split="val"), lines.append)
+    run(Request(model, fitted, split="test", max_samples=8, no_cache=True), lines.append)
+    metrics = json.loads((model.parent / "metrics.json").read_text())
+    assert list(metrics) == ["val", "test"]
+    assert metrics["val"]["fusion"]["accuracy"] == result.report["fusion"]["accuracy"]
+    assert metrics["test"]["yolo"]["n"] == 8
+    for name in ("confusion_matrices", "curves", "moving_reward"):
+        with Image.open(model.parent / "figures" / f"val_{name}.png") as image:
+            assert image.width > 400
+    text = as_text(result)
+    for part in ("vit (default)", "fusion against the default ViT: ", "McNemar p = ", "95 % bootstrap intervals"):
+        assert part in text
+
+
+def test_default_only_needs_no_model_of_ours(fitted, photos, vit_folder, evaluation):
+    result = run(Request(None, fitted, default_only=True), lambda line: None)
+    assert list(result.report) == ["vit"]
+    np.testing.assert_allclose(result.answers["vit"], evaluation.answers["vit"], atol=1e-5)
+    with open_default(str(vit_folder)) as detector:
+        assert detector.outputs == ("vit",)
+
+
+@pytest.mark.parametrize("choices", [{"model": None}, {"default_only": True}])
+def test_contradictory_requests_are_refused(fitted, model, choices):
+    with pytest.raises(RequestError):
+        run(Request(**({"model": model, "config": fitted} | choices)))
+
+
+def test_other_yolo_weights_are_refused(model, yolo_weights, tmp_path):
+    other = tmp_path / "best.pt"
+    other.write_bytes(yolo_weights.read_bytes() + b"x")
+    with pytest.raises(RequestError, match="fitted with other YOLO weights"):
+        open_fusion(model, other)
+    with pytest.raises(RequestError, match=r"--yolo best\.pt"):
+        open_fusion(model)
+
+
+def test_images_are_listed_and_bad_paths_refused(photos, tmp_path):
+    folder = photos / "test" / "roadwork"
+    assert list_images([str(folder)]) == sorted(str(path) for path in folder.iterdir())
+    assert list_images(["-", str(next(folder.iterdir()))])[0] == "-"
+    with pytest.raises(RequestError, match="no images"):
+        list_images([str(tmp_path)])
+    with pytest.raises(RequestError, match="no such file"):
+        list_images([str(tmp_path / "gone.jpg")])
+
+
+def test_an_unreadable_image_gives_its_reason_and_the_others_their_answers(detector, photos, tmp_path):
+    broken = tmp_path / "text.jpg"
+    broken.write_text("text")
+    good = str(scan(photos, ("test",))[0].path)
+    first, second, third = predict(detector, [good, str(broken), good], io.BytesIO())
+    assert first.probs == pytest.approx(third.probs, abs=1e-6)
+    assert second.probs == {}
+    assert second.to_json()["p_roadwork"] is None
+    assert "not a readable image" in second.error
+
+
+def test_latency_is_measured_stage_by_stage(model, yolo_weights):
+    result = measure_latency(lambda: open_fusion(model, yolo_weights), runs=4, warmup=1)
+    assert list(result["stages"]) == ["decode", "preprocess", "forward", "total"]
+    stages = result["stages"]
+    parts = sum(stages[name]["mean_ms"] for name in ("decode", "preprocess", "forward"))
+    assert stages["total"]["mean_ms"] >= parts > 0
+    for values in stages.values():
+        assert values["p50_ms"] <= values["p95_ms"] <= values["p99_ms"]
+    assert result["image"]["width"] == 1280
+    assert result["memory_mb"] > 100
+    with pytest.raises(RequestError, match="does not exist"):
+        measure_latency(lambda: open_fusion(model, yolo_weights), image=model.with_name("gone.jpg"))
+
+
+def test_the_file_opens_where_this_package_torch_and_ultralytics_are_not(model, tmp_path, evaluation, photos):
+    """Plain keras.saving.load_model in a process that cannot import them."""
+    program = """
+import sys
+for name in ("kerasfusion", "torch", "ultralytics", "keras_cv", "transformers"):
+    sys.modules[name] = None
+import keras, numpy as np
+model = keras.saving.load_model(sys.argv[1])
+with np.load(sys.argv[2]) as inputs:
+    answers = model(dict(inputs))
+np.savez(sys.argv[3], **{name: np.asarray(value) for name, value in answers.items()})
+"""
+    pixels, _ = read_image(scan(photos, ("test",))[0].path)
+    yolo_p = evaluation.answers["yolo"][0]
+    inputs = {
+        "image": squash(pixels, SIZE)[None].astype(np.float32),
+        "yolo_probs": np.array([[1 - yolo_p, yolo_p]], np.float32),
+    }
+    np.savez(tmp_path / "in.npz", **inputs)
+    command = [sys.executable, "-c", program, str(model), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, env={**os.environ, "PYTHONPATH": ""})
+    with np.load(tmp_path / "out.npz") as answers:
+        for name, value in answers.items():
+            assert value[0, 1] == pytest.approx(evaluation.answers[name][0], abs=1e-5)
+
+
+def test_export_refuses_another_vit(fitted, tmp_path):
+    parts, description = load_model(fitted.run_folder / "trained_parts.keras")
+    other = read_checkpoint(str(write_vit(tmp_path / "vit", seed=9)))
+    with pytest.raises(RequestError, match="another ViT"):
+        export(parts, description, other, tmp_path / "fusion.keras")
+    assert not (tmp_path / "fusion.keras").exists()
+
+
+def test_a_file_that_answers_otherwise_is_not_saved(tmp_path, monkeypatch):
+    image = keras.Input((2,), name="image")
+    network = keras.Model({"image": image}, {"out": keras.layers.Dense(2)(image)})
+    sample = {"image": np.ones((1, 2), np.float32)}
+    monkeypatch.setattr(
+        "kerasfusion.saving._answers_of_a_clean_process", lambda path, sample: {"out": np.full((1, 2), 9.0)}
+    )
+    with pytest.raises(KerasFusionError, match="output out differs"):
+        save_model(network, tmp_path / "model.keras", {}, sample)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_files_are_refused_by_name(tmp_path, model):
+    with pytest.raises(RequestError, match="does not exist"):
+        read_description(tmp_path / "gone.keras")
+    text = tmp_path / "text.keras"
+    text.write_text("text")
+    with pytest.raises(RequestError, match=r"not a \.keras file"):
+        read_description(text)
+    plain = tmp_path / "plain.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(plain)
+    with pytest.raises(RequestError, match=r"no kerasfusion\.json"):
+        read_description(plain)
+    cut = tmp_path / "cut.keras"
+    with zipfile.ZipFile(cut, "w") as archive:
+        archive.writestr("kerasfusion.json", "{}")
+    with pytest.raises(RequestError, match="Keras cannot open"):
+        load_model(cut)

@@ -1,0 +1,176 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.image_pipeline import epoch_batches
+from kerasfusion.trainer import Checkpoint, read_checkpoint, train
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5)).astype(np.float32)
+Y = (X @ [1.0, -2.0, 0.5, 0.0, 1.0] + RNG.normal(size=40) > 0).astype(np.int32)
+
+
+def build():
+    """A small network with dropout, whose random state has to survive as well."""
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((5,)), *layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.05), loss, jit_compile=False)
+    return model
+
+
+def stream(epochs):
+    batches = epoch_batches(lambda rows: {"x": X[rows], "y": Y[rows]}, len(X), 8, 42, epochs)
+    return batches.map(lambda arrays: (arrays["x"], arrays["y"]))
+
+
+VALIDATION = tf.data.Dataset.from_tensor_slices((X[::2] + 0.3, Y[::2])).batch(8)
+
+
+def run(folder, epochs=8, stream=stream, patience=0, model=None):
+    model = model or build()
+    history = train(
+        model,
+        stream,
+        steps=5,
+        epochs=epochs,
+        checkpoint=folder / "state.npz",
+        history=folder / "history.csv",
+        validation=VALIDATION,
+        patience=patience,
+    )
+    return model.get_weights(), history
+
+
+def killed_in_epoch(epoch):
+    """A stream that dies in the middle of an epoch, as a killed process does."""
+
+    def dying(epochs):
+        def batches():
+            for number, (x, y) in enumerate(stream(epochs)):
+                if epochs.start + number // 5 == epoch and number % 5 == 3:
+                    raise KeyboardInterrupt
+                yield x, y
+
+        signature = (tf.TensorSpec((None, 5), tf.float32), tf.TensorSpec((None,), tf.int32))
+        return tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+    return dying
+
+
+def assert_equal_weights(a, b):
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_interrupted_twice_ends_with_the_weights_of_an_undisturbed_run(tmp_path, patience):
+    expected, expected_history = run(tmp_path / "whole", patience=patience)
+    for epoch in (1, 3):
+        with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+            run(tmp_path / "cut", stream=killed_in_epoch(epoch), patience=patience)
+        assert read_checkpoint(tmp_path / "cut" / "state.npz").epoch == epoch
+    weights, history = run(tmp_path / "cut", patience=patience)
+    assert_equal_weights(weights, expected)
+    assert history == expected_history
+    assert (tmp_path / "cut" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+def test_killed_process_ends_with_the_weights_of_an_undisturbed_run(tmp_path):
+    expected, _ = run(tmp_path / "whole", epochs=150)
+    program = f"from tests.test_trainer import *; run(Path({str(tmp_path / 'cut')!r}), epochs=150)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while read_checkpoint(tmp_path / "cut" / "state.npz").epoch < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    state = read_checkpoint(tmp_path / "cut" / "state.npz")
+    assert 3 <= state.epoch < 150
+    weights, _ = run(tmp_path / "cut", epochs=150)
+    assert_equal_weights(weights, expected)
+
+
+def test_early_stopping_restores_the_best_weights(tmp_path):
+    weights, history = run(tmp_path, epochs=60, patience=2)
+    losses = [row["val_loss"] for row in history]
+    best = int(np.argmin(losses))
+    assert len(losses) < 60
+    assert len(losses) == best + 3  # two epochs without improvement after the best one
+    best_weights, _ = run(tmp_path / "short", epochs=best + 1)
+    assert_equal_weights(weights, best_weights)
+
+
+def test_a_stop_between_the_last_epoch_and_the_end_is_made_good(tmp_path):
+    expected, history = run(tmp_path, epochs=60, patience=2)
+    state = read_checkpoint(tmp_path / "state.npz")
+    assert state.finished
+    # The state as it was on disk after the last epoch, before training ended.
+    model = build()
+    (tmp_path / "state.npz").unlink()
+
+    class Stop(Exception):
+        pass
+
+    import kerasfusion.trainer as trainer
+
+    written = trainer.write_checkpoint
+
+    def write(path, state: Checkpoint):
+        if state.finished:
+            raise Stop
+        written(path, state)
+
+    trainer.write_checkpoint = write
+    try:
+        with pytest.raises(Stop):
+            run(tmp_path, epochs=60, patience=2, model=model)
+    finally:
+        trainer.write_checkpoint = written
+    weights, again = run(tmp_path, epochs=60, patience=2)
+    assert_equal_weights(weights, expected)
+    assert again == history
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    expected, history = run(tmp_path)
+
+    def forbidden(epochs):
+        raise AssertionError("trained again")
+
+    weights, again = run(tmp_path, stream=forbidden)
+    assert_equal_weights(weights, expected)
+    assert again == history
+    with (tmp_path / "history.csv").open() as file:
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 9))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    model = build()
+    model.compile("adam", lambda labels, logits: keras.ops.mean(logits) * np.nan, jit_compile=False)
+    with pytest.raises(KerasFusionError, match="epoch 1, batch 1"):
+        run(tmp_path, model=model)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(tmp_path, epochs=2)
+    other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    other.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(KerasFusionError, match="does not fit"):
+        run(tmp_path, epochs=4, model=other)
