@@ -8,6 +8,7 @@ import numpy as np
 from kerasfusion.image_decoding import read_image, squash
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.dataset import Sample
+from kerasfusion.roadwork.vit import new_classifier
 
 IMAGE_SIZE = 96
 EPOCHS = 6
@@ -22,21 +23,12 @@ def train_demo_vit(samples: Sequence[Sample], folder: Path, seed: int) -> None:
         seed: of weights, order and flips.
     """
     import keras
-    import keras_hub
 
     keras.utils.set_random_seed(seed)
     images = np.stack(list(ordered_map(lambda sample: squash(read_image(sample.path)[0], IMAGE_SIZE), samples)))
     labels = np.array([sample.label for sample in samples])
     images, labels = np.concatenate([images, images[:, :, ::-1]]), np.tile(labels, 2)
-    backbone = keras_hub.models.ViTBackbone(
-        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), patch_size=12, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=192
-    )
-    converter = keras_hub.layers.ViTImageConverter(
-        image_size=(IMAGE_SIZE, IMAGE_SIZE), scale=1 / 127.5, offset=-1.0, crop_to_aspect_ratio=False
-    )
-    classifier = keras_hub.models.ViTImageClassifier(
-        backbone, num_classes=2, preprocessor=keras_hub.models.ViTImageClassifierPreprocessor(converter)
-    )
+    classifier = new_classifier(IMAGE_SIZE)
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
     model = keras.Model(image, classifier(keras.layers.Rescaling(1 / 127.5, -1.0)(image)))
     steps = EPOCHS * -(-len(labels) // 32)

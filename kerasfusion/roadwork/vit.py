@@ -87,6 +87,24 @@ def build_vit(checkpoint: VitCheckpoint):
     return keras.Model(image, keras.layers.Softmax(name="vit", dtype="float32")(logits), name="vit_branch")
 
 
+def new_classifier(image_size: int):
+    """A small two-class ViT with random weights, to be trained: 4 layers of 96 units on patches of 12 pixels.
+
+    Returns:
+        keras_hub.models.ViTImageClassifier over pixels in -1..1; `save_to_preset` writes what `read_checkpoint` reads.
+    """
+    import keras_hub
+
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=(image_size, image_size, 3), patch_size=12, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=192
+    )
+    converter = keras_hub.layers.ViTImageConverter(
+        image_size=(image_size, image_size), scale=1 / 127.5, offset=-1.0, crop_to_aspect_ratio=False
+    )
+    preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(converter)
+    return keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor)
+
+
 def _load_task(checkpoint: VitCheckpoint):
     import keras_hub
 
