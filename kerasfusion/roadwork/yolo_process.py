@@ -4,9 +4,12 @@ It works at the same time as the ViT, its memory is given back at the end, and T
 which each carry an LLVM and can abort a process that loads both, stay apart.
 """
 
+import os
+import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +66,18 @@ def _answer(future: Future) -> np.ndarray:
 
 def _load(weights: Path, device: str) -> int:
     global _classifier
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent ends this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from kerasfusion.roadwork.yolo_classifier import YoloClassifier
 
     _classifier = YoloClassifier(weights, device=device)
     return _classifier.image_size
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end this process; without it the process would wait for work forever."""
+    parent_process().join()
+    os._exit(1)
 
 
 def _predict(crops: np.ndarray) -> np.ndarray:

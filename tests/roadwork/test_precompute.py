@@ -1,12 +1,11 @@
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from kerasfusion.config import to_yaml
@@ -73,14 +72,16 @@ def test_killed_and_resumed_ends_in_the_same_bytes(make_config, tmp_path, cached
     config = make_config(tmp_path)
     (tmp_path / "config.yaml").write_text(to_yaml(config))
     command = [sys.executable, "-m", "kerasfusion", "precompute", "--config", str(tmp_path / "config.yaml")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        while not list(config.cache.folder.glob("shards/*.tfrecord")):
-            assert process.poll() is None
-            time.sleep(0.02)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not list(config.cache.folder.glob("shards/*.tfrecord")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert children
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, "YOLO's process outlives a killed precompute"
     manifest = prediction_cache.read_manifest(config.cache.folder)
     assert not all(done["complete"] for done in manifest["splits"].values()) or len(manifest["splits"]) < 3
     precompute(config)
