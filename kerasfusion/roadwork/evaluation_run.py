@@ -11,6 +11,7 @@ from kerasfusion.reporting import table, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detector import Detector, open_default, open_fusion
 from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_yolo, choose, draw_figures, evaluate
+from kerasfusion.roadwork.figures import history_curves
 from kerasfusion.saving import read_description
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
@@ -120,6 +121,8 @@ def _keep(result: Evaluation, folder: Path) -> None:
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     write_json(path, metrics | {result.split: result.report})
     draw_figures(result, folder / "figures")
+    if (folder / "history.csv").is_file():
+        history_curves(folder / "history.csv", folder / "figures" / "history.png")
 
 
 def _title(output: str) -> str:
