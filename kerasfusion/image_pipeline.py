@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.file_writing import disk_errors
 from kerasfusion.progress import track
 
 
@@ -32,14 +32,9 @@ def stored_array(
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".partial-{os.getpid()}")
         try:
-            _fill(partial, shape, dtype, rows(), label)
-            partial.replace(path)
-        except OSError as error:
-            raise KerasFusionError(
-                f"cannot keep {label} on disk: {error.strerror}",
-                where=path,
-                todo="free some space, or name another folder (fit.pixel_cache)",
-            ) from error
+            with disk_errors(path):
+                _fill(partial, shape, dtype, rows(), label)
+                partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r")

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.file_writing import write_text
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None, digits: int = 4) -> str:
@@ -41,41 +42,7 @@ def write_json(path: Path, obj: object) -> None:
         text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise KerasFusionError(f"these results do not fit into JSON: {error}", where=path) from error
-    write_text_atomic(path, text + "\n")
-
-
-def write_text_atomic(path: Path, text: str) -> None:
-    """Write a UTF-8 text file with \\n line ends through `write_bytes_atomic`."""
-    write_bytes_atomic(path, text.encode("utf-8"))
-
-
-def write_bytes_atomic(path: Path, data: bytes) -> None:
-    """Write beside `path`, then rename: a reader sees the old file or the new one, never a part.
-
-    Missing parent folders are made.
-
-    Raises:
-        KerasFusionError: no space, no permission, or a folder stands at `path`.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise KerasFusionError(
-            f"could not write the file: {error.strerror or error}",
-            where=path,
-            todo="check the free space and the permissions of the folder",
-        ) from error
-    finally:
-        # Also after Ctrl-C: nothing half-written stays behind.
-        if temporary.exists():
-            temporary.unlink()
+    write_text(path, text + "\n")
 
 
 def _cell(value: object, digits: int) -> str:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import to_yaml
-from kerasfusion.reporting import write_json, write_text_atomic
+from kerasfusion.file_writing import write_text
+from kerasfusion.reporting import write_json
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
 
 
 def describe_run(folder: Path, config: Any) -> None:
     """Write `config.yaml` (resolved) and `environment.json` into the run folder."""
-    write_text_atomic(folder / "config.yaml", to_yaml(config))
+    write_text(folder / "config.yaml", to_yaml(config))
     write_json(folder / "environment.json", environment())
 
 

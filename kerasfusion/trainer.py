@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.reporting import write_bytes_atomic, write_text_atomic
+from kerasfusion.file_writing import write_file, write_text
 
 EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
 
@@ -178,7 +178,7 @@ def write_checkpoint(path: Path, state: Checkpoint) -> None:
     }
     buffer = io.BytesIO()
     np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)
-    write_bytes_atomic(path, buffer.getbuffer())
+    write_file(path, buffer.getbuffer())
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
@@ -187,7 +187,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(history[0]) if history else ["epoch"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    write_text_atomic(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _variables(model: keras.Model):

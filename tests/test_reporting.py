@@ -1,6 +1,4 @@
 import json
-import os
-import stat
 import sys
 from pathlib import Path
 
@@ -8,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.reporting import table, write_bytes_atomic, write_json, write_text_atomic
+from kerasfusion.reporting import table, write_json
 
 
 def test_numbers_go_right_and_text_left():
@@ -64,44 +62,6 @@ def test_what_json_cannot_hold_is_an_error_and_the_old_file_stays(tmp_path, valu
     with pytest.raises(KerasFusionError, match=r"do not fit into JSON(.|\n)*metrics\.json"):
         write_json(path, {"value": value})
     assert path.read_text() == "old"
-
-
-def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
-    write_text_atomic(tmp_path / "a.txt", "ä\nb\n")
-    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\nb\n"
-
-
-@pytest.mark.parametrize("kind", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, kind):
-    path = tmp_path / "metrics.json"
-    path.write_text("old")
-
-    def fail(descriptor):
-        raise kind
-
-    monkeypatch.setattr(os, "fsync", fail)
-    expected = KerasFusionError if isinstance(kind, OSError) else KeyboardInterrupt
-    with pytest.raises(expected) as caught:
-        write_bytes_atomic(path, b"new")
-    if isinstance(kind, OSError):
-        assert "No space left on device" in str(caught.value)
-        assert str(path) in str(caught.value)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
-    assert path.read_text() == "old"
-
-
-def test_a_folder_in_the_way_is_an_error(tmp_path):
-    (tmp_path / "metrics.json").mkdir()
-    with pytest.raises(KerasFusionError, match="could not write the file"):
-        write_bytes_atomic(tmp_path / "metrics.json", b"new")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
-
-
-def test_the_file_gets_the_permissions_of_a_normal_new_file(tmp_path):
-    (tmp_path / "usual").write_text("")
-    write_bytes_atomic(tmp_path / "ours", b"")
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
-    assert modes[0] == modes[1]
 
 
 def test_importing_it_stays_light():

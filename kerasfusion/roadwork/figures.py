@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from kerasfusion import metrics
 from kerasfusion.errors import RequestError
-from kerasfusion.reporting import write_bytes_atomic
+from kerasfusion.file_writing import write_file
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.reward import ACCURACY_WINDOW, MCC_WINDOW, clean_answers, decide
 
@@ -251,4 +251,4 @@ def _save(figure: "Figure", path: Path) -> None:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=DPI)
-    write_bytes_atomic(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())

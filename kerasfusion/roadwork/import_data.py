@@ -5,10 +5,10 @@ from pathlib import Path
 
 from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
+from kerasfusion.file_writing import remove_partial_files
 from kerasfusion.progress import track
 from kerasfusion.roadwork import import_sources
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, scan
-from kerasfusion.roadwork.file_writing import remove_partial_files
 from kerasfusion.roadwork.imagefolder import find_photos
 from kerasfusion.roadwork.import_record import ImportRecord, ImportSummary, load_record
 from kerasfusion.roadwork.import_rows import SplitRows

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.file_writing import write_file
 from kerasfusion.roadwork.dataset import CLASS_NAMES
-from kerasfusion.roadwork.file_writing import write_file
 
 _FORMAT = 1
 _NAME = "import.json"

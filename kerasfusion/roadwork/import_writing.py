@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.file_writing import copy_file, require_free_space, write_file
 from kerasfusion.image_decoding import IMAGE_SUFFIXES
 from kerasfusion.roadwork.dataset import CLASS_NAMES
-from kerasfusion.roadwork.file_writing import copy_file, require_free_space, write_file
 from kerasfusion.roadwork.imagefolder import find_photos
 from kerasfusion.roadwork.import_record import ImportRecord, ImportSummary, row_name, row_sizes
 from kerasfusion.roadwork.import_rows import SplitRows

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.file_writing import disk_errors, require_free_space
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS
-from kerasfusion.roadwork.file_writing import disk_errors, require_free_space
 from kerasfusion.roadwork.imagefolder import Photo, find_photos
 from kerasfusion.roadwork.split_groups import group_keys, join_groups
 from kerasfusion.splits import assign_splits

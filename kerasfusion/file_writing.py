@@ -12,13 +12,18 @@ _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PARTIAL_SUFFIX = ".partial"
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | memoryview) -> None:
     """Write `data` to `path`; after an error, Ctrl-C or a kill there is the old file or none, never a part.
 
     Raises:
         KerasFusionError: the disk is full or refuses the write; names the file.
     """
     _replace(path, lambda partial: partial.write_bytes(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_file` of UTF-8 text, with \\n line ends on every system."""
+    write_file(path, text.encode("utf-8"))
 
 
 def copy_file(source: Path, path: Path) -> None:
