@@ -142,14 +142,14 @@ def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
-    """Name every key whose value differs between two (nested) mappings, with both values."""
+    """Name every key whose value differs between two (nested) mappings, with both values: then and now."""
     lines = []
     for key in sorted(expected.keys() | found.keys()):
         ours, theirs = expected.get(key), found.get(key)
         if isinstance(ours, dict) and isinstance(theirs, dict):
             lines += differences(ours, theirs, f"{prefix}{key}.")
         elif ours != theirs:
-            lines.append(f"{prefix}{key}: cache has {_short(theirs)}, now {_short(ours)}")
+            lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
     return lines
 
 

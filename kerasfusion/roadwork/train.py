@@ -185,7 +185,7 @@ def _train(
         loss={output: keras.losses.SparseCategoricalCrossentropy() for output in losses},
         loss_weights=losses,
         weighted_metrics={output: ["accuracy"] for output in losses},
-        jit_compile=False,  # XLA takes longer to compile EfficientNetV2 for a CPU than a laptop's run gains by it
+        jit_compile=False,  # XLA's compilation of EfficientNetV2 took most of a minute on two cores
     )
 
     def examples(arrays):
