@@ -9,8 +9,6 @@ import click
 from kerasfusion.cli.options import ANY_PATH, config_options, device_option, json_option, read_config
 from kerasfusion.cli.quiet import import_tensorflow
 
-METRICS = ["output", "accuracy", "mcc", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid"]
-
 
 @click.command()
 @click.argument("model", type=ANY_PATH, required=False)
@@ -73,7 +71,7 @@ def predict(ctx, model: Path, images: tuple[str, ...], yolo: Path | None, batch:
     with open_fusion(model, yolo or _yolo_beside(model), device) as detector:
         for result in answer(detector, names, sys.stdin.buffer, batch):
             failed += result.error is not None
-            click.echo(json.dumps(result.to_json()) if as_json else _line(result, width))
+            click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     ctx.exit(1 if failed else 0)
 
 
@@ -92,21 +90,18 @@ def benchmark(model: Path, yolo: Path | None, image: Path | None, runs: int, war
     """
     import_tensorflow()
     from kerasfusion.device import select_device
-    from kerasfusion.reporting import table
+    from kerasfusion.roadwork import latency
     from kerasfusion.roadwork.detector import open_fusion
-    from kerasfusion.roadwork.latency import measure_latency
 
     device = select_device(device)
-    result = measure_latency(lambda: open_fusion(model, yolo or _yolo_beside(model), device), image, runs, warmup)
+    result = latency.measure_latency(
+        lambda: open_fusion(model, yolo or _yolo_beside(model), device), image, runs, warmup
+    )
     result["device"] = device
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
-        size = f"{result['image']['width']} x {result['image']['height']}"
-        click.echo(f"one {size} photo at a time on the {device}, {runs} runs after {warmup} warm-up runs")
-        rows = [{"stage": stage, **values} for stage, values in result["stages"].items()]
-        click.echo(table(rows, digits=1))
-        click.echo(f"load: {result['load_s']:.1f} s   memory: {result['memory_mb']:.0f} MB")
+        click.echo(latency.as_text(result))
     if not result["within_timeout"]:
         click.echo("warning: p99 is over 9 s; a validator would not wait for this answer", err=True)
 
@@ -114,12 +109,3 @@ def benchmark(model: Path, yolo: Path | None, image: Path | None, runs: int, war
 def _yolo_beside(model: Path) -> Path | None:
     weights = model.with_name("yolo") / "best.pt"
     return weights if weights.is_file() else None
-
-
-def _line(result, width: int) -> str:
-    if result.error is not None:
-        return f"{result.image:{width}}  unreadable: {result.error}"
-    answer = result.to_json()
-    shares = "  ".join(f"{name} {p:.4f}" for name, p in answer["branches"].items())
-    verdict = "roadwork" if answer["roadwork"] else "no roadwork"
-    return f"{result.image:{width}}  {answer['p_roadwork']:.4f}  {verdict:11}  {shares}"

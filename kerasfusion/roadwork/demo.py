@@ -1,5 +1,6 @@
 """The whole roadwork job on generated scenes, offline, at a small size: what the README's first command runs."""
 
+import io
 import shutil
 import time
 from collections.abc import Callable
@@ -11,9 +12,13 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.check_data import check_dataset
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import SPLITS, hold_out, scan
+from kerasfusion.roadwork.detector import open_fusion
 from kerasfusion.roadwork.evaluation_run import Request, as_text, run
 from kerasfusion.roadwork.fit import fit
+from kerasfusion.roadwork.latency import as_text as as_table
+from kerasfusion.roadwork.latency import measure_latency
 from kerasfusion.roadwork.precompute import precompute
+from kerasfusion.roadwork.predict import predict
 from kerasfusion.roadwork.scenes import write_dataset
 from kerasfusion.roadwork.yolo_training import train_yolo
 
@@ -86,6 +91,12 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     stage(f"evaluating: kerasfusion evaluate {result.fusion}")
     evaluation = run(Request(result.fusion, config), report)
     report("\n" + as_text(evaluation))
+    stage(f"answering two scenes and timing it: kerasfusion predict, kerasfusion benchmark {result.fusion}")
+    test = scan(config.data.root, ("test",))
+    with open_fusion(result.fusion, config.yolo_weights) as detector:
+        for answer in predict(detector, [str(test[0].path), str(test[-1].path)], io.BytesIO()):
+            report(answer.to_line(len(answer.image)))
+    report(as_table(measure_latency(lambda: open_fusion(result.fusion, config.yolo_weights), runs=20)))
     stage("done")
     return evaluation.report["fusion"]["accuracy"]
 

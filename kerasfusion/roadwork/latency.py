@@ -11,6 +11,7 @@ import numpy as np
 from kerasfusion.benchmark import resident_memory_mb, summarise, time_stages
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import MAX_PIXELS, decode_image
+from kerasfusion.reporting import table
 from kerasfusion.roadwork.detector import Detector
 from kerasfusion.roadwork.scenes import draw_scene
 
@@ -59,6 +60,19 @@ def measure_latency(
         "stages": summary,
         "within_timeout": summary["total"]["p99_ms"] <= VALIDATOR_TIMEOUT_MS,
     }
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """What `measure_latency` gave, as a table."""
+    size = f"{result['image']['width']} x {result['image']['height']}"
+    rows = [{"stage": stage, **values} for stage, values in result["stages"].items()]
+    return "\n".join(
+        [
+            f"one {size} photo at a time, {result['runs']} runs after warm-up",
+            table(rows, digits=1),
+            f"load: {result['load_s']:.1f} s   memory: {result['memory_mb']:.0f} MB",
+        ]
+    )
 
 
 def _scene(size: tuple[int, int] = (1280, 720)) -> bytes:

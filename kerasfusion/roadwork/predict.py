@@ -42,6 +42,15 @@ class Answer:
             "error": self.error,
         }
 
+    def to_line(self, width: int) -> str:
+        """For a person: image (padded to `width`), P(roadwork), the decision, the branches."""
+        if self.error is not None:
+            return f"{self.image:{width}}  unreadable: {self.error}"
+        answer = self.to_json()
+        shares = "  ".join(f"{name} {p:.4f}" for name, p in answer["branches"].items())
+        verdict = "roadwork" if answer["roadwork"] else "no roadwork"
+        return f"{self.image:{width}}  {answer['p_roadwork']:.4f}  {verdict:11}  {shares}"
+
 
 def list_images(arguments: Sequence[str]) -> list[str]:
     """Expand folders to the images below them, sorted; files and "-" stay as they are.
