@@ -48,15 +48,28 @@ def shard_path(folder: Path, split: str, number: int) -> Path:
 
 
 def write_shard(path: Path, records: Iterable[Record]) -> None:
-    """Write a shard beside its name, then rename it: a shard that is there is whole."""
+    """Write a shard beside its name, then rename it: a shard that is there is whole.
+
+    Raises:
+        KerasFusionError: the disk is full or refuses the write.
+    """
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with tf.io.TFRecordWriter(str(partial)) as writer:
-        for record in records:
-            writer.write(_encode(record))
-    partial.replace(path)
+    try:
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for record in records:
+                writer.write(_encode(record))
+        partial.replace(path)
+    except tf.errors.OpError as error:
+        raise KerasFusionError(
+            f"cannot write a cache shard: {error.message}",
+            where=path,
+            todo="free some space, then run the same command again",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_shard(path: Path) -> list[Record]:

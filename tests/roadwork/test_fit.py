@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,7 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.ensemble import build_head, build_trained_parts
 from kerasfusion.roadwork.fit import fit
-from kerasfusion.roadwork.train import build_parts, fit_head, fit_parts
+from kerasfusion.roadwork.train import _sources, build_parts, fit_head, fit_parts
 from kerasfusion.roadwork.training_data import Photos, load_photos
 from kerasfusion.saving import load_model, read_description
 from tests.hugging_face_vit import SIZE
@@ -121,6 +122,19 @@ def test_the_last_blocks_learn_with_a_rate_of_their_own(with_cache, tmp_path):
     classifier = model.get_layer("efficientnetv2_classifier")
     kernel = before.classifier.get_layer("efficientnetv2_probs").kernel.numpy()
     assert np.abs(classifier.get_layer("efficientnetv2_probs").kernel.numpy() - kernel).max() > 1e-3
+
+
+def test_class_weights_weigh_the_training_loss_alone(make_config, tmp_path, fitted):
+    training, validation = load_photos(fitted, prediction_cache.read_manifest(fitted.cache.folder))
+    rare = dataclasses.replace(training, labels=np.array([0] * 18 + [1] * 6, np.int32))
+    parts = build_parts(fitted, SIZE)
+    weighted = make_config(tmp_path, "fit.class_weights=true", f"fit.pixel_cache={fitted.fit.pixel_cache}")
+    train, val = _sources(weighted, parts, SIZE, rare, validation)
+    # n / (2 n_c): 24 / 36 and 24 / 12.
+    np.testing.assert_allclose(train.gather(np.array([0, 23]))["weight"], [2 / 3, 2])
+    assert set(val.gather(np.arange(12))["weight"]) == {1}
+    plain, _ = _sources(fitted, parts, SIZE, rare, validation)
+    assert set(plain.gather(np.arange(24))["weight"]) == {1}
 
 
 def test_the_head_learns_which_branch_to_trust(make_config, tmp_path):
