@@ -1,6 +1,4 @@
 import errno
-import hashlib
-import io
 import json
 import shutil
 import sys
@@ -8,15 +6,12 @@ from pathlib import Path
 
 import datasets
 import huggingface_hub
-import numpy as np
-import pyarrow
 import pytest
-from PIL import Image
-from pyarrow import parquet
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import import_writing
 from kerasfusion.roadwork.import_data import import_dataset
+from tests.roadwork.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
 
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 NAMES = ("no_roadwork", "roadwork")
@@ -28,10 +23,6 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf-cache")
 
 
-def quiet(items, label, total=None, done=0):
-    return items
-
-
 def stop_after(count: int, error: type[BaseException]):
     def progress(items, label, total=None, done=0):
         for number, item in enumerate(items):
@@ -40,37 +31,6 @@ def stop_after(count: int, error: type[BaseException]):
             yield item
 
     return progress
-
-
-def encode(seed: int, kind: str = "JPEG") -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (9, 13, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def make_rows(images: list[bytes], labels: list, label_feature: object) -> datasets.Dataset:
-    features = datasets.Features({"id": datasets.Value("int64"), "image": datasets.Image(), "label": label_feature})
-    cells = [{"bytes": data, "path": None} for data in images]
-    return datasets.Dataset.from_dict({"id": list(range(len(images))), "image": cells, "label": labels}, features)
-
-
-def write_parquet(path: Path, columns: dict[str, list]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pyarrow.table(columns), path, row_group_size=3)
-    return path
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def tree(root: Path) -> dict[str, str]:
-    return {
-        path.relative_to(root).as_posix(): sha256(path.read_bytes())
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != "import.json"
-    }
 
 
 @pytest.fixture
