@@ -55,15 +55,23 @@ def export(parts, description: dict[str, Any], vit: VitCheckpoint, out: Path) ->
         RequestError: another ViT than the one that the branch cache was made with.
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
-    expected = description["weights"]["vit"]
+    refuse_other_vit(vit, description["weights"]["vit"])
+    fusion = compose(parts, build_vit(vit))
+    save_model(fusion, out, description, comparison_inputs(vit.image_size))
+
+
+def refuse_other_vit(vit: VitCheckpoint, expected: str) -> None:
+    """Check a ViT against the digest of the one whose probabilities the head is fitted on.
+
+    Raises:
+        RequestError: they differ.
+    """
     if vit.sha256 != expected:
         raise RequestError(
             f"another ViT than the one that precompute asked: sha256 {vit.sha256[:12]}..., expected {expected[:12]}...",
             where=vit.folder,
             todo="name the right ViT with --vit, or run precompute and fit again",
         )
-    fusion = compose(parts, build_vit(vit))
-    save_model(fusion, out, description, comparison_inputs(vit.image_size))
 
 
 def comparison_inputs(image_size: int) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import build_trained_parts
-from kerasfusion.roadwork.export import FUSION, PARTS, describe, export
-from kerasfusion.roadwork.vit import read_checkpoint
+from kerasfusion.roadwork.export import FUSION, PARTS, describe, export, refuse_other_vit
+from kerasfusion.roadwork.vit import VitCheckpoint, read_checkpoint
 from kerasfusion.run_folder import describe_run
 from kerasfusion.saving import save_model
 
@@ -47,6 +47,7 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     folder = config.run_folder
     manifest = prediction_cache.read_manifest(config.cache.folder)
     refuse_other_weights(config, manifest)
+    checkpoint, reason = _find_vit(config, manifest)
     if restart:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     describe_run(folder, config)
@@ -56,10 +57,9 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
     description = describe(to_dict(config), manifest)
     save_model(model, folder / PARTS, description, sample=None)
-    try:
-        checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
-    except KerasFusionError as error:
-        return FitResult(folder / PARTS, None, error.what)
+    if checkpoint is None:
+        (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
+        return FitResult(folder / PARTS, None, reason)
     report("composing with the ViT and comparing the file in a clean process")
     export(model, description, checkpoint, folder / FUSION)
     return FitResult(folder / PARTS, folder / FUSION)
@@ -77,3 +77,15 @@ def refuse_other_weights(config: RoadworkConfig, manifest: dict) -> None:
             where=f"{config.cache.folder} and {config.yolo_weights}",
             todo="run precompute with these weights into a new cache.folder, or set yolo.weights to the right best.pt",
         )
+
+
+def _find_vit(config: RoadworkConfig, manifest: dict) -> tuple[VitCheckpoint | None, str | None]:
+    """The ViT that precompute asked, looked for before the training begins, or why it is not here."""
+    try:
+        checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    except KerasFusionError as error:
+        if Path(config.vit.weights).exists():  # there, but not what it should be
+            raise
+        return None, error.what
+    refuse_other_vit(checkpoint, manifest["vit"]["sha256"])
+    return checkpoint, None

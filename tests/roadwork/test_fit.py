@@ -15,7 +15,7 @@ from kerasfusion.roadwork.fit import fit
 from kerasfusion.roadwork.train import _sources, build_parts, fit_head, fit_parts
 from kerasfusion.roadwork.training_data import Photos, load_photos
 from kerasfusion.saving import load_model, read_description
-from tests.hugging_face_vit import SIZE
+from tests.hugging_face_vit import SIZE, write_vit
 
 pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
 
@@ -167,6 +167,14 @@ def test_other_yolo_weights_than_the_caches_are_refused(with_cache, tmp_path, yo
     other.write_bytes(yolo_weights.read_bytes() + b"x")
     with pytest.raises(RequestError, match=r"cache and YOLO weights differ(.|\n)*precompute"):
         fit(with_cache(tmp_path, f"yolo.weights={other}"), report=quiet)
+
+
+def test_another_vit_than_the_caches_is_refused_before_training(with_cache, tmp_path):
+    other = write_vit(tmp_path / "vit", seed=4)
+    config = with_cache(tmp_path, f"vit.weights={other}")
+    with pytest.raises(RequestError, match="another ViT than the one that precompute asked"):
+        fit(config, report=quiet)
+    assert not (config.run_folder / "history.csv").exists()
 
 
 def test_changed_photos_are_refused_by_name(with_cache, tmp_path, photos):
