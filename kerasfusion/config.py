@@ -46,7 +46,7 @@ def load_config(
         count = "1 key is" if len(lines) == 1 else f"{len(lines)} keys are"
         raise RequestError(
             f"the configuration is not valid; {count} wrong:\n" + "\n".join(f"  - {line}" for line in lines),
-            where=path or "defaults and --set",
+            where=" and ".join([*([str(path)] if path else []), *(["--set or a flag"] if settings or flags else [])]),
         ) from None
 
 

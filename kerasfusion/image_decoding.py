@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerasfusion.errors import KerasFusionError
 
@@ -75,6 +75,8 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(str(error), expected=f"at most {max_pixels:,} pixels") from error
+    except UnidentifiedImageError:  # its own text holds the address of an object
+        raise ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF") from None
     # Pillow's decoders raise many kinds of error on damaged data (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         raise ImageError(

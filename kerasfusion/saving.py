@@ -20,6 +20,9 @@ DESCRIPTION = "kerasfusion.json"
 TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
 
+_EXPECTED = "a file that `kerasfusion fit` or `export` wrote, such as runs/NAME/fusion.keras"
+_TODO = "kerasfusion fit makes it; in a run folder, name the file itself"
+
 _RELOAD = """
 import sys
 sys.modules["kerasfusion"] = None  # the file must not need this package
@@ -68,13 +71,11 @@ def read_description(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(DESCRIPTION))
     except FileNotFoundError:
-        raise RequestError("the model file does not exist", where=path) from None
-    except (zipfile.BadZipFile, IsADirectoryError) as error:
-        raise RequestError(f"not a .keras file: {error}", where=path) from error
+        raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_TODO) from None
+    except (zipfile.BadZipFile, OSError) as error:
+        raise RequestError(f"not a .keras file: {error}", where=path, expected=_EXPECTED, todo=_TODO) from error
     except KeyError:
-        raise RequestError(
-            f"the file holds no {DESCRIPTION}", where=path, expected="a file that `kerasfusion fit` or `export` wrote"
-        ) from None
+        raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_TODO) from None
 
 
 def load_model(path: Path):

@@ -124,7 +124,7 @@ def test_evaluate_predict_and_benchmark(config_file, model, photos, yolo_weights
     broken = tmp_path / "broken.jpg"
     broken.write_text("text")
     shown = run("predict", model, photo, broken, "--yolo", yolo_weights, code=1).stdout
-    assert "unreadable: not a readable image" in shown
+    assert "unreadable: not an image in a known format" in shown
     timing = json.loads(run("benchmark", model, "--yolo", yolo_weights, "--runs", 2, "--warmup", 1, "--json").stdout)
     assert timing["device"] == "cpu"
     assert timing["runs"] == 2

@@ -68,6 +68,8 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
     for split, done in manifest["splits"].items():
         skipped = f", {len(done['skipped'])} unreadable left out" if done.get("skipped") else ""
         click.echo(f"{split}: {done['samples']} photos{skipped}{'' if done['complete'] else ' (unfinished)'}")
+        for row in done.get("skipped", []):
+            click.echo(f"  left out: {row['sample_id']}: {row['reason']}")
     click.echo(f"branch cache: {config.cache.folder}")
 
 

@@ -17,6 +17,8 @@ SMALL_SPLIT = 20
 """Images below which a split's scores mean little."""
 STRONG_IMBALANCE = 10
 """Ratio of the larger class to the smaller one above which accuracy misleads."""
+NAMED = 10
+"""Unreadable images that are named in the text; to_json has them all."""
 
 
 @dataclass
@@ -123,10 +125,9 @@ def _compare(groups: list[list[Sample]], check: DataCheck) -> None:
 
 def _judge(check: DataCheck) -> None:
     if check.unreadable:
-        first, reason = next(iter(check.unreadable.items()))
-        check.problems.append(
-            f"{len(check.unreadable)} images cannot be read: {first}: {reason}{_more(check.unreadable)}"
-        )
+        named = [f"{name}: {reason}" for name, reason in list(check.unreadable.items())[:NAMED]]
+        more = ["--json names all"] if len(check.unreadable) > NAMED else []
+        check.problems.append(f"{len(check.unreadable)} images cannot be read: {'; '.join(named + more)}")
     for groups, what in ((check.two_labels, "with both labels"), (check.across_splits, "in several splits")):
         if groups:
             check.problems.append(f"identical images {what}: {', '.join(groups[0])}{_more(groups)}")
@@ -145,7 +146,7 @@ def _judge(check: DataCheck) -> None:
         check.warnings.append(f"{check.copies} images are copies of another one with the same split and label")
 
 
-def _more(items: dict | list) -> str:
+def _more(items: list) -> str:
     return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
 
 

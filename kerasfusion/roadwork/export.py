@@ -33,6 +33,7 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
         "class_names": list(CLASS_NAMES),
         "outputs": list(OUTPUTS),
         "pixels": PIXELS,
+        "image_size": manifest["sizes"]["image"],
         "yolo_image_size": manifest["sizes"]["yolo_image"],
         "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
         "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},

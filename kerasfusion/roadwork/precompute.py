@@ -80,7 +80,7 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
 
     Raises:
         RequestError: missing data or weights, or a cache folder that was made of others.
-        KerasFusionError: unreadable photos (all others are done and kept), or another run at work on the folder.
+        KerasFusionError: unreadable photos (the shards without them are done and kept), or another run at work.
     """
     filelock = require("filelock", extra="train")
     samples = scan(config.data.root)
@@ -91,10 +91,13 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
         with filelock.FileLock(folder / ".lock", timeout=0), Branches(config, checkpoint) as branches:
             manifest = _open_manifest(config, checkpoint, branches.sizes)
+            unreadable: dict[str, str] = {}
             for split in splits:
                 chosen = [sample for sample in samples if sample.split == split]
                 if chosen:
-                    _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+                    unreadable |= _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+            if unreadable and not skip_unreadable:
+                raise _unreadable_error(unreadable)
             return manifest
     except filelock.Timeout:
         raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
@@ -141,7 +144,8 @@ def _yolo_training(weights: Path) -> dict | None:
     return known["train"] if known.get("weights_sha256") == file_sha256(weights) else None
 
 
-def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> None:
+def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> dict[str, str]:
+    """Work through a split; returns {sample_id: reason} of its unreadable photos."""
     folder = config.cache.folder
     listing = lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
     known = manifest["splits"].get(split)
@@ -166,13 +170,14 @@ def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> 
     for _ in track(work, f"precompute {split}", total=len(samples)):
         pass
     if unreadable and not skip_unreadable:
-        raise _unreadable_error(unreadable)
+        return unreadable
     manifest["splits"][split] |= {
         "complete": True,
         "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],
         "shards": [{"file": path.name, "sha256": file_sha256(path)} for path in paths],
     }
     cache.write_manifest(folder, manifest)
+    return unreadable
 
 
 def _fill_shard(path: Path, shard, branches, config, skip_unreadable, unreadable) -> Iterator[Sample]:
@@ -223,6 +228,7 @@ def _unreadable_error(unreadable: dict[str, str]) -> KerasFusionError:
     shown = [f"{name}: {reason}" for name, reason in sorted(unreadable.items())[:20]]
     more = [f"and {len(unreadable) - 20} more"] if len(unreadable) > 20 else []
     return KerasFusionError(
-        f"{len(unreadable)} unreadable photo(s); all others are done and kept:\n  - " + "\n  - ".join(shown + more),
+        f"{len(unreadable)} unreadable photo(s); the shards without them are done and kept:\n  - "
+        + "\n  - ".join(shown + more),
         todo="mend these files and run precompute again, or leave them out with --skip-unreadable",
     )

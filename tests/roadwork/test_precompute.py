@@ -94,8 +94,15 @@ def test_unreadable_photos_are_named_and_the_rest_is_kept(make_config, own_photo
     whole = broken.read_bytes()
     broken.write_bytes(whole[: len(whole) // 2])
     name = broken.relative_to(own_photos).as_posix()
-    with pytest.raises(KerasFusionError, match=f"1 unreadable(.|\n)*{name}"):
-        precompute(config, ["train"])
+    other = sorted((own_photos / "val" / "no_roadwork").iterdir())[0]
+    other_whole = other.read_bytes()
+    other.write_bytes(b"")
+    with pytest.raises(KerasFusionError, match=f"2 unreadable(.|\n)*{name}(.|\n)*{other.name}"):
+        precompute(config, ["train", "val"])  # every split is worked before it fails
+    shards = sorted(path.name for path in config.cache.folder.glob("shards/*"))
+    # Sorted by id, the broken ones are photo 13 of train/ and photo 0 of val/, in shards of 8.
+    assert shards == ["train-00000.tfrecord", "train-00002.tfrecord", "val-00001.tfrecord"]
+    other.write_bytes(other_whole)
     manifest = precompute(config, ["train"], skip_unreadable=True)
     assert [row["sample_id"] for row in manifest["splits"]["train"]["skipped"]] == [name]
     assert name not in prediction_cache.read_cache(config.cache.folder, ("train",))

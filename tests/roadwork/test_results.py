@@ -172,7 +172,7 @@ def test_an_unreadable_image_gives_its_reason_and_the_others_their_answers(detec
     assert first.probs == pytest.approx(third.probs, abs=1e-6)
     assert second.probs == {}
     assert second.to_json()["p_roadwork"] is None
-    assert "not a readable image" in second.error
+    assert "not an image in a known format" in second.error
 
 
 def test_latency_is_measured_stage_by_stage(model, yolo_weights):
