@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
 
 _EXPECTED = "a file that `kerasfusion fit` or `export` wrote, such as runs/NAME/fusion.keras"
-_TODO = "kerasfusion fit makes it; in a run folder, name the file itself"
+_ADVICE = "kerasfusion fit makes it; in a run folder, name the file itself"
 
 _RELOAD = """
 import sys
@@ -71,11 +71,11 @@ def read_description(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(DESCRIPTION))
     except FileNotFoundError:
-        raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_TODO) from None
+        raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_ADVICE) from None
     except (zipfile.BadZipFile, OSError) as error:
-        raise RequestError(f"not a .keras file: {error}", where=path, expected=_EXPECTED, todo=_TODO) from error
+        raise RequestError(f"not a .keras file: {error}", where=path, expected=_EXPECTED, todo=_ADVICE) from error
     except KeyError:
-        raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_TODO) from None
+        raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_ADVICE) from None
 
 
 def load_model(path: Path):

@@ -100,6 +100,7 @@ def train(
         model.set_weights(best)
     state.finished = True
     state.arrays = capture(model)
+    write_history(history, state.history)  # again: a kill may have come between the last checkpoint and its row
     write_checkpoint(checkpoint, state)
     return state.history
 

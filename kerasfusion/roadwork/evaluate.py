@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
@@ -145,18 +144,18 @@ def _answer_all(detector, samples, views, batch: int, answers: dict, unreadable:
 
 def _prepare(detector: Detector, sample: Sample, records, max_pixels: int):
     try:
-        pixels, _ = read_image(sample.path, max_pixels)
+        pixels, digest = read_image(sample.path, max_pixels)
     except ImageError as error:
         return error
     views = detector.prepare(pixels)
     if records and detector.needs_yolo:
-        views["yolo_probs"] = _recorded(sample, records)
+        views["yolo_probs"] = _recorded(sample, digest, records)
     return views
 
 
-def _recorded(sample: Sample, records) -> np.ndarray:
+def _recorded(sample: Sample, digest: str, records) -> np.ndarray:
     record = records.get(sample.sample_id)
-    if record is None or record.image_sha256 != file_sha256(sample.path):
+    if record is None or record.image_sha256 != digest:
         raise RequestError(
             "cache and data differ: this photo is " + ("not in the cache" if record is None else "another one now"),
             where=sample.path,
