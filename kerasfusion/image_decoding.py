@@ -7,6 +7,7 @@ to 7 levels.)
 
 import hashlib
 import io
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -60,23 +61,38 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not data:
         raise ImageError("the file is empty", expected="an image file")
+    with _as_image_errors(), Image.open(io.BytesIO(data)) as image:
+        return upright_rgb(image, max_pixels)
+
+
+def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The pixels of an opened Pillow image, as `decode_image` gives them.
+
+    Raises:
+        ImageError: cut short, floating-point pixels, or larger than `max_pixels`.
+    """
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"the image has {width} x {height} = {width * height:,} pixels",
+            expected=f"at most {max_pixels:,} pixels",
+            todo="make the picture smaller, or raise data.max_pixels",
+        )
+    with _as_image_errors():
+        image.load()
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+
+
+@contextmanager
+def _as_image_errors():
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(
-                    f"the image has {width} x {height} = {width * height:,} pixels",
-                    expected=f"at most {max_pixels:,} pixels",
-                    todo="make the picture smaller, or raise data.max_pixels",
-                )
-            image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        yield
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(str(error), expected=f"at most {max_pixels:,} pixels") from error
     except UnidentifiedImageError:  # its own text holds the address of an object
         raise ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF") from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(str(error), expected=f"at most {MAX_PIXELS:,} pixels") from error
     # Pillow's decoders raise many kinds of error on damaged data (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         raise ImageError(

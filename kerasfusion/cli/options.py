@@ -34,6 +34,17 @@ def device_option(command):
     )(command)
 
 
+def detector_options(command):
+    """--precision and --tta: how a model is opened."""
+    command = click.option("--tta", is_flag=True, help="Also ask about the mirrored photo, and average.")(command)
+    return click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16", "int8", "auto"]),
+        help="Take the export in this precision that lies beside the model; auto: the fastest on this machine.  "
+        "[default: the file that is named]",
+    )(command)
+
+
 def read_config(config_file: Path | None, settings: tuple[str, ...], **flags):
     """The RoadworkConfig: flag over --set over file over default; a flag's name is its key with __ for the dot."""
     from kerasfusion.config import load_config

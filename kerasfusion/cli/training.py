@@ -79,6 +79,7 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 @click.option("--name", help="name: the run's folder is runs/NAME.")
 @click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
 @click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
+@click.option("--yolo", "yolo__weights", type=ANY_PATH, help="yolo.weights: the trained best.pt.")
 @click.option("--epochs", "fit__epochs", type=int, help="fit.epochs")
 @click.option("--batch", "fit__batch", type=int, help="fit.batch: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.")
 @click.option("--augmentation", "fit__augmentation", help="fit.augmentation: none, light, moderate or strong.")
@@ -99,5 +100,5 @@ def fit(config_file, settings, restart: bool, **flags):
     if result.fusion:
         click.echo(f"model: {result.fusion}")
     else:
-        click.echo(f"not composed with the ViT yet: {result.reason}")
-        click.echo(f"once its weights are at hand: kerasfusion export {result.parts} --vit FOLDER")
+        click.echo(f"not composed yet: {result.reason}")
+        click.echo(f"once they are at hand: kerasfusion export {result.parts} --yolo best.pt --vit SOURCE")

@@ -12,7 +12,7 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.check_data import check_dataset
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import SPLITS, hold_out, scan
-from kerasfusion.roadwork.detector import open_fusion
+from kerasfusion.roadwork.detector import open_detector
 from kerasfusion.roadwork.evaluation_run import Request, as_text, run
 from kerasfusion.roadwork.fit import fit
 from kerasfusion.roadwork.latency import as_text as as_table
@@ -78,7 +78,8 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     write_dataset(config.data.root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
     stage(f"checking them: kerasfusion data check {config.data.root}")
     check = check_dataset(config.data.root)
-    report(f"{check.counts}; usable: {check.usable}")
+    for split, counts in check.counts.items():
+        report(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     training, held_out = hold_out(scan(config.data.root, SPLITS[:2]), 0.0, seed)
     stage("training a small ViT from random weights, in the place of the subnet's default model")
     train_demo_vit(training, Path(config.vit.weights), seed)
@@ -93,10 +94,9 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     report("\n" + as_text(evaluation))
     stage(f"answering two scenes and timing it: kerasfusion predict, kerasfusion benchmark {result.fusion}")
     test = scan(config.data.root, ("test",))
-    with open_fusion(result.fusion, config.yolo_weights) as detector:
-        for answer in predict(detector, [str(test[0].path), str(test[-1].path)], io.BytesIO()):
-            report(answer.to_line(len(answer.image)))
-    report(as_table(measure_latency(lambda: open_fusion(result.fusion, config.yolo_weights), runs=20)))
+    for answer in predict(open_detector(result.fusion), [str(test[0].path), str(test[-1].path)], io.BytesIO()):
+        report(answer.to_line(len(answer.image)))
+    report(as_table(measure_latency(lambda: open_detector(result.fusion), runs=20)))
     stage("done")
     return evaluation.report["fusion"]["accuracy"]
 

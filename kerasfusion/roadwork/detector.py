@@ -1,105 +1,131 @@
 """Photos to the answers of the fusion and of each branch: the one way from pixels to probabilities.
 
-`evaluate`, `predict` and `benchmark` all use it, so that none of them can make its inputs in a way of its own.
+`evaluate`, `predict`, `benchmark` and a miner all use it, so that none of them can make its inputs in a way of its own.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from kerasfusion.digests import file_sha256
-from kerasfusion.errors import RequestError
-from kerasfusion.image_decoding import crop_centre, squash
-from kerasfusion.roadwork.vit import build_vit, read_checkpoint
-from kerasfusion.roadwork.yolo_process import YoloProcess
-from kerasfusion.saving import load_model
+from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
+from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.roadwork.formats.opening import open_model
+from kerasfusion.roadwork.reward import decide
+
+RESIZE = {"image": squash, "yolo_image": crop_centre}
+"""How a photo is brought to the size of each input."""
+
+Photo = bytes | str | Path | Image.Image
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a model says of one photo.
+
+    Attributes:
+        p_roadwork: P(roadwork) of the fusion, or of a model's only output.
+        branches: P(roadwork) of each branch.
+    """
+
+    p_roadwork: float
+    branches: dict[str, float]
+
+    @property
+    def roadwork(self) -> bool:
+        """The decision, rounded as the subnet's validators round."""
+        return bool(decide(np.array(self.p_roadwork)))
 
 
 class Detector:
-    """A model, opened and compiled; use it in a `with` statement.
+    """A model that is ready to answer, from any number of threads.
 
     Args:
-        model: keras.Model with dict inputs (`image`, perhaps `yolo_probs`) and dict outputs of (B, 2) probabilities.
-        yolo: answers for `yolo_probs`; None where the model does not need it or the caller brings the probabilities.
-        description: the file's `kerasfusion.json`; empty for a ViT alone.
+        model: what a format's `open_model` or `serve` gave.
+        tta: test-time augmentation: also ask about the mirrored photo, and average the probabilities.
+        max_pixels: largest photo that is decoded, width x height.
 
     Attributes:
+        description: what the model's file says of itself.
         outputs: names of the outputs.
+        other_inputs: names of the inputs that a photo does not give (`yolo_probs`, `vit_probs`).
     """
 
-    def __init__(self, model, yolo: YoloProcess | None = None, description: dict[str, Any] | None = None):
-        import tensorflow as tf
+    def __init__(self, model: OpenModel, tta: bool = False, max_pixels: int = MAX_PIXELS):
+        self.description, self.outputs, self.other_inputs = model.description, model.outputs, model.other_inputs
+        self._model, self._tta, self._max_pixels = model, tta, max_pixels
+        blank = self.prepare(np.zeros((8, 8, 3), np.uint8))
+        self.answer([blank | {name: np.float32([0.5, 0.5]) for name in self.other_inputs}])  # compiles what is lazy
 
-        self.description = description or {}
-        self.outputs = tuple(model.output)
-        self._yolo = yolo
-        self._image_size = model.input["image"].shape[1]
-        signature = {name: tf.TensorSpec(value.shape, tf.float32) for name, value in model.input.items()}
-        self._forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
-        self.needs_yolo = "yolo_probs" in model.input
+    def detect(self, photo: Photo) -> Detection:
+        """Answer one photo.
+
+        Args:
+            photo: the encoded file's bytes, its path, or an opened Pillow image.
+
+        Raises:
+            ImageError: not a whole, readable image.
+        """
+        return self.detect_batch([photo])[0]
+
+    def detect_batch(self, photos: Sequence[Photo]) -> list[Detection]:
+        """Answer several photos in one forward pass."""
+        if not photos:
+            return []
+        answers = self.answer([self.prepare(self._pixels(photo)) for photo in photos])
+        main = "fusion" if "fusion" in answers else self.outputs[0]
+        rows = [{name: float(values[row]) for name, values in answers.items()} for row in range(len(photos))]
+        return [Detection(row[main], {name: p for name, p in row.items() if name != "fusion"}) for row in rows]
 
     def prepare(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """Bring one decoded photo, (H, W, 3) uint8, to the sizes of the inputs: `image` and, for YOLO, `crop`."""
-        views = {"image": squash(pixels, self._image_size)}
-        if self._yolo is not None:
-            views["crop"] = crop_centre(pixels, self._yolo.image_size)
-        return views
+        """Bring one decoded photo, (H, W, 3) uint8, to the sizes of the picture inputs: {input: (S, S, 3) uint8}."""
+        return {name: RESIZE[name](pixels, size) for name, size in self._model.image_sizes.items()}
 
     def answer(self, prepared: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Answer a batch.
 
         Args:
-            prepared: what `prepare` gave for each photo; `yolo_probs` (2,) float32 in place of or beside `crop` is
-                taken as YOLO's answer.
+            prepared: what `prepare` gave for each photo, with (2,) float32 for each of `other_inputs` beside it.
 
         Returns:
             {output: (B,) float32 P(roadwork)}.
         """
-        inputs = {"image": np.stack([views["image"] for views in prepared]).astype(np.float32)}
-        if self.needs_yolo:
-            inputs["yolo_probs"] = self._yolo_probs(prepared)
-        return {name: probs.numpy()[:, 1] for name, probs in self._forward(inputs).items()}
+        inputs = {name: np.stack([views[name] for views in prepared]).astype(np.float32) for name in prepared[0]}
+        answers = self._model.answer(inputs)
+        if self._tta:
+            mirrored = self._model.answer(inputs | {name: inputs[name][:, :, ::-1] for name in self._model.image_sizes})
+            answers = {name: (probs + mirrored[name]) / 2 for name, probs in answers.items()}
+        return {name: probs[:, 1] for name, probs in answers.items()}
 
-    def close(self) -> None:
-        """End YOLO's process."""
-        if self._yolo is not None:
-            self._yolo.close()
-
-    def __enter__(self) -> "Detector":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-    def _yolo_probs(self, prepared: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
-        if all("yolo_probs" in views for views in prepared):
-            return np.stack([views["yolo_probs"] for views in prepared])
-        return self._yolo.predict(np.stack([views["crop"] for views in prepared]))
+    def _pixels(self, photo: Photo) -> np.ndarray:
+        if isinstance(photo, Image.Image):
+            return upright_rgb(photo, self._max_pixels)
+        if isinstance(photo, bytes):
+            return decode_image(photo, self._max_pixels)
+        return read_image(Path(photo), self._max_pixels)[0]
 
 
-def open_fusion(path: Path, yolo: Path | None = None, device: str = "cpu", yolo_is_cached: bool = False) -> Detector:
-    """Open a `fusion.keras`.
+def open_detector(path: Path | str, tta: bool = False, precision: str | None = None) -> Detector:
+    """Open a model file.
 
     Args:
-        path: the file that `fit` or `export` wrote.
-        yolo: `best.pt`, for a file whose `yolo_probs` come from outside.
-        device: where YOLO computes, "cpu" or "gpu".
-        yolo_is_cached: the caller brings `yolo_probs` with every photo.
+        path: `fusion.keras` or an export of it (`.xml`, `.onnx`, `.tflite`); also `trained_parts.keras`, for photos
+            whose `yolo_probs` and `vit_probs` the caller brings.
+        tta: see Detector.
+        precision: None takes the file as it is; "float32", "bfloat16" or "int8" takes the export in that precision
+            that lies beside it; "auto" tries them all on this machine and takes the fastest.
 
     Raises:
-        RequestError: not such a file; no YOLO weights, or not those that the file was fitted with.
+        RequestError: not there, not a model of this program, or no such export.
     """
-    model, description = load_model(path)
-    if "yolo_probs" not in model.input or yolo_is_cached:
-        return Detector(model, description=description)
-    if yolo is None:
-        raise RequestError(
-            "this model takes YOLO's probabilities as an input", where=path, todo="name the weights: --yolo best.pt"
-        )
-    refuse_other_yolo(description, yolo)
-    return Detector(model, YoloProcess(yolo, "cpu" if device == "cpu" else "0"), description)
+    path = Path(path)
+    if precision is not None:
+        from kerasfusion.roadwork.precision import choose_file
+
+        path = choose_file(path, precision)
+    return Detector(open_model(path), tta)
 
 
 def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Detector:
@@ -111,22 +137,8 @@ def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Det
     """
     import keras
 
+    from kerasfusion.roadwork.formats.keras_serving import serve
+    from kerasfusion.roadwork.vit import build_vit, read_checkpoint
+
     branch = build_vit(read_checkpoint(source, class_names))
-    return Detector(keras.Model({"image": branch.input}, {"vit": branch.output}))
-
-
-def refuse_other_yolo(description: dict[str, Any], weights: Path) -> None:
-    """Check that YOLO's weights are those whose probabilities the head was fitted on.
-
-    Raises:
-        RequestError: the file is missing or another one.
-    """
-    if not weights.is_file():
-        raise RequestError("the YOLO weights do not exist", where=weights, todo="--yolo best.pt")
-    fitted_with, given = description["weights"]["yolo"], file_sha256(weights)
-    if fitted_with != given:
-        raise RequestError(
-            f"the model was fitted with other YOLO weights: sha256 {fitted_with[:12]}..., these have {given[:12]}...",
-            where=weights,
-            todo="use the best.pt that precompute ran with, or run precompute and fit again",
-        )
+    return Detector(serve(keras.Model({"image": branch.input}, {"vit": branch.output}), {}))

@@ -1,8 +1,8 @@
 """The three branches and the head as one Keras graph.
 
-    image ------> ViT ----------------------------> vit -------------+
-    image ------> EfficientNetV2 trunk, classifier -> efficientnetv2 -+-> head -> fusion
-    yolo_probs --------------------------------------> yolo ---------+
+    image -------> ViT ----------------------------> vit -------------+
+    image -------> EfficientNetV2 trunk, classifier -> efficientnetv2 -+-> head -> fusion
+    yolo_image --> YOLO ---------------------------> yolo ------------+
 
 Every output is (B, 2) probabilities in the order of CLASS_NAMES, produced by a layer named by its key. Only built-in
 layers, keras.ops, keras.applications and keras_hub layers are used, so that plain Keras opens the file.
@@ -11,6 +11,7 @@ layers, keras.ops, keras.applications and keras_hub layers are used, so that pla
 import numpy as np
 
 from kerasfusion.roadwork.config import Fusion
+from kerasfusion.roadwork.efficientnetv2_folded import fold
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
 
@@ -62,21 +63,26 @@ def build_trained_parts(trunk, classifier, head):
     return keras.Model(inputs, _name_outputs({"fusion": head(branches), **branches}), name="trained_parts")
 
 
-def compose(parts, vit):
-    """The trained parts and the ViT as one model.
+def compose(parts, vit, yolo):
+    """The trained parts and the branches that answered for them while they were trained, as one model.
 
     Args:
         parts: what `build_trained_parts` gave.
         vit: what `build_vit` gave: image -> probabilities.
+        yolo: what `build_yolo` gave: yolo_image -> probabilities.
 
     Returns:
-        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2)} -> OUTPUTS.
+        keras.Model: {"image": (B, S, S, 3), "yolo_image": (B, T, T, 3)} float32 0..255 -> OUTPUTS.
     """
     import keras
 
-    inputs = {name: keras.Input(parts.input[name].shape[1:], name=name) for name in ("image", "yolo_probs")}
-    answers = parts({**inputs, "vit_probs": vit(inputs["image"])})
-    return keras.Model(inputs, _name_outputs(answers), name="fusion")
+    (trunk,) = (layer for layer in parts.layers if layer.name.startswith("efficientnetv2-"))
+    classifier, head = parts.get_layer("efficientnetv2_classifier"), parts.get_layer("fusion_head")
+    image = keras.Input(trunk.input_shape[1:], name="image")
+    yolo_image = keras.Input(yolo.input_shape[1:], name="yolo_image")
+    answers = {"yolo": yolo(yolo_image), "vit": vit(image), "efficientnetv2": classifier(fold(trunk)(image))}
+    outputs = _name_outputs({"fusion": head(answers), **answers})
+    return keras.Model({"image": image, "yolo_image": yolo_image}, outputs, name="fusion")
 
 
 def _name_outputs(answers: dict) -> dict:

@@ -58,18 +58,23 @@ def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> l
     return [samples[number] for number in sorted(chosen)]
 
 
-def cached_yolo(folder: Path, split: str, description: dict) -> dict[str, prediction_cache.Record]:
-    """YOLO's answers from the branch cache, if it holds this split and was made with the model's YOLO weights.
+def cached_branches(folder: Path, split: str, description: dict) -> dict[str, prediction_cache.Record]:
+    """ViT's and YOLO's probabilities from the branch cache, for parts that were fitted on them.
 
     Returns:
-        Records by sample_id; empty where the cache cannot serve.
+        Records by sample_id.
+
+    Raises:
+        RequestError: no cache, one of other weights, or without this split.
     """
-    if not (folder / prediction_cache.MANIFEST).is_file():
-        return {}
     manifest = prediction_cache.read_manifest(folder)
-    done = manifest["splits"].get(split)
-    if not done or not done["complete"] or manifest["yolo"]["sha256"] != description["weights"]["yolo"]:
-        return {}
+    found = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
+    if found != description["weights"]:
+        raise RequestError(
+            "the branch cache was made with other weights than the parts were fitted on",
+            where=folder,
+            todo="name the right one with --cache, or run precompute and fit again",
+        )
     return prediction_cache.read_cache(folder, [split])
 
 
@@ -88,7 +93,7 @@ def evaluate(
     Args:
         detector: opened model.
         samples: photos of one split.
-        records: the branch cache's records, where YOLO's answers come from it.
+        records: the branch cache's records, for trained parts that take ViT's and YOLO's probabilities from it.
         batch: photos a forward pass.
         max_pixels: largest photo that is decoded.
         with_default: keep the ViT's own answers and compare the others with them.
@@ -148,17 +153,18 @@ def _prepare(detector: Detector, sample: Sample, records, max_pixels: int):
     except ImageError as error:
         return error
     views = detector.prepare(pixels)
-    if records and detector.needs_yolo:
-        views["yolo_probs"] = _recorded(sample, digest, records)
+    if records is not None:
+        record = _recorded(sample, digest, records)
+        views |= {"yolo_probs": record.yolo_probs, "vit_probs": record.vit_probs}
     return views
 
 
-def _recorded(sample: Sample, digest: str, records) -> np.ndarray:
+def _recorded(sample: Sample, digest: str, records) -> prediction_cache.Record:
     record = records.get(sample.sample_id)
     if record is None or record.image_sha256 != digest:
         raise RequestError(
             "cache and data differ: this photo is " + ("not in the cache" if record is None else "another one now"),
             where=sample.path,
-            todo="run precompute into a new folder, or take YOLO's answers from its weights: --yolo best.pt --no-cache",
+            todo="run precompute into a new folder, or compose the parts (`kerasfusion export`) and evaluate the file",
         )
-    return record.yolo_probs
+    return record

@@ -9,10 +9,9 @@ from kerasfusion.device import select_device
 from kerasfusion.errors import RequestError
 from kerasfusion.reporting import table, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.detector import Detector, open_default, open_fusion
-from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_yolo, choose, draw_figures, evaluate
+from kerasfusion.roadwork.detector import Detector, open_default, open_detector
+from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
 from kerasfusion.roadwork.figures import history_curves
-from kerasfusion.saving import read_description
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
 
@@ -22,14 +21,15 @@ class Request:
     """What is asked for.
 
     Attributes:
-        model: `fusion.keras`; None with `default_only`.
+        model: `fusion.keras`, an export of it, or `trained_parts.keras` (the branch cache then answers for ViT and
+            YOLO); None with `default_only`.
         config: data, weights and cache.
         split: which split.
         default_only: the ViT alone.
         no_default: without the ViT's own answers.
-        no_cache: run YOLO although the branch cache has its answers.
         max_samples: a random part of the split; None is all of it.
         batch: photos a forward pass.
+        precision, tta: see `open_detector`.
         device: "auto", "cpu" or "gpu".
         out: folder for metrics.json and figures/; None is the model's run folder, if it lies in one.
     """
@@ -39,9 +39,10 @@ class Request:
     split: str = "test"
     default_only: bool = False
     no_default: bool = False
-    no_cache: bool = False
     max_samples: int | None = None
     batch: int = 16
+    precision: str | None = None
+    tta: bool = False
     device: str = "auto"
     out: Path | None = None
 
@@ -64,18 +65,17 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         raise RequestError("--default-only and --no-default leave nothing to evaluate")
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
-    device = select_device(request.device)
-    detector, records = _open(request, device)
-    with detector:
-        result = evaluate(
-            detector,
-            samples,
-            records=records,
-            batch=request.batch,
-            max_pixels=config.data.max_pixels,
-            with_default=not request.no_default,
-            seed=config.seed,
-        )
+    select_device(request.device)
+    detector, records = _open(request)
+    result = evaluate(
+        detector,
+        samples,
+        records=records,
+        batch=request.batch,
+        max_pixels=config.data.max_pixels,
+        with_default=not request.no_default,
+        seed=config.seed,
+    )
     for name, reason in result.unreadable.items():
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
     folder = request.out or _run_folder(request.model)
@@ -99,17 +99,14 @@ def as_text(result: Evaluation) -> str:
     return "\n".join(parts).rstrip()
 
 
-def _open(request: Request, device: str) -> tuple[Detector, dict]:
+def _open(request: Request) -> tuple[Detector, dict | None]:
     config = request.config
     if request.default_only:
-        return open_default(config.vit.weights, config.vit.class_names), {}
-    description = read_description(request.model)
-    records = {} if request.no_cache else cached_yolo(config.cache.folder, request.split, description)
-    yolo = config.yolo.weights
-    if yolo is None:
-        beside = request.model.with_name("yolo") / "best.pt"
-        yolo = beside if beside.is_file() else None
-    return open_fusion(request.model, yolo, device, yolo_is_cached=bool(records)), records
+        return open_default(config.vit.weights, config.vit.class_names), None
+    detector = open_detector(request.model, request.tta, request.precision)
+    if not detector.other_inputs:
+        return detector, None
+    return detector, cached_branches(config.cache.folder, request.split, detector.description)
 
 
 def _run_folder(model: Path | None) -> Path | None:

@@ -1,5 +1,6 @@
-"""Compose the trained parts with the ViT into the one file that is deployed."""
+"""Compose the trained parts with the ViT and YOLO into the one file that is deployed."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.ensemble import OUTPUTS, compose
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit
+from kerasfusion.roadwork.yolo_keras import YoloCheckpoint, build_yolo
 from kerasfusion.run_folder import environment
 from kerasfusion.saving import save_model
 
@@ -16,9 +18,16 @@ PARTS = "trained_parts.keras"
 FUSION = "fusion.keras"
 PIXELS = {
     "image": "float32 RGB 0..255; whole frame squashed to the input's size, Pillow BILINEAR (antialiased)",
-    "yolo_image": "uint8 RGB; shortest side to yolo_image_size, Pillow BILINEAR, centre crop; what YOLO is given",
-    "yolo_probs": "float32; YOLO's probabilities in the order of class_names",
+    "yolo_image": "float32 RGB 0..255; shortest side to the input's size, Pillow BILINEAR (antialiased), centre crop",
 }
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The branches that answered for the trained parts, as checkpoints."""
+
+    vit: VitCheckpoint
+    yolo: YoloCheckpoint
 
 
 def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +44,8 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
         "pixels": PIXELS,
         "image_size": manifest["sizes"]["image"],
         "yolo_image_size": manifest["sizes"]["yolo_image"],
+        "format": "keras",
+        "precision": "float32",
         "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
         "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},
         "yolo_trained_on": manifest["yolo"]["trained_on"],
@@ -43,41 +54,48 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def export(parts, description: dict[str, Any], vit: VitCheckpoint, out: Path) -> None:
-    """Compose the trained parts and the ViT, and save the result as one file that a clean process has answered with.
+def export(parts, description: dict[str, Any], branches: Branches, out: Path) -> None:
+    """Compose the trained parts and their branches, and save the result as one file that a clean process answered with.
 
     Args:
         parts: the model that `fit` trained (`trained_parts.keras`).
         description: of the parts, as `describe` gives it.
-        vit: the ViT whose probabilities the head was fitted on.
+        branches: those whose probabilities the head was fitted on.
         out: the `.keras` file to write.
 
     Raises:
-        RequestError: another ViT than the one that the branch cache was made with.
+        RequestError: other weights than those that the branch cache was made with.
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
-    refuse_other_vit(vit, description["weights"]["vit"])
-    fusion = compose(parts, build_vit(vit))
-    save_model(fusion, out, description, comparison_inputs(vit.image_size))
+    expected = description["weights"]
+    refuse_other_weights("ViT", branches.vit.sha256, expected["vit"], branches.vit.folder)
+    refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
+    fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
+    save_model(fusion, out, description, _comparison_inputs(fusion))
 
 
-def refuse_other_vit(vit: VitCheckpoint, expected: str) -> None:
-    """Check a ViT against the digest of the one whose probabilities the head is fitted on.
+def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> None:
+    """Check a branch's weights against those whose probabilities the head is fitted on.
+
+    Args:
+        what: "ViT" or "YOLO".
+        found: sha256 of the weights at hand.
+        expected: sha256 of those that precompute ran with.
+        where: the weights at hand.
 
     Raises:
         RequestError: they differ.
     """
-    if vit.sha256 != expected:
+    if found != expected:
         raise RequestError(
-            f"another ViT than the one that precompute asked: sha256 {vit.sha256[:12]}..., expected {expected[:12]}...",
-            where=vit.folder,
-            todo="name the right ViT with --vit, or run precompute and fit again",
+            f"other {what} weights than those that precompute ran with: sha256 {found[:12]}..., expected "
+            f"{expected[:12]}...",
+            where=where,
+            todo=f"name the right weights with --{what.lower()}, or run precompute and fit again",
         )
 
 
-def comparison_inputs(image_size: int) -> dict[str, np.ndarray]:
-    """Three varied rows of `image` and `yolo_probs`, on which a saved file is compared with the model in memory."""
+def _comparison_inputs(model) -> dict[str, np.ndarray]:
+    """Three varied rows of each input, on which a saved file is compared with the model in memory."""
     rng = np.random.default_rng(0)
-    image = rng.uniform(0, 255, (3, image_size, image_size, 3))
-    p = rng.uniform(0, 1, (3, 1))
-    return {"image": image.astype(np.float32), "yolo_probs": np.concatenate([1 - p, p], axis=1).astype(np.float32)}
+    return {name: rng.uniform(0, 255, (3, *value.shape[1:])).astype(np.float32) for name, value in model.input.items()}

@@ -1,4 +1,4 @@
-"""`fit`: train the parts, save them, and compose the one file if the ViT's weights are at hand."""
+"""`fit`: train the parts, save them, and compose the one file if the other branches' weights are at hand."""
 
 import shutil
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kerasfusion.config import to_dict
 from kerasfusion.digests import file_sha256
-from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork import prediction_cache
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork import prediction_cache, yolo_keras
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import build_trained_parts
-from kerasfusion.roadwork.export import FUSION, PARTS, describe, export, refuse_other_vit
-from kerasfusion.roadwork.vit import VitCheckpoint, read_checkpoint
+from kerasfusion.roadwork.export import FUSION, PARTS, Branches, describe, export, refuse_other_weights
+from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.run_folder import describe_run
 from kerasfusion.saving import save_model
 
@@ -23,7 +23,7 @@ class FitResult:
 
     Attributes:
         parts: the trained parts.
-        fusion: the composed file; None if the ViT was not at hand.
+        fusion: the composed file; None if the weights of a branch were not at hand.
         reason: why there is none.
     """
 
@@ -46,8 +46,7 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     """
     folder = config.run_folder
     manifest = prediction_cache.read_manifest(config.cache.folder)
-    refuse_other_weights(config, manifest)
-    checkpoint, reason = _find_vit(config, manifest)
+    branches, reason = _find_branches(config, manifest)
     if restart:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     describe_run(folder, config)
@@ -57,35 +56,33 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
     description = describe(to_dict(config), manifest)
     save_model(model, folder / PARTS, description, sample=None)
-    if checkpoint is None:
+    if branches is None:
         (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
         return FitResult(folder / PARTS, None, reason)
-    report("composing with the ViT and comparing the file in a clean process")
-    export(model, description, checkpoint, folder / FUSION)
+    report("composing with ViT and YOLO and comparing the file in a clean process")
+    export(model, description, branches, folder / FUSION)
     return FitResult(folder / PARTS, folder / FUSION)
 
 
-def refuse_other_weights(config: RoadworkConfig, manifest: dict) -> None:
-    """Check that the YOLO weights that are here, if any, are those that the cache was made with.
+def _find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:
+    """The branches that precompute asked, looked for before the training begins, or why one is not here.
 
     Raises:
-        RequestError: they differ.
+        RequestError: the weights at hand are others than those that the cache was made with.
     """
-    if config.yolo_weights.is_file() and file_sha256(config.yolo_weights) != manifest["yolo"]["sha256"]:
-        raise RequestError(
-            "cache and YOLO weights differ: the cache was made with other weights (yolo.sha256)",
-            where=f"{config.cache.folder} and {config.yolo_weights}",
-            todo="run precompute with these weights into a new cache.folder, or set yolo.weights to the right best.pt",
-        )
-
-
-def _find_vit(config: RoadworkConfig, manifest: dict) -> tuple[VitCheckpoint | None, str | None]:
-    """The ViT that precompute asked, looked for before the training begins, or why it is not here."""
+    path, missing = config.yolo_weights, []
+    if path.is_file():
+        refuse_other_weights("YOLO", file_sha256(path), manifest["yolo"]["sha256"], path)
+    else:
+        missing.append(f"the YOLO weights are not at {path}")
     try:
-        checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+        vit = read_checkpoint(config.vit.weights, config.vit.class_names)
     except KerasFusionError as error:
         if Path(config.vit.weights).exists():  # there, but not what it should be
             raise
-        return None, error.what
-    refuse_other_vit(checkpoint, manifest["vit"]["sha256"])
-    return checkpoint, None
+        missing.append(error.what)
+    else:
+        refuse_other_weights("ViT", vit.sha256, manifest["vit"]["sha256"], vit.folder)
+    if missing:
+        return None, "; ".join(missing)
+    return Branches(vit, yolo_keras.read_checkpoint(path)), None

@@ -10,6 +10,7 @@ from pathlib import Path
 from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.roadwork.dataset import class_order
+from kerasfusion.roadwork.vit_keras import rebuild
 
 HUB = "hf://"
 WEIGHTS_FILES = ("model.safetensors", "task.weights.h5", "model.weights.h5")
@@ -75,9 +76,7 @@ def build_vit(checkpoint: VitCheckpoint):
     """
     import keras
 
-    task = _load_task(checkpoint)
-    # The task's graph without the Task around it, which would bring a compile state of its own into the saved file.
-    classifier = keras.Model(task.input, task.output, name="vit_classifier")
+    classifier = rebuild(_load_task(checkpoint))
     size = checkpoint.image_size
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     pixels = keras.layers.Rescaling(list(checkpoint.scale), list(checkpoint.offset), name="vit_rescaling")(image)
