@@ -81,8 +81,7 @@ class YoloInThisProcess(YoloClassifier):
 @pytest.fixture
 def yolo_in_this_process(monkeypatch):
     """Without a process of its own for YOLO."""
-    for module in ("precompute", "detector"):
-        monkeypatch.setattr(f"kerasfusion.roadwork.{module}.YoloProcess", YoloInThisProcess)
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.YoloProcess", YoloInThisProcess)
 
 
 @pytest.fixture(scope="session")

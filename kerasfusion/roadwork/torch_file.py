@@ -6,6 +6,7 @@ a weights file needs: tensors become NumPy arrays, objects of torch's and ultral
 their attributes and have no code, and any other name is refused before anything is called.
 """
 
+import io
 import math
 import pickle
 import zipfile
@@ -117,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
             raise ValueError("its members are compressed")  # torch never does; a small file could unpack to a huge one
         if f"{self._root}byteorder" in archive.namelist() and archive.read(f"{self._root}byteorder") != b"little":
             raise ValueError("its numbers are not little-endian")
-        super().__init__(archive.open(program))
+        super().__init__(io.BytesIO(archive.read(program)))
 
     def find_class(self, module: str, name: str) -> Any:
         """What a name in the pickle stands for.

@@ -53,6 +53,7 @@ def read_checkpoint(path: Path) -> YoloCheckpoint:
             where=path,
             expected="a checkpoint that ultralytics wrote when it trained a -cls model",
         )
+    _refuse_other_pixels(network, path)
     names = network.state["names"]
     return YoloCheckpoint(
         path=path,
@@ -237,6 +238,18 @@ def _with_weights(layer, x, *weights: np.ndarray):
     layer.build(x.shape)
     layer.set_weights([value.astype(np.float32) for value in weights])
     return layer(x)
+
+
+def _refuse_other_pixels(network: Box, path: Path) -> None:
+    """Ultralytics divides pixels by 255 and normalises no further; a checkpoint may hold transforms that do."""
+    transforms = network.state.get("transforms")
+    for step in transforms.state.get("transforms", ()) if isinstance(transforms, Box) else ():
+        if step.kind == "Normalize" and (any(np.ravel(step.state["mean"])) or any(np.ravel(step.state["std"]) != 1)):
+            raise RequestError(
+                f"the classifier normalises its pixels: mean {step.state['mean']}, std {step.state['std']}",
+                where=path,
+                expected="pixels in 0..1, as ultralytics' own training leaves it",
+            )
 
 
 def _image_size(saved: dict, network: Box, path: Path) -> int:
