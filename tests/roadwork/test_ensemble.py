@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+from kerasfusion.roadwork import vit as vit_files
+from kerasfusion.roadwork import yolo_keras
 from kerasfusion.roadwork.config import EfficientNetV2, Fusion
 from kerasfusion.roadwork.efficientnetv2 import build_classifier, build_trunk
 from kerasfusion.roadwork.ensemble import OUTPUTS, build_head, build_trained_parts, compose
-from kerasfusion.roadwork.vit import build_vit, read_checkpoint
+from kerasfusion.roadwork.vit import build_vit
+from kerasfusion.roadwork.yolo_keras import build_yolo
 from tests.hugging_face_vit import SIZE
 
 
@@ -83,15 +86,20 @@ def test_the_last_blocks_can_be_trained():
     assert trained == {"block6g", "block6h", "top"}
 
 
-def test_composed_with_the_vit_it_answers_as_the_parts_do_with_its_probabilities(parts, inputs, vit_folder):
-    vit = build_vit(read_checkpoint(str(vit_folder)))
-    fusion = compose(parts, vit)
-    assert set(fusion.input) == {"image", "yolo_probs"}
-    answers = fusion({name: inputs[name] for name in ("image", "yolo_probs")})
-    expected = parts({**inputs, "vit_probs": np.asarray(vit(inputs["image"]))})
+def test_composed_it_answers_as_the_parts_do_with_the_branches_probabilities(parts, inputs, vit_folder, yolo_weights):
+    vit = build_vit(vit_files.read_checkpoint(str(vit_folder)))
+    yolo = build_yolo(yolo_keras.read_checkpoint(yolo_weights))
+    fusion = compose(parts, vit, yolo)
+    crops = inputs["image"][:, :32, :32]
+    answers = fusion({"image": inputs["image"], "yolo_image": crops})
+    expected = parts({**inputs, "vit_probs": np.asarray(vit(inputs["image"])), "yolo_probs": np.asarray(yolo(crops))})
     assert tuple(answers) == OUTPUTS
     for name in OUTPUTS:
-        np.testing.assert_allclose(answers[name], expected[name], atol=1e-6)
+        np.testing.assert_allclose(answers[name], expected[name], atol=1e-5)
+    # What is deployed needs neither batch normalisation nor any layer that is not Keras' own.
+    for layer in fusion._flatten_layers():
+        assert type(layer).__module__.startswith("keras.src.")
+        assert not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def test_four_samples_are_learned_and_gradients_reach_every_trained_part(trunk, inputs):

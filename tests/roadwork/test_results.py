@@ -2,10 +2,7 @@
 
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -16,18 +13,14 @@ from sklearn.metrics import accuracy_score, matthews_corrcoef
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.image_decoding import crop_centre, read_image, squash
-from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.dataset import scan
-from kerasfusion.roadwork.detector import open_default, open_fusion
-from kerasfusion.roadwork.evaluate import evaluate
+from kerasfusion.roadwork.detector import open_default, open_detector
+from kerasfusion.roadwork.evaluate import cached_branches, evaluate
 from kerasfusion.roadwork.evaluation_run import Request, as_text, run
-from kerasfusion.roadwork.export import export
 from kerasfusion.roadwork.latency import measure_latency
 from kerasfusion.roadwork.predict import list_images, predict
-from kerasfusion.roadwork.vit import read_checkpoint
-from kerasfusion.roadwork.yolo_classifier import YoloClassifier
 from kerasfusion.saving import load_model, read_description, save_model
-from tests.hugging_face_vit import SIZE, write_vit
+from tests.hugging_face_vit import SIZE
 
 pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
 
@@ -37,31 +30,41 @@ def model(fitted):
     return fitted.run_folder / "fusion.keras"
 
 
-@pytest.fixture
-def detector(model, yolo_weights):
-    with open_fusion(model, yolo_weights) as detector:
-        yield detector
+@pytest.fixture(scope="module")
+def parts(fitted):
+    return fitted.run_folder / "trained_parts.keras"
 
 
 @pytest.fixture(scope="module")
-def evaluation(model, fitted):
-    """The test split, YOLO's answers from the cache."""
-    samples = scan(fitted.data.root, ("test",))
-    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
-    with open_fusion(model, yolo_is_cached=True) as detector:
-        return evaluate(detector, samples, records=records, batch=5)
+def detector(model):
+    return open_detector(model)
 
 
-def test_answers_are_those_of_the_parts_worked_out_by_hand(evaluation, model, photos, yolo_weights):
-    """Decoding, resizing and YOLO done here, step by step, for every photo."""
+@pytest.fixture(scope="module")
+def evaluation(detector, fitted):
+    return evaluate(detector, scan(fitted.data.root, ("test",)), batch=5)
+
+
+def test_answers_are_those_of_the_file_with_pixels_made_by_hand(evaluation, model, photos):
     network, _ = load_model(model)
-    yolo = YoloClassifier(yolo_weights)
     for row, sample in enumerate(scan(photos, ("test",))[:5]):
         pixels, _ = read_image(sample.path)
-        image = squash(pixels, SIZE)[None].astype(np.float32)
-        expected = network({"image": image, "yolo_probs": yolo.predict(crop_centre(pixels, 32)[None])})
+        inputs = {"image": squash(pixels, SIZE), "yolo_image": crop_centre(pixels, 32)}
+        expected = network({name: view[None].astype(np.float32) for name, view in inputs.items()})
         for name, value in expected.items():
             assert evaluation.answers[name][row] == pytest.approx(float(value[0, 1]), abs=1e-5)
+
+
+def test_the_parts_with_the_branch_cache_answer_as_the_one_file(evaluation, parts, fitted, tmp_path):
+    """What was fitted is what is deployed: the cache has ultralytics' and keras-hub's answers, the file its own."""
+    result = run(Request(parts, fitted, out=tmp_path), lambda line: None)
+    for name, answers in evaluation.answers.items():
+        np.testing.assert_allclose(result.answers[name], answers, atol=1e-4)
+
+
+def test_the_parts_alone_say_what_they_lack(parts, fitted, make_config, tmp_path):
+    with pytest.raises(RequestError, match="no branch cache"):
+        run(Request(parts, make_config(tmp_path)), lambda line: None)
 
 
 def test_report_agrees_with_sklearn(evaluation):
@@ -90,35 +93,29 @@ def test_a_file_is_answered_as_its_row_in_the_evaluation(detector, evaluation, p
     assert from_stdin.to_json()["roadwork"] == (answers[0].probs["fusion"] > 0.5)
 
 
-def test_an_unreadable_photo_is_an_invalid_answer(model, fitted, photos, tmp_path):
+def test_an_unreadable_photo_is_an_invalid_answer(detector, photos, tmp_path):
     root = shutil.copytree(photos, tmp_path / "photos")
     broken = sorted((root / "test" / "roadwork").iterdir())[0]
     broken.write_bytes(b"cut")
-    samples = scan(root, ("test",))
-    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
-    with open_fusion(model, yolo_is_cached=True) as detector:
-        result = evaluate(detector, samples, records=records, with_default=False)
+    result = evaluate(detector, scan(root, ("test",)), with_default=False)
     assert list(result.unreadable) == [broken.relative_to(root).as_posix()]
     assert "vit" not in result.report
     assert (result.report["fusion"]["n"], result.report["fusion"]["n_valid"]) == (12, 11)
 
 
-def test_a_photo_that_changed_since_precompute_is_refused(model, fitted, photos, tmp_path):
+def test_a_photo_that_changed_since_precompute_is_refused(parts, fitted, photos, tmp_path):
     root = shutil.copytree(photos, tmp_path / "photos")
     first, second = sorted((root / "test" / "roadwork").iterdir())[:2]
     first.write_bytes(second.read_bytes())
-    records = prediction_cache.read_cache(fitted.cache.folder, ["test"])
-    with (
-        open_fusion(model, yolo_is_cached=True) as detector,
-        pytest.raises(RequestError, match="cache and data differ"),
-    ):
-        evaluate(detector, scan(root, ("test",)), records=records)
+    records = cached_branches(fitted.cache.folder, "test", read_description(parts))
+    with pytest.raises(RequestError, match="cache and data differ"):
+        evaluate(open_detector(parts), scan(root, ("test",)), records=records)
 
 
 def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fitted):
     lines = []
     result = run(Request(model, fitted, split="val"), lines.append)
-    run(Request(model, fitted, split="test", max_samples=8, no_cache=True), lines.append)
+    run(Request(model, fitted, split="test", max_samples=8), lines.append)
     metrics = json.loads((model.parent / "metrics.json").read_text())
     assert list(metrics) == ["val", "test"]
     assert metrics["val"]["fusion"]["accuracy"] == result.report["fusion"]["accuracy"]
@@ -135,23 +132,13 @@ def test_default_only_needs_no_model_of_ours(fitted, photos, vit_folder, evaluat
     result = run(Request(None, fitted, default_only=True), lambda line: None)
     assert list(result.report) == ["vit"]
     np.testing.assert_allclose(result.answers["vit"], evaluation.answers["vit"], atol=1e-5)
-    with open_default(str(vit_folder)) as detector:
-        assert detector.outputs == ("vit",)
+    assert open_default(str(vit_folder)).outputs == ("vit",)
 
 
 @pytest.mark.parametrize("choices", [{"model": None}, {"default_only": True}])
 def test_contradictory_requests_are_refused(fitted, model, choices):
     with pytest.raises(RequestError):
         run(Request(**({"model": model, "config": fitted} | choices)))
-
-
-def test_other_yolo_weights_are_refused(model, yolo_weights, tmp_path):
-    other = tmp_path / "best.pt"
-    other.write_bytes(yolo_weights.read_bytes() + b"x")
-    with pytest.raises(RequestError, match="fitted with other YOLO weights"):
-        open_fusion(model, other)
-    with pytest.raises(RequestError, match=r"--yolo best\.pt"):
-        open_fusion(model)
 
 
 def test_images_are_listed_and_bad_paths_refused(photos, tmp_path):
@@ -175,8 +162,8 @@ def test_an_unreadable_image_gives_its_reason_and_the_others_their_answers(detec
     assert "not an image in a known format" in second.error
 
 
-def test_latency_is_measured_stage_by_stage(model, yolo_weights):
-    result = measure_latency(lambda: open_fusion(model, yolo_weights), runs=4, warmup=1)
+def test_latency_is_measured_stage_by_stage(model):
+    result = measure_latency(lambda: open_detector(model), runs=4, warmup=1)
     assert list(result["stages"]) == ["decode", "preprocess", "forward", "total"]
     stages = result["stages"]
     parts = sum(stages[name]["mean_ms"] for name in ("decode", "preprocess", "forward"))
@@ -186,44 +173,7 @@ def test_latency_is_measured_stage_by_stage(model, yolo_weights):
     assert result["image"]["width"] == 1280
     assert result["memory_mb"] > 100
     with pytest.raises(RequestError, match="does not exist"):
-        measure_latency(lambda: open_fusion(model, yolo_weights), image=model.with_name("gone.jpg"))
-
-
-def test_the_file_opens_where_this_package_torch_and_ultralytics_are_not(model, tmp_path, evaluation, photos):
-    """Plain keras.saving.load_model in a process that cannot import them."""
-    program = """
-import sys
-class Absent:
-    def find_spec(name, path, target=None):
-        if name.split(".")[0] in ("kerasfusion", "torch", "ultralytics", "keras_cv", "transformers"):
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent)
-import keras, numpy as np
-model = keras.saving.load_model(sys.argv[1])
-with np.load(sys.argv[2]) as inputs:
-    answers = model(dict(inputs))
-np.savez(sys.argv[3], **{name: np.asarray(value) for name, value in answers.items()})
-"""
-    pixels, _ = read_image(scan(photos, ("test",))[0].path)
-    yolo_p = evaluation.answers["yolo"][0]
-    inputs = {
-        "image": squash(pixels, SIZE)[None].astype(np.float32),
-        "yolo_probs": np.array([[1 - yolo_p, yolo_p]], np.float32),
-    }
-    np.savez(tmp_path / "in.npz", **inputs)
-    command = [sys.executable, "-c", program, str(model), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
-    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, env={**os.environ, "PYTHONPATH": ""})
-    with np.load(tmp_path / "out.npz") as answers:
-        for name, value in answers.items():
-            assert value[0, 1] == pytest.approx(evaluation.answers[name][0], abs=1e-5)
-
-
-def test_export_refuses_another_vit(fitted, tmp_path):
-    parts, description = load_model(fitted.run_folder / "trained_parts.keras")
-    other = read_checkpoint(str(write_vit(tmp_path / "vit", seed=9)))
-    with pytest.raises(RequestError, match="another ViT"):
-        export(parts, description, other, tmp_path / "fusion.keras")
-    assert not (tmp_path / "fusion.keras").exists()
+        measure_latency(lambda: open_detector(model), image=model.with_name("gone.jpg"))
 
 
 def test_a_file_that_answers_otherwise_is_not_saved(tmp_path, monkeypatch):
