@@ -111,7 +111,7 @@ def test_fit_export_and_info(config_file, model, tmp_path):
     assert "must end in .keras" in run("export", model.parent, "--out", tmp_path / "again.h5", code=2).output
 
 
-def test_evaluate_predict_and_benchmark(config_file, model, photos, yolo_weights, tmp_path):
+def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path):
     flags = ["--no-default", "--out", tmp_path / "out", "--json"]
     report = json.loads(run("evaluate", model, "-c", config_file, *flags).stdout)
     assert report == json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -119,12 +119,13 @@ def test_evaluate_predict_and_benchmark(config_file, model, photos, yolo_weights
     assert "vit" not in report["test"]
     assert run("evaluate", "-c", config_file, code=2)
     photo = scan(photos, ("test",))[0].path
-    line = json.loads(run("predict", model, "-", "--yolo", yolo_weights, "--json", input=photo.read_bytes()).stdout)
+    line = json.loads(run("predict", model, "-", "--json", input=photo.read_bytes()).stdout)
     assert set(line["branches"]) == {"vit", "yolo", "efficientnetv2"}
     broken = tmp_path / "broken.jpg"
     broken.write_text("text")
-    shown = run("predict", model, photo, broken, "--yolo", yolo_weights, code=1).stdout
+    shown = run("predict", model, photo, broken, code=1).stdout
     assert "unreadable: not an image in a known format" in shown
-    timing = json.loads(run("benchmark", model, "--yolo", yolo_weights, "--runs", 2, "--warmup", 1, "--json").stdout)
-    assert timing["device"] == "cpu"
+    timing = json.loads(run("benchmark", model, "--runs", 2, "--warmup", 1, "--tta", "--json").stdout)
     assert timing["runs"] == 2
+    assert "does not exist" in run("predict", model.with_name("gone.keras"), photo, code=2).output
+    assert "--default-only" in run("evaluate", model, "-c", config_file, "--vit", "other", code=2).output

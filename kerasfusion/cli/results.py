@@ -31,7 +31,9 @@ def evaluate(model: Path | None, config_file, settings, as_json: bool, **options
 
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
-    import_tensorflow()
+    if options["vit__weights"] and not options["default_only"]:
+        raise click.UsageError("--vit is for --default-only: a model of ours holds its ViT")
+    _load_libraries(model)
     from kerasfusion.roadwork import evaluation_run
     from kerasfusion.roadwork.evaluation_run import Request
 
@@ -95,14 +97,24 @@ def benchmark(model: Path, image: Path | None, runs: int, warmup: int, as_json: 
 
 
 def _open(model: Path, device: str, **options):
-    """Open a detector; TensorFlow is loaded for a `.keras` file alone."""
+    _load_libraries(model)
     from kerasfusion.roadwork.detector import open_detector
 
     if model.suffix == ".keras":
-        import_tensorflow()
         from kerasfusion.device import select_device
 
         select_device(device)
     elif device == "gpu":
         raise RequestError("only a .keras file computes on a GPU", where=model)
     return open_detector(model, **options)
+
+
+def _load_libraries(model: Path | None) -> None:
+    """Load TensorFlow, which takes seconds, for what needs it: a `.keras` file that is there, or the ViT alone."""
+    if model is None:
+        import_tensorflow()
+    elif model.suffix == ".keras":
+        from kerasfusion.saving import read_description
+
+        read_description(model)
+        import_tensorflow()

@@ -97,7 +97,8 @@ def starting_model(model: str) -> Any:
     Pretrained weights that ultralytics publishes are downloaded to the very path that was asked for.
 
     Raises:
-        RequestError: neither `.pt` nor `.yaml`, not to be had, damaged, or not a classifier.
+        RequestError: neither `.pt` nor `.yaml`, unknown, damaged, or not a classifier.
+        KerasFusionError: published weights cannot be downloaded.
     """
     suffix = Path(model).suffix.lower()
     if suffix in (".yaml", ".yml") and "://" not in model:
@@ -185,19 +186,24 @@ def _download(path: Path) -> None:
     _import_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
-    reason = "ultralytics publishes no classifier of that name"
-    if path.name in GITHUB_ASSETS_NAMES and path.stem.endswith("-cls"):
-        try:
-            attempt_download_asset(path, retry=0, progress=False)
-            return
-        except Exception as error:
-            reason = f"downloading it failed: {_reason(error)}"
-    raise RequestError(
-        f"the pretrained weights {path.name} are not there, and {reason}",
-        where=path.absolute(),
-        todo=f"put the file there (it is on https://github.com/ultralytics/assets/releases), or set yolo.model to "
-        f"its path; yolo.model: {path.stem}.yaml trains from random weights on purpose",
+    advice = (
+        "put the file there (it is on https://github.com/ultralytics/assets/releases), or set yolo.model to its path; "
+        f"yolo.model: {path.stem}.yaml trains from random weights on purpose"
     )
+    if path.name not in GITHUB_ASSETS_NAMES or not path.stem.endswith("-cls"):
+        raise RequestError(
+            f"the weights {path.name} are not there, and ultralytics publishes no classifier of that name",
+            where=path.absolute(),
+            todo=advice,
+        )
+    try:
+        attempt_download_asset(path, retry=0, progress=False)
+    except Exception as error:  # whatever the network stack raises
+        raise KerasFusionError(
+            f"the pretrained weights {path.name} are not there, and downloading them failed: {_reason(error)}",
+            where=path.absolute(),
+            todo=advice,
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -103,11 +103,12 @@ def test_pretrained_weights_that_cannot_be_downloaded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(downloads, "safe_download", unreachable)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(KerasFusionError) as caught:
         yolo.starting_model("yolo11n-cls.pt")
     ((url, file, retry),) = asked
     assert url.startswith("https://github.com/ultralytics/assets/releases/download/")
     assert (file, retry) == ("yolo11n-cls.pt", 0)
+    assert caught.value.exit_code == 1
     message = str(caught.value)
     assert "Environment may be offline" in message
     assert str(tmp_path / "yolo11n-cls.pt") in message
