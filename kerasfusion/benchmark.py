@@ -1,7 +1,9 @@
 """Time the stages of an answer, one photo at a time, as a waiting validator sees them."""
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,21 @@ def summarise(seconds: np.ndarray) -> dict[str, float]:
         "p95_ms": float(p95),
         "p99_ms": float(p99),
     }
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory that this process has had, MB."""
+    import psutil
+
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux: getrusage's maximum would count the process that started this one
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
 def resident_memory_mb() -> float:

@@ -19,7 +19,7 @@ CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",))
 
 def main(arguments):
     """Run the checks, passing the arguments on to pytest; return the exit code."""
-    install.ensure(["train", "yolo", "dev"])
+    install.ensure(["train", "yolo", "export", "dev"])
     python = str(environment.executable("python"))
     codes = []
     for check in CHECKS:

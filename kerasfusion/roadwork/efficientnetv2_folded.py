@@ -4,6 +4,8 @@ At inference batch normalisation is an affine map of each channel, so it is fold
 frozen trunk's dropout does nothing.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -26,6 +28,8 @@ def fold(trunk):
 
     def clone(layer):
         config = layer.get_config()
+        if isinstance(layer, keras.layers.Normalization):
+            return _as_rescaling(layer)
         # Whoever opens a file with this graph would draw random numbers only to overwrite them.
         config |= {key: "zeros" for key in ("kernel_initializer", "depthwise_initializer") if key in config}
         if layer.name in norms:
@@ -43,6 +47,37 @@ def fold(trunk):
             layer.set_weights(trunk.get_layer(layer.name).get_weights())
     folded.trainable = False
     return folded
+
+
+def compiled(folded, change: Callable | None = None):
+    """A folded trunk as one compiled function.
+
+    Args:
+        folded: what `fold` gave.
+        change: (images (B, S, S, 3) float32, seed (2,) int32) -> images, done before the trunk; None leaves them.
+
+    Returns:
+        (images (B, S, S, 3) uint8, seed (2,) int32) -> (B, C) float32 features, a tensor; any thread may call it.
+    """
+    import tensorflow as tf
+
+    def features(images, seed):
+        images = tf.cast(images, tf.float32)
+        return folded(images if change is None else change(images, seed), training=False)
+
+    # One trace whatever the batch.
+    signature = [tf.TensorSpec((None, *folded.input_shape[1:]), tf.uint8), tf.TensorSpec((2,), tf.int32)]
+    return tf.function(features, input_signature=signature)
+
+
+def _as_rescaling(normalization):
+    """The same map without constants outside the graph's own, which tf2onnx would take for inputs."""
+    import keras
+
+    config = normalization.get_config()
+    scale = 1 / np.sqrt(np.asarray(config["variance"], np.float64))
+    offset = -np.asarray(config["mean"], np.float64) * scale
+    return keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist(), name=normalization.name)
 
 
 def _layer_before(layer):

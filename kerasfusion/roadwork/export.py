@@ -1,5 +1,6 @@
 """Compose the trained parts with the ViT and YOLO into the one file that is deployed."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,6 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
         "pixels": PIXELS,
         "image_size": manifest["sizes"]["image"],
         "yolo_image_size": manifest["sizes"]["yolo_image"],
-        "format": "keras",
-        "precision": "float32",
         "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
         "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},
         "yolo_trained_on": manifest["yolo"]["trained_on"],
@@ -71,6 +70,7 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
     refuse_other_weights("ViT", branches.vit.sha256, expected["vit"], branches.vit.folder)
     refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
     fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
+    description = description | {"model_sha256": _digest(fusion), "format": "keras", "precision": "float32"}
     save_model(fusion, out, description, _comparison_inputs(fusion))
 
 
@@ -93,6 +93,14 @@ def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> N
             where=where,
             todo=f"name the right weights with --{what.lower()}, or run precompute and fit again",
         )
+
+
+def _digest(model) -> str:
+    """What the model's exports to other formats are known by."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _comparison_inputs(model) -> dict[str, np.ndarray]:

@@ -1,14 +1,20 @@
 """One `export`: from a run folder or a model file to the file that is asked for."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork import yolo_keras
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, export
+from kerasfusion.roadwork.export_check import compare, measure, model_parts
+from kerasfusion.roadwork.export_samples import choose_photos, drawn_pictures, photo_pictures
+from kerasfusion.roadwork.formats.opening import FORMATS, format_module
 from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.saving import load_model
 
@@ -21,34 +27,119 @@ class Request:
         source: a run folder, `trained_parts.keras` or `fusion.keras`.
         vit: the ViT's source; None takes what the run was configured with.
         yolo: best.pt; None takes what the run was configured with.
+        format: one of FORMATS.
+        precision: "float32", "bfloat16" or "int8".
+        samples: folder of photos on which an export is checked; None takes the validation photos that
+            the run was configured with, or drawn scenes where these are not here.
         out: the file to write; None is beside the source.
     """
 
     source: Path
     vit: str | None = None
     yolo: Path | None = None
+    format: str = "keras"
+    precision: str = "float32"
+    samples: Path | None = None
     out: Path | None = None
 
 
-def run(request: Request, report: Callable[[str], None] = print) -> Path:
-    """Compose, and write what is asked for.
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
 
-    Returns:
-        The file.
+    Attributes:
+        path: the file.
+        rows: the table of the check; empty for the composed file, whose answers were compared one by one.
+    """
+
+    path: Path
+    rows: list[dict[str, object]]
+
+
+def run(request: Request, report: Callable[[str], None] = print) -> Exported:
+    """Compose the one file, or write it in another format or precision.
+
+    Args:
+        request: what is asked for.
+        report: takes a line for the person who waits.
 
     Raises:
-        RequestError: no trained parts, other weights, a wrong name.
-        KerasFusionError: the file does not answer as it should.
+        RequestError: no trained parts, other weights, a format without this precision, a wrong name.
+        KerasFusionError: the file does not answer as it should; it is not kept.
     """
-    path = request.source / PARTS if request.source.is_dir() else request.source
-    out = request.out or path.with_name(FUSION)
-    if out.suffix != ".keras":
-        raise RequestError("the file's name must end in .keras", where=out)
-    parts, description = load_model(path)
+    module = format_module(request.format)
+    if request.precision not in module.PRECISIONS:
+        raise RequestError(
+            f"{request.format} has no {request.precision}",
+            expected=", ".join(module.PRECISIONS),
+            todo="; ".join(f"{name}: {', '.join(format_module(name).PRECISIONS)}" for name in FORMATS),
+        )
+    path = request.source
+    if path.is_dir():
+        composed = path / FUSION
+        path = composed if composed.is_file() and _is_conversion(request) else path / PARTS
+    model, description = load_model(path)
+    if "vit_probs" in model.input:
+        composed = request.out if not _is_conversion(request) and request.out else path.with_name(FUSION)
+        _refuse_wrong_name(composed, ".keras")
+        report(f"composing {composed} and comparing it in a clean process")
+        export(model, description, _find_branches(request, description), composed)
+        if not _is_conversion(request):
+            return Exported(composed, [])
+        path, (model, description) = composed, load_model(composed)
+    out = request.out or path.with_name(_name(path, request))
+    _refuse_wrong_name(out, module.SUFFIX)
+    if out.resolve() == path.resolve():
+        raise RequestError("this would overwrite the model with itself", where=out, todo="name --format or --precision")
+    return _convert(path, model, description, request, out, report)
+
+
+def _convert(path: Path, model, description: dict, request: Request, out: Path, report) -> Exported:
+    """Write beside the name, check, and only then give the files their names."""
+    pictures = _pictures(model, description, request, report)
+    said = description | {"format": request.format, "precision": request.precision}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out.parent) as folder:
+        partial = Path(folder) / out.name
+        report(f"writing {out}")
+        format_module(request.format).write(model, partial, request.precision, said)
+        report(f"comparing it with {path} on {len(pictures['image'])} pictures")
+        reference = measure(path, pictures)
+        found = measure(partial, pictures)
+        rows = [compare(path, description, reference, reference), compare(partial, said, reference, found)]
+        for part in reversed(model_parts(partial)):
+            part.replace(out.with_name(part.name))
+    return Exported(out, rows)
+
+
+def _pictures(model, description: dict, request: Request, report) -> dict[str, np.ndarray]:
+    sizes = {name: value.shape[1] for name, value in model.input.items()}
+    folder = request.samples or Path(description["config"]["data"]["root"], "val")
+    if request.samples is None and not folder.is_dir():
+        report("checking on drawn scenes; photos are better: --samples FOLDER")
+        return drawn_pictures(sizes)
+    photos = choose_photos(folder)
+    report(f"checking on {len(photos)} photos of {folder}")
+    return photo_pictures(photos, sizes)
+
+
+def _find_branches(request: Request, description: dict) -> Branches:
     config = load_config(RoadworkConfig, flags=description["config"])
-    branches = Branches(
+    return Branches(
         vit=read_checkpoint(request.vit or config.vit.weights, config.vit.class_names),
         yolo=yolo_keras.read_checkpoint(request.yolo or config.yolo_weights),
     )
-    export(parts, description, branches, out)
-    return out
+
+
+def _is_conversion(request: Request) -> bool:
+    return (request.format, request.precision) != ("keras", "float32")
+
+
+def _name(path: Path, request: Request) -> str:
+    precision = "" if request.precision == "float32" else f"-{request.precision}"
+    return f"{path.stem}{precision}{FORMATS[request.format]}"
+
+
+def _refuse_wrong_name(path: Path, suffix: str) -> None:
+    if path.suffix != suffix:
+        raise RequestError(f"the file's name must end in {suffix}", where=path)

@@ -73,8 +73,15 @@ def _block(block, x, n_tokens: int, first_only: bool = False):
     """
     attended = _attention(block.mha, _copy(block.layer_norm_1, x), n_tokens, first_only)
     x = (_first(x, n_tokens) if first_only else x) + attended
-    y = _copy(block.mlp.dense_1, _copy(block.layer_norm_2, x))
+    y = _gelu(_copy(block.mlp.dense_1, _copy(block.layer_norm_2, x), activation=None))
     return x + _copy(block.mlp.dense_2, y)
+
+
+def _gelu(x):
+    """Hendrycks and Gimpel, arXiv 1606.08415, with erf: Keras' own uses erfc, which ONNX does not have."""
+    from keras import ops
+
+    return 0.5 * x * (1 + ops.erf(x * 0.5**0.5))
 
 
 def _attention(mha, x, n_tokens: int, first_only: bool):
@@ -124,9 +131,9 @@ def _dense(x, *parts: list[np.ndarray]):
     return _with_weights(keras.layers.Dense(len(bias), kernel_initializer="zeros"), x, kernel, bias)
 
 
-def _copy(layer, x):
+def _copy(layer, x, **changes):
     """The same layer in another graph, under a name of its own."""
-    config = layer.get_config()
+    config = layer.get_config() | changes
     del config["name"]
     if "kernel_initializer" in config:
         config["kernel_initializer"] = "zeros"

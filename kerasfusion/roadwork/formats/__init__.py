@@ -1,14 +1,16 @@
 """The formats in which the fused model can be deployed: one file each, with the one library that it needs.
 
-Every module here has the same four parts:
+Every module here has the same five parts:
 
     SUFFIX          how the file's name ends
     PRECISIONS      what it can be written in: "float32", "bfloat16", "int8"
-    write(model, path, precision, description, calibration)
+    write(model, path, precision, description)
     open_model(path) -> OpenModel
+    read_description(path) -> dict
 
-`model` is the composed float32 keras.Model; `description` is kept inside the file; `calibration` is a list of inputs
-(one image each) from which int8 learns its ranges.
+`model` is the composed float32 keras.Model, which is left as it is; `description` is kept inside the file. int8 means
+8-bit weights in the matrix products, whose inputs are quantised while they run. So no format needs calibration, and an
+outlier in one photo does not spoil the ranges for the others.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+HEADS = ("yolo", "efficientnetv2_probs", "fusion_hidden", "fusion_probs")
+"""Small layers that end in probabilities: they stay in float32 in every precision."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,66 @@
 """The `.keras` file: opens with plain Keras on TensorFlow."""
 
 from pathlib import Path
+from typing import Any
 
-from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.roadwork.amx import avoid_broken_amx
+from kerasfusion.roadwork.formats import HEADS, OpenModel
 from kerasfusion.roadwork.formats.keras_serving import serve
-from kerasfusion.saving import load_model
+from kerasfusion.saving import load_model, read_description, save_model
+
+__all__ = ["PRECISIONS", "SUFFIX", "open_model", "read_description", "write"]
 
 SUFFIX = ".keras"
+PRECISIONS = ("float32", "bfloat16", "int8")
+KEPT = ("InputLayer", "Rescaling", "Normalization", "Softmax", "Identity")
+"""Layers that scale pixels or give probabilities: they stay in float32."""
+
+
+def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+    """Write a model in a precision.
+
+    Args:
+        model: keras.Model, float32.
+        path: ends in `.keras`.
+        precision: "bfloat16": weights and compute, but for KEPT and HEADS. "int8": keras.Model.quantize.
+        description: kept in the file.
+    """
+    if precision == "bfloat16":
+        model = in_bfloat16(model)
+    elif precision == "int8":
+        model = _copy(model, model.get_config())
+        model.quantize("int8", filters=lambda layer: layer.name not in HEADS)
+    save_model(model, path, description, sample=None)
 
 
 def open_model(path: Path) -> OpenModel:
-    """Open a file in safe mode."""
+    """Open a file in safe mode.
+
+    Raises:
+        RequestError: as `saving.load_model`.
+    """
+    if read_description(path).get("precision", "float32") != "float32":  # trained parts do not say
+        avoid_broken_amx("tensorflow")
     return serve(*load_model(path))
+
+
+def in_bfloat16(model):
+    config = model.get_config()
+    for layer in _layer_configs(config):
+        kept = layer["class_name"] in KEPT or layer["config"].get("name") in HEADS
+        if not kept and isinstance(layer["config"].get("dtype"), dict):
+            layer["config"]["dtype"]["config"]["name"] = "bfloat16"
+    return _copy(model, config)
+
+
+def _layer_configs(config: dict):
+    """The configurations of all layers, also of those in nested models."""
+    for layer in config.get("layers", ()):
+        yield from _layer_configs(layer["config"])
+        yield layer
+
+
+def _copy(model, config: dict):
+    copy = type(model).from_config(config)
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,12 +1,14 @@
-"""Which module opens which file."""
+"""Which module reads and writes which file."""
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.formats import OpenModel
 
-SUFFIXES = {".keras": "keras_file", ".xml": "openvino_file", ".onnx": "onnx_file", ".tflite": "litert_file"}
+FORMATS = {"keras": ".keras", "openvino": ".xml", "onnx": ".onnx", "litert": ".tflite"}
+"""Format -> how its files end; its module beside this one is FORMAT_file."""
 
 
 def open_model(path: Path) -> OpenModel:
@@ -15,6 +17,25 @@ def open_model(path: Path) -> OpenModel:
     Raises:
         RequestError: an unknown ending, or whatever the format's own `open_model` raises.
     """
-    if path.suffix not in SUFFIXES:
-        raise RequestError("not a model file", where=path, expected="a name that ends in " + ", ".join(SUFFIXES))
-    return import_module(f"kerasfusion.roadwork.formats.{SUFFIXES[path.suffix]}").open_model(path)
+    return format_module(_format_of(path)).open_model(path)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a model file of any format says of itself.
+
+    Raises:
+        RequestError: an unknown ending, or not a file of this program.
+    """
+    return format_module(_format_of(path)).read_description(path)
+
+
+def format_module(name: str):
+    """The module of a format; its library is only loaded when it is used."""
+    return import_module(f"kerasfusion.roadwork.formats.{name}_file")
+
+
+def _format_of(path: Path) -> str:
+    for name, suffix in FORMATS.items():
+        if path.suffix == suffix:
+            return name
+    raise RequestError("not a model file", where=path, expected="a name that ends in " + ", ".join(FORMATS.values()))

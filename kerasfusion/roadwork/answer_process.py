@@ -1,0 +1,39 @@
+"""Answer pictures with one model file and time it: what `export_check.measure` runs in a process of its own.
+
+    python -m kerasfusion.roadwork.answer_process MODEL PICTURES.npz ANSWERS.npz STARTED RUNS
+
+STARTED is time.time() before the process was started.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.benchmark import peak_memory_mb
+from kerasfusion.roadwork.formats.opening import open_model
+
+
+def main(path: str, pictures: str, answers: str, started: str, runs: str) -> None:
+    """Write the answers to `answers` and print the times as JSON."""
+    with np.load(pictures) as arrays:
+        samples = dict(arrays)
+    count = len(next(iter(samples.values())))
+    rows = [{name: views[row : row + 1].astype(np.float32) for name, views in samples.items()} for row in range(count)]
+    model = open_model(Path(path))
+    found = [model.answer(rows[0])]
+    start_s = time.time() - float(started)
+    found += [model.answer(row) for row in rows[1:]]
+    times = []
+    for run in range(int(runs)):
+        begin = time.perf_counter()
+        model.answer(rows[run % count])
+        times.append(time.perf_counter() - begin)
+    np.savez(answers, **{name: np.concatenate([each[name] for each in found]) for name in model.outputs})
+    print(json.dumps({"start_s": start_s, "p50_ms": 1000 * float(np.median(times)), "memory_mb": peak_memory_mb()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+"""LiteRT's flatbuffer (`.tflite`), run by LiteRT's interpreter without TensorFlow.
+
+The description is a zip appended to the flatbuffer, which readers of the flatbuffer do not see
+(https://ai.google.dev/edge/litert/conversion/tensorflow/metadata, "associated files").
+"""
+
+import json
+import os
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import RequestError, require
+from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.saving import DESCRIPTION
+
+SUFFIX = ".tflite"
+PRECISIONS = ("float32", "int8")
+
+
+def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+    """Convert a model.
+
+    Args:
+        model: keras.Model, float32.
+        path: ends in `.tflite`.
+        precision: one of PRECISIONS. int8 quantises convolutions too: LiteRT has no way to leave them out.
+        description: appended to the file.
+    """
+    import tensorflow as tf
+
+    options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if precision == "int8" else {}
+    model.export(str(path), format="litert", verbose=False, **options)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(DESCRIPTION, json.dumps(description))
+
+
+def open_model(path: Path) -> OpenModel:
+    """Open a file with LiteRT's interpreter on all cores.
+
+    Raises:
+        RequestError: ai-edge-litert is missing, or not a file that `export` wrote.
+    """
+    description = read_description(path)
+    litert = require("ai_edge_litert.interpreter", extra="export")
+    try:
+        interpreter = litert.Interpreter(str(path), num_threads=os.cpu_count())
+        runner = interpreter.get_signature_runner()
+    except (ValueError, RuntimeError) as error:
+        raise RequestError(f"LiteRT cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+    lock = threading.Lock()  # the interpreter serves one thread at a time
+
+    def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with lock:
+            return {name: np.array(value) for name, value in runner(**inputs).items()}
+
+    sizes = {name: int(details["shape"][1]) for name, details in runner.get_input_details().items()}
+    return OpenModel(answer, sizes, (), tuple(description["outputs"]), description)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What the file says of itself, without the flatbuffer.
+
+    Raises:
+        RequestError: not there, or not a file that `export` wrote.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(DESCRIPTION))
+    except FileNotFoundError:
+        raise RequestError("the file does not exist", where=path) from None
+    except (zipfile.BadZipFile, KeyError):
+        raise RequestError("this program did not write the file: it holds no description", where=path) from None

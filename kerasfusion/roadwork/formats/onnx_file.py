@@ -1,0 +1,87 @@
+"""ONNX, run by ONNX Runtime without TensorFlow."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import RequestError, require
+from kerasfusion.roadwork.formats import HEADS, OpenModel
+
+SUFFIX = ".onnx"
+PRECISIONS = ("float32", "int8")
+KEY = "kerasfusion"
+"""The description's name among the file's metadata_props."""
+
+
+def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+    """Convert a model.
+
+    Args:
+        model: keras.Model, float32.
+        path: ends in `.onnx`.
+        precision: one of PRECISIONS.
+        description: kept in the file's metadata_props.
+    """
+    require("tf2onnx", extra="export")
+    onnx = require("onnx", extra="export")
+    model({name: np.zeros((1, *value.shape[1:]), np.float32) for name, value in model.input.items()})  # Keras asks so
+    model.export(str(path), format="onnx", verbose=False)
+    if precision == "int8":
+        _quantise(path)
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(description)})
+    onnx.save(graph, path)
+
+
+def open_model(path: Path) -> OpenModel:
+    """Open a file with ONNX Runtime's CPU provider.
+
+    Raises:
+        RequestError: onnxruntime is missing, or not a file that `export` wrote.
+    """
+    session = _session(path)
+    description = _description(session, path)
+    outputs = [output.name for output in session.get_outputs()]
+
+    def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(outputs, session.run(None, inputs), strict=True))
+
+    sizes = {value.name: value.shape[1] for value in session.get_inputs()}
+    return OpenModel(answer, sizes, (), tuple(description["outputs"]), description)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What the file says of itself.
+
+    Raises:
+        RequestError: onnxruntime is missing, or not a file that `export` wrote.
+    """
+    return _description(_session(path), path)
+
+
+def _session(path: Path):
+    if not path.is_file():
+        raise RequestError("the file does not exist", where=path)
+    runtime = require("onnxruntime", extra="export")
+    try:
+        return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's errors have no common class but Exception
+        raise RequestError(f"ONNX Runtime cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+
+
+def _description(session, path: Path) -> dict[str, Any]:
+    properties = session.get_modelmeta().custom_metadata_map
+    if KEY not in properties:
+        raise RequestError("this program did not write the file: it holds no description", where=path)
+    return json.loads(properties[KEY])
+
+
+def _quantise(path: Path) -> None:
+    require("onnxruntime", extra="export")
+    from onnxruntime import quantization
+
+    names = [node.name for node in require("onnx", extra="export").load(path).graph.node if node.op_type == "MatMul"]
+    heads = [name for name in names if any(f"/{head}" in name for head in HEADS)]
+    quantization.quantize_dynamic(path, path, op_types_to_quantize=["MatMul"], per_channel=True, nodes_to_exclude=heads)
