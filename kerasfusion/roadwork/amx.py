@@ -10,7 +10,6 @@ import subprocess
 import sys
 import warnings
 
-from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.cpu import this_cpu
 
 VARIABLE = "ONEDNN_MAX_CPU_ISA"
@@ -42,26 +41,21 @@ class BrokenAmxWarning(UserWarning):
 def avoid_broken_amx(library: str) -> None:
     """Keep a library from using AMX where that would end the process.
 
-    To be called before the library is first imported, when it is to compute in bfloat16 or int8. Where AMX is not
-    reported, or the user set ONEDNN_MAX_CPU_ISA, nothing is done; else a test of about half a second (OpenVINO) or some
-    seconds (TensorFlow) decides, and ONEDNN_MAX_CPU_ISA is set for this process and those that it starts.
+    To be called before the library computes for the first time, when that is to be in bfloat16 or int8. Where AMX is
+    not reported, or the user set ONEDNN_MAX_CPU_ISA, nothing is done; else a test of about half a second (OpenVINO) or
+    some seconds (TensorFlow) decides, and ONEDNN_MAX_CPU_ISA is set for this process and those that it starts.
 
     Args:
         library: a key of PROBES.
-
-    Raises:
-        KerasFusionError: AMX does not work and the library is loaded already, so that it is too late to tell it.
     """
     if VARIABLE in os.environ or "amx" not in (this_cpu().features or ()) or _survives(library):
         return
-    what = "this machine reports AMX, but its instructions end a process"
-    if library in sys.modules:
-        raise KerasFusionError(
-            f"{what}, and {library} is loaded already",
-            todo=f"set {VARIABLE}={WITHOUT_AMX} in the environment and start again",
-        )
     os.environ[VARIABLE] = WITHOUT_AMX
-    warnings.warn(f"{what}: using AVX-512 instead ({VARIABLE}={WITHOUT_AMX})", BrokenAmxWarning, stacklevel=2)
+    warnings.warn(
+        f"this machine reports AMX, but its instructions end a process: using AVX-512 ({VARIABLE}={WITHOUT_AMX})",
+        BrokenAmxWarning,
+        stacklevel=2,
+    )
 
 
 def _survives(library: str) -> bool:

@@ -1,6 +1,7 @@
 """Which of a model's files to open, where that is left to this program: the fastest in the precision asked for."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
@@ -23,11 +24,7 @@ def choose_file(path: Path, precision: str) -> Path:
         RequestError: there is no such export.
         KerasFusionError: this machine runs none of them.
     """
-    model = read_description(path)["model_sha256"]
-    found = {
-        other: read_description(other) for other in sorted(path.parent.iterdir()) if other.suffix in FORMATS.values()
-    }
-    same = {other: said["precision"] for other, said in found.items() if said.get("model_sha256") == model}
+    same = _files_of(read_description(path)["model_sha256"], path.parent)
     candidates = [other for other, its in same.items() if precision in ("auto", its)]
     if not candidates:
         raise RequestError(
@@ -36,6 +33,18 @@ def choose_file(path: Path, precision: str) -> Path:
             todo=f"kerasfusion export {path} --format openvino --precision {precision}",
         )
     return candidates[0] if len(candidates) == 1 else _fastest(candidates)
+
+
+def _files_of(model_sha256: str, folder: Path) -> dict[Path, str]:
+    """The files of a model in a folder, with their precisions; files of other kinds or models are passed over."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in FORMATS.values():
+            with suppress(RequestError):
+                said = read_description(path)
+                if said.get("model_sha256") == model_sha256:
+                    found[path] = said["precision"]
+    return found
 
 
 def _fastest(candidates: list[Path]) -> Path:

@@ -29,7 +29,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any]) -> Non
         model = in_bfloat16(model)
     elif precision == "int8":
         model = _copy(model, model.get_config())
-        model.quantize("int8", filters=lambda layer: layer.name not in HEADS)
+        model.quantize("int8", filters=_is_large_product)
     save_model(model, path, description, sample=None)
 
 
@@ -45,12 +45,19 @@ def open_model(path: Path) -> OpenModel:
 
 
 def in_bfloat16(model):
+    """A copy of a model that keeps its weights and computes in bfloat16, but for KEPT and HEADS."""
     config = model.get_config()
     for layer in _layer_configs(config):
         kept = layer["class_name"] in KEPT or layer["config"].get("name") in HEADS
         if not kept and isinstance(layer["config"].get("dtype"), dict):
             layer["config"]["dtype"]["config"]["name"] = "bfloat16"
     return _copy(model, config)
+
+
+def _is_large_product(layer) -> bool:
+    import keras
+
+    return isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense) and layer.name not in HEADS
 
 
 def _layer_configs(config: dict):

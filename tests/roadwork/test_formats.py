@@ -1,0 +1,194 @@
+"""Every format in every precision: the same answers under the same names, whatever runs them."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork import amx, cpu, export_check, precision
+from kerasfusion.roadwork.export_check import Measurement, compare, measure
+from kerasfusion.roadwork.formats.opening import FORMATS, format_module, open_model, read_description
+from kerasfusion.roadwork.precision import choose_file
+
+OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
+CASES = [(name, its) for name in FORMATS for its in format_module(name).PRECISIONS]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small network with the inputs and outputs of the fused model; every output differs from the others."""
+    keras.utils.set_random_seed(3)
+    inputs = {name: keras.Input((size, size, 3), name=name) for name, size in (("image", 8), ("yolo_image", 6))}
+    features = []
+    for name, image in inputs.items():
+        x = keras.layers.Rescaling(1 / 255, name=f"{name}_rescaling")(image)
+        x = keras.layers.Conv2D(16, 3, activation="silu")(x)
+        x = keras.layers.Dense(64, activation="relu")(keras.layers.Flatten()(x))
+        features.append(x)
+    x = keras.layers.Concatenate()(features)
+    probs = {name: keras.layers.Dense(2, activation="softmax", name=f"{name}_head")(x) for name in OUTPUTS}
+    return keras.Model(inputs, {name: keras.layers.Identity(name=name)(probs[name]) for name in OUTPUTS}, name="fusion")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(1)
+    return {
+        "image": rng.integers(0, 256, (5, 8, 8, 3), np.uint8),
+        "yolo_image": rng.integers(0, 256, (5, 6, 6, 3), np.uint8),
+    }
+
+
+def describe(name, its):
+    said = {"format": name, "precision": its, "outputs": list(OUTPUTS), "model_sha256": "abc"}
+    return said | {"image_size": 8, "yolo_image_size": 6}
+
+
+@pytest.fixture(scope="module")
+def files(model, tmp_path_factory):
+    """The model in every format and precision."""
+    folder, found = tmp_path_factory.mktemp("files"), {}
+    for name, its in CASES:
+        path = folder / f"fusion-{its}{FORMATS[name]}"
+        format_module(name).write(model, path, its, describe(name, its))
+        found[name, its] = path
+    return found
+
+
+def first(pictures, count):
+    return {name: views[:count].astype(np.float32) for name, views in pictures.items()}
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_answers_are_those_of_the_model_under_their_names(files, model, pictures, case):
+    opened = open_model(files[case])
+    assert set(opened.outputs) == set(OUTPUTS)
+    assert opened.image_sizes == {"image": 8, "yolo_image": 6}
+    tolerance = 1e-5 if case[1] == "float32" else 0.02
+    for count in (1, 5, 3):
+        inputs = first(pictures, count)
+        expected, found = model(inputs, training=False), opened.answer(inputs)
+        for name in OUTPUTS:
+            assert found[name].shape == (count, 2)
+            np.testing.assert_allclose(found[name], expected[name], atol=tolerance)
+    spread = [np.asarray(expected[name])[0, 1] for name in OUTPUTS]
+    assert np.min(np.diff(sorted(spread))) > 0.01  # a swapped name would show
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_a_file_says_what_it_is(files, case):
+    assert read_description(files[case]) == describe(*case)
+    assert open_model(files[case]).description == describe(*case)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_many_threads_may_ask_at_once(files, pictures, name):
+    opened = open_model(files[name, "float32"])
+    rows = [{key: views[row : row + 1].astype(np.float32) for key, views in pictures.items()} for row in range(5)]
+    expected = [opened.answer(row)["fusion"] for row in rows]
+    with ThreadPoolExecutor(4) as pool:
+        for row, found in enumerate(pool.map(lambda row: opened.answer(row)["fusion"], rows * 8)):
+            np.testing.assert_allclose(found, expected[row % 5], atol=1e-6)
+
+
+def test_lower_precision_is_really_lower(files):
+    sizes = {case: sum(part.stat().st_size for part in export_check.model_parts(path)) for case, path in files.items()}
+    for name, its in CASES:
+        if its == "int8" or (name, its) == ("keras", "bfloat16"):
+            assert sizes[name, its] < sizes[name, "float32"], (name, its)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_other_files_are_refused(tmp_path, name):
+    path = tmp_path / f"other{FORMATS[name]}"
+    with pytest.raises(RequestError, match="does not exist"):
+        open_model(path)
+    path.write_bytes(b"text")
+    with pytest.raises(RequestError, match="other"):
+        open_model(path)
+
+
+def test_a_missing_library_is_named_with_its_extra(files, monkeypatch):
+    def absent(name):
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("kerasfusion.errors.importlib.import_module", absent)
+    module = format_module("openvino")
+    with pytest.raises(RequestError, match=r"needs openvino(.|\n)*kerasfusion\[export\]"):
+        module.open_model(files["openvino", "float32"])
+
+
+def test_a_file_is_measured_in_a_process_of_its_own(files, model, pictures):
+    found = measure(files["openvino", "float32"], pictures, runs=3)
+    expected = model(first(pictures, 5), training=False)
+    for name in OUTPUTS:
+        np.testing.assert_allclose(found.answers[name], expected[name], atol=1e-5)
+    assert 0 < found.p50_ms / 1000 < found.start_s
+    assert found.memory_mb > 50
+    broken = files["openvino", "float32"].with_name("broken.xml")
+    broken.write_text("text")
+    with pytest.raises(KerasFusionError, match="does not answer"):
+        measure(broken, pictures)
+
+
+def answered(p):
+    probs = np.stack([1 - np.float32(p), np.float32(p)], axis=1)
+    return Measurement(1.0, 2.0, 3.0, {"fusion": probs, "vit": probs})
+
+
+def test_changed_decisions_are_counted_and_too_many_refused(tmp_path):
+    path = tmp_path / "fusion-int8.onnx"
+    path.write_bytes(bytes(2_000_000))
+    reference = answered(np.linspace(0, 1, 100))
+    p = np.linspace(0, 1, 100)
+    p[49] += 0.02  # 0.4949 -> 0.5149
+    row = compare(path, describe("onnx", "int8"), reference, answered(p))
+    assert (row["changed"], row["size MB"], row["precision"]) == ("1 of 100", 2.0, "int8")
+    assert row["max |dp|"] == pytest.approx(0.02, abs=1e-6)
+    with pytest.raises(KerasFusionError, match="100 of 100 decisions differ"):
+        compare(path, describe("onnx", "int8"), reference, answered(1 - np.linspace(0, 1, 100)))
+
+
+def test_the_fastest_file_in_the_precision_asked_for_is_chosen(files, monkeypatch):
+    base = files["keras", "float32"]
+    times = {path: 10.0 + number for number, path in enumerate(files.values())}
+    times[files["onnx", "int8"]] = 3.0
+    times[files["litert", "float32"]] = 2.0
+
+    def timed(path, pictures):
+        if path == files["litert", "float32"]:
+            raise KerasFusionError("cannot run here")
+        return Measurement(1.0, times[path], 1.0, {})
+
+    monkeypatch.setattr(precision, "measure", timed)
+    with pytest.warns(UserWarning, match="cannot run here"):
+        assert choose_file(base, "auto") == files["onnx", "int8"]
+    assert choose_file(base, "bfloat16") == min((files[c] for c in CASES if c[1] == "bfloat16"), key=times.get)
+    with pytest.raises(RequestError, match="no float16 export"):
+        choose_file(base, "float16")
+
+
+def test_a_processors_features_are_read(monkeypatch):
+    found = cpu.parse_cpuinfo("model name : Some CPU\nflags : fpu avx2 avx512f avx512_vnni amx_tile\n\nmodel name : x")
+    assert str(found) == "Some CPU (avx2 avx512 vnni amx)"
+
+
+@pytest.mark.parametrize(("works", "expected"), [(True, None), (False, amx.WITHOUT_AMX)])
+def test_amx_is_given_up_only_where_it_is_broken(monkeypatch, works, expected):
+    monkeypatch.setenv(amx.VARIABLE, "x")
+    monkeypatch.delenv(amx.VARIABLE)
+    monkeypatch.setattr(amx, "this_cpu", lambda: cpu.Cpu("Some CPU", ("amx",)))
+    monkeypatch.setattr(amx, "_survives", lambda library: works)
+    if works:
+        amx.avoid_broken_amx("openvino")
+    else:
+        with pytest.warns(amx.BrokenAmxWarning, match="using AVX-512"):
+            amx.avoid_broken_amx("openvino")
+    assert amx.os.environ.get(amx.VARIABLE) == expected
+
+
+def test_descriptions_are_json(files):
+    assert json.loads(json.dumps(read_description(files["onnx", "int8"])))["format"] == "onnx"
