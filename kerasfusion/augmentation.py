@@ -1,10 +1,12 @@
-"""Random changes of training photos: keras-cv applies them, the random numbers are a function of the seed alone.
+"""Random changes of training photos: the random numbers are a function of the seed alone.
 
 keras-cv's layers draw from generators whose state cannot be kept across a kill and whose order depends on threads; here
 the numbers are drawn statelessly and handed to the same layers, so that a resumed run sees the pictures that an
-undisturbed one sees.
+undisturbed one sees. Flip and rotation are not keras-cv's: its flip mirrors every photo, throws half of that away and
+took as long as all but the rotation, which has to move each pixel anyway and can take it from the mirrored place.
 """
 
+import sys
 from dataclasses import dataclass
 from math import pi
 
@@ -45,12 +47,9 @@ def image_augmentation(strength: Strength):
     Raises:
         RequestError: keras-cv is not installed.
     """
-    require("keras_cv", extra="train")
     import tensorflow as tf
-    from keras_cv import layers
 
-    flip = layers.RandomFlip("horizontal")
-    rotate = layers.RandomRotation(strength.degrees / 360, fill_mode="reflect")
+    layers = _keras_cv_layers()
     brighten = layers.RandomBrightness(0.5)
     contrast = layers.RandomContrast((0, 255), 0.5)
 
@@ -62,10 +61,8 @@ def image_augmentation(strength: Strength):
             shape = tf.concat([[batch], tf.ones(rank - 1, tf.int32)], 0)
             return tf.random.stateless_uniform(shape, seeds[number], low, high)
 
-        sides = {"flip_horizontals": draw(0, 0, 1, rank=2), "flip_verticals": tf.zeros((batch, 1))}
-        images = flip.augment_images(images, sides)
         angles = draw(1, -strength.degrees * pi / 180, strength.degrees * pi / 180)
-        images = rotate.augment_images(images, {"angles": angles})
+        images = _mirror_and_rotate(images, draw(0, 0, 1) > 0.5, angles)
         # The layer adds what it is given; a factor is wanted.
         images = brighten.augment_images(images, images * (draw(2, *strength.gain, rank=4) - 1))
         images = contrast.augment_images(images, draw(3, *strength.gain, rank=4))
@@ -74,6 +71,43 @@ def image_augmentation(strength: Strength):
         return images
 
     return augment
+
+
+def _keras_cv_layers():
+    """keras_cv.layers, without torch: keras-cv imports it for nothing (half a gigabyte), and a CUDA build of it can
+    abort a process with TensorFlow in it.
+    """
+    with_torch = "torch" in sys.modules
+    if not with_torch:
+        sys.modules["torch"] = None  # importing it is now an ImportError, which keras-cv takes for "not installed"
+    try:
+        return require("keras_cv", extra="train").layers
+    finally:
+        if not with_torch:
+            del sys.modules["torch"]
+
+
+def _mirror_and_rotate(images, mirrored, angles):
+    """Mirror those that are to be mirrored, then turn all of them about their centres; reflected beyond the edges.
+
+    Args:
+        images: (B, H, W, 3) float32.
+        mirrored: (B,) bool.
+        angles: (B,) float32 radians, positive is counter-clockwise.
+    """
+    import keras
+    import tensorflow as tf
+
+    height, width = (tf.cast(side - 1, tf.float32) for side in tf.unstack(tf.shape(images)[1:3]))
+    cos, sin = tf.cos(angles), tf.sin(angles)
+    # A point (x, y) of the result is taken from (cos x - sin y + left, sin x + cos y + top) of the mirrored photo,
+    # which is (width - that, ...) of the photo itself.
+    left, top = (width - cos * width + sin * height) / 2, (height - sin * width - cos * height) / 2
+    side = tf.where(mirrored, -1.0, 1.0)
+    left = tf.where(mirrored, width - left, left)
+    zero = tf.zeros_like(cos)
+    transform = tf.stack([side * cos, -side * sin, left, sin, cos, top, zero, zero], axis=1)
+    return keras.ops.image.affine_transform(images, transform, fill_mode="reflect", data_format="channels_last")
 
 
 def _blur(images, sigmas):

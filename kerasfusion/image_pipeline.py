@@ -6,14 +6,65 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.errors import KerasFusionError
 from kerasfusion.file_writing import disk_errors
 from kerasfusion.progress import track
+
+PARALLEL_TRANSFORMS = 2
+"""Batches that are transformed at a time: the second fills the gaps in which the first leaves cores idle."""
+
+
+class StoredArray:
+    """A `.npy` file of which only the rows that are asked for are read.
+
+    Not a memory map: whatever was read of a map counts as the process's memory until the system is short of it.
+
+    Args:
+        path: a C-ordered array's file.
+
+    Attributes:
+        shape: of the whole array; the first axis counts rows.
+        dtype: NumPy dtype.
+
+    Raises:
+        KerasFusionError: the file is cut short or not an array.
+    """
+
+    def __init__(self, path: Path):
+        self._path = Path(path)
+        try:
+            with self._path.open("rb") as file:
+                np.lib.format.read_magic(file)
+                self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(file)
+                self._start = file.tell()
+        except ValueError as error:
+            raise _damaged(self._path) from error
+        self._row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        if self._path.stat().st_size != self._start + len(self) * self._row:
+            raise _damaged(self._path)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """The rows with these numbers: (B,) int -> (B, *shape[1:]) in the order asked for; any thread may call it."""
+        rows = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        with self._path.open("rb", buffering=0) as file:
+            for place in np.argsort(numbers, kind="stable"):  # in file order: how a disk is fast
+                file.seek(self._start + int(numbers[place]) * self._row)
+                if file.readinto(rows[place : place + 1]) != self._row:
+                    raise _damaged(self._path)
+        return rows
+
+
+def _damaged(path: Path) -> KerasFusionError:
+    return KerasFusionError("a stored array is damaged", where=path, todo="delete this file; it is then made again")
 
 
 def stored_array(
     path: Path, shape: tuple[int, ...], dtype: str, rows: Callable[[], Iterable], label: str
-) -> np.ndarray:
-    """An array that is worked out once and then read from disk, a page at a time.
+) -> StoredArray:
+    """An array that is worked out once and then read from disk, row by row.
 
     Args:
         path: `.npy` file; its name must tell what the content depends on. It is there whole or not at all.
@@ -22,11 +73,8 @@ def stored_array(
         rows: gives an iterable of blocks of rows ((k, *shape[1:]) each) that together fill the array.
         label: what is being worked out, for the progress bar.
 
-    Returns:
-        A read-only memory map.
-
     Raises:
-        KerasFusionError: the disk is full.
+        KerasFusionError: the disk is full, or the file of an earlier run is damaged.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +85,7 @@ def stored_array(
                 partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r")
+    return StoredArray(path)
 
 
 def _fill(path: Path, shape: tuple[int, ...], dtype: str, blocks: Iterable, label: str) -> None:
@@ -94,7 +142,7 @@ def epoch_batches(
     def apply(arrays, number):
         return transform(arrays, tf.stack([tf.constant(seed, tf.int32), tf.cast(number, tf.int32)]))
 
-    return dataset.map(apply, num_parallel_calls=os.cpu_count()).prefetch(2)
+    return dataset.map(apply, num_parallel_calls=PARALLEL_TRANSFORMS).prefetch(2)
 
 
 def plain_batches(gather: Callable[[np.ndarray], dict[str, np.ndarray]], count: int, batch: int):

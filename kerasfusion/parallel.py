@@ -10,15 +10,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32) -> Iterator[Result]:
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 32, threads: int | None = None
+) -> Iterator[Result]:
     """Yield function(item) for each item, in order, worked out by threads (Pillow and hashlib release the GIL).
 
     Args:
         function: what to do; its exception is raised where its result is due.
         items: read lazily.
         ahead: at most so many results wait to be taken; memory does not grow with the number of items.
+        threads: None: as many as there are cores.
     """
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
         waiting = deque()
         try:
             for item in items:

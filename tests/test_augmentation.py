@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,6 +72,44 @@ def test_rotation_stays_within_its_angle():
     assert np.abs(angles).max() < 15.5
     assert angles.max() > 11
     assert angles.min() < -11
+
+
+def test_a_wide_photo_turns_about_its_own_centre():
+    """A blob keeps its distance from the centre, on its own side or, mirrored, on the other."""
+    images = np.zeros((40, 60, 100, 3), np.float32)
+    images[:, 13:18, 73:78] = 255  # centre (75, 15), from (49.5, 29.5): 25.5 to the right, 14.5 up
+    changed = image_augmentation(Strength(degrees=20, gain=(1.0, 1.0)))(tf.constant(images), tf.constant(SEED)).numpy()
+    rows, columns = np.mgrid[0:60, 0:100]
+    weight = changed[..., 0].sum(axis=(1, 2))
+    x = (changed[..., 0] * columns).sum(axis=(1, 2)) / weight - 49.5
+    y = (changed[..., 0] * rows).sum(axis=(1, 2)) / weight - 29.5
+    np.testing.assert_allclose(np.hypot(x, y), np.hypot(25.5, 14.5), atol=0.2)
+    assert 10 < (x < 0).sum() < 30
+    turned = np.degrees(np.arctan2(-y, np.abs(x))) - np.degrees(np.arctan2(14.5, 25.5))
+    # Turned alike on both sides: mirroring comes before the rotation.
+    for side in (x > 0, x < 0):
+        assert turned[side].min() < -10
+        assert turned[side].max() > 10
+    assert np.abs(turned).max() < 20.5
+
+
+def test_reflection_fills_what_comes_from_beyond_the_edge():
+    bright = np.full((20, 30, 30, 3), 200, np.float32)
+    changed = image_augmentation(Strength(degrees=25, gain=(1.0, 1.0)))(tf.constant(bright), tf.constant(SEED)).numpy()
+    np.testing.assert_allclose(changed, 200, atol=1e-2)
+
+
+def test_torch_stays_out():
+    """keras-cv would import it beside TensorFlow."""
+    code = """
+import sys
+from kerasfusion.augmentation import STRENGTHS, image_augmentation
+image_augmentation(STRENGTHS["strong"])
+assert "keras_cv" in sys.modules
+assert "torch" not in sys.modules
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def test_blur_lowers_the_detail_only_where_it_is_asked_for():

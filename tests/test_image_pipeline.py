@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.image_pipeline import epoch_batches, plain_batches, stored_array
+from kerasfusion.image_pipeline import StoredArray, epoch_batches, plain_batches, stored_array
 from kerasfusion.parallel import ordered_map
 
 ROWS = np.arange(10 * 3, dtype=np.float32).reshape(10, 3)
@@ -59,9 +59,33 @@ def test_stored_array_is_worked_out_once_and_read_from_disk(tmp_path):
 
     for _ in range(2):
         found = stored_array(tmp_path / "rows.npy", ROWS.shape, "float32", blocks, "rows")
-        assert isinstance(found, np.memmap)
-        np.testing.assert_array_equal(found, ROWS)
+        assert (found.shape, found.dtype, len(found)) == ((10, 3), np.float32, 10)
+        numbers = np.array([7, 0, 9, 0])
+        np.testing.assert_array_equal(found.take(numbers), ROWS[numbers])
     assert len(calls) == 1
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), ROWS)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 2, 3, 3)])
+def test_rows_of_any_rank_come_back_as_they_are_kept(tmp_path, shape):
+    values = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    np.save(tmp_path / "rows.npy", values)
+    found = StoredArray(tmp_path / "rows.npy").take(np.array([3, 1]))
+    np.testing.assert_array_equal(found, values[[3, 1]])
+    assert found.dtype == np.uint8
+
+
+@pytest.mark.parametrize("keep", [0, 40, -4])
+def test_a_stored_array_that_is_cut_short_is_refused(tmp_path, keep):
+    """Also when that happens after it was opened: a memory map would end the process."""
+    path = tmp_path / "rows.npy"
+    np.save(path, ROWS)
+    opened = StoredArray(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(KerasFusionError, match="damaged"):
+        StoredArray(path)
+    with pytest.raises(KerasFusionError, match="damaged"):
+        opened.take(np.array([9]))
 
 
 def test_an_interrupted_store_leaves_nothing(tmp_path):

@@ -50,6 +50,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
 @click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
 @click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
 @click.option("--batch", "cache__batch", type=int, help="cache.batch: 16, 8, 4 or 2 for 24, 16, 8 or 4 GB of memory.")
+@click.option("--precision", "cache__precision", help="cache.precision: float32 or bfloat16; what the ViT computes in.")
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), help="Only this split.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable photos out instead of failing.")
 def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: bool, **flags):

@@ -32,9 +32,18 @@ def build_trunk(settings: EfficientNetV2, image_size: int):
     elif settings.weights == "imagenet":
         trunk = _build_with_imagenet(build, settings.variant, arguments)
     else:
-        trunk = _build_with_file(build, name, Path(settings.weights), arguments)
+        trunk = _build_with_file(build, name, _find_file(settings), arguments)
     _freeze(trunk, settings.fine_tune_blocks)
     return trunk
+
+
+def file_digest(settings: EfficientNetV2) -> str | None:
+    """The sha256 of a local weights file; None where the settings name none.
+
+    Raises:
+        RequestError: the file is missing.
+    """
+    return None if settings.weights in (None, "imagenet") else file_sha256(_find_file(settings))
 
 
 def weights_digest(settings: EfficientNetV2, trunk) -> str:
@@ -44,8 +53,8 @@ def weights_digest(settings: EfficientNetV2, trunk) -> str:
     """
     import hashlib
 
-    if settings.weights not in (None, "imagenet"):
-        return file_sha256(Path(settings.weights))
+    if (known := file_digest(settings)) is not None:
+        return known
     digest = hashlib.sha256()
     for variable in trunk.weights:
         digest.update(variable.numpy().tobytes())
@@ -75,14 +84,20 @@ def _build_with_imagenet(build, variant: str, arguments: dict):
         ) from error
 
 
-def _build_with_file(build, name: str, path: Path, arguments: dict):
+def _find_file(settings: EfficientNetV2) -> Path:
+    path = Path(settings.weights)
     if not path.is_file():
+        name = "EfficientNetV2" + settings.variant.upper()
         raise RequestError(
             "the EfficientNetV2 weights file does not exist",
             where=path,
             expected=f'a headless {name} weights file (.h5 or .weights.h5), or "imagenet", or null',
             todo="set efficientnetv2.weights",
         )
+    return path
+
+
+def _build_with_file(build, name: str, path: Path, arguments: dict):
     trunk = build(weights=None, **arguments)
     try:
         trunk.load_weights(path)

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squa
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache as cache
+from kerasfusion.roadwork.amx import avoid_broken_amx
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
@@ -39,17 +41,23 @@ class Branches:
     """
 
     def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint):
+        if config.cache.precision == "bfloat16":
+            avoid_broken_amx("tensorflow")  # before TensorFlow is there
         import tensorflow as tf
 
-        self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
-        self.sizes = {"image": checkpoint.image_size, "yolo_image": self._yolo.image_size}
         vit = build_vit(checkpoint)
+        if config.cache.precision == "bfloat16":
+            from kerasfusion.roadwork.formats.keras_file import in_bfloat16
+
+            vit = in_bfloat16(vit)
         size = checkpoint.image_size
         # One trace whatever the batch: a shard's last batch is smaller.
         self._vit = tf.function(
             lambda image: vit(image, training=False),
             input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32)],
         )
+        self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
+        self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
 
     def __call__(self, views: Sequence[Views]) -> list[cache.Record]:
         """Answer one batch."""
@@ -86,11 +94,18 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folder = config.cache.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
-        # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
-        with filelock.FileLock(folder / ".lock", timeout=0), Branches(config, checkpoint) as branches:
-            manifest = _open_manifest(config, checkpoint, branches.sizes)
+        with ExitStack() as stack:
+            if (folder / cache.MANIFEST).exists():  # refused before anything is loaded
+                stack.enter_context(lock)
+                with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
+                    _open_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
+            branches = stack.enter_context(Branches(config, checkpoint))
+            folder.mkdir(parents=True, exist_ok=True)  # only now: a request that is refused leaves no folder
+            stack.enter_context(lock)
+            manifest = _open_manifest(config, checkpoint, branches.sizes["yolo_image"])
             unreadable: dict[str, str] = {}
             for split in splits:
                 chosen = [sample for sample in samples if sample.split == split]
@@ -103,14 +118,15 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
 
 
-def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, sizes: dict[str, int]) -> dict:
+def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
+    """The manifest of the cache folder, a new one if there is none; refuses one of other settings."""
     folder = config.cache.folder
     identity = {
         "format_version": cache.FORMAT_VERSION,
         "class_names": list(CLASS_NAMES),
         "shard_size": config.cache.shard_size,
         "max_pixels": config.data.max_pixels,
-        "sizes": sizes,
+        "sizes": {"image": checkpoint.image_size, "yolo_image": yolo_image_size},
         "preprocessing": {
             "decoder": "pillow",
             "image": "whole frame squashed, Pillow BILINEAR",
@@ -119,7 +135,11 @@ def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, sizes: dic
             "vit_offset": list(checkpoint.offset),
         },
         "yolo": {"sha256": file_sha256(config.yolo_weights), "trained_on": _yolo_training(config.yolo_weights)},
-        "vit": {"sha256": checkpoint.sha256, "output_order": list(checkpoint.order)},
+        "vit": {
+            "sha256": checkpoint.sha256,
+            "output_order": list(checkpoint.order),
+            "precision": config.cache.precision,
+        },
         "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
     }
     if not (folder / cache.MANIFEST).exists():

@@ -7,6 +7,7 @@ Two ways (fusion.fit_on):
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,11 @@ import tensorflow as tf
 from kerasfusion.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
-from kerasfusion.image_pipeline import epoch_batches, plain_batches
+from kerasfusion.image_pipeline import StoredArray, epoch_batches, plain_batches
 from kerasfusion.reporting import write_json
 from kerasfusion.roadwork import efficientnetv2, ensemble
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.efficientnetv2_folded import compiled, fold
 from kerasfusion.roadwork.prediction_cache import differences
 from kerasfusion.roadwork.training_data import Photos, load_photos, stored_features, stored_pixels
 from kerasfusion.trainer import train
@@ -37,25 +39,27 @@ class Parts:
 
 @dataclass(frozen=True)
 class Source:
-    """Photos with what the training graph reads of them: pixels, or a frozen trunk's features.
+    """Photos with what is kept of them: pixels, or a frozen trunk's features.
 
     Attributes:
         photos: labels and cached probabilities.
         name: "image" or "features".
-        rows: (N, S, S, 3) uint8 or (N, C) float32, a memory map.
+        rows: (N, S, S, 3) uint8 or (N, C) float32.
         weights: (2,) weight of each class in the loss.
+        transform: (arrays of a batch, seed (2,) int32) -> what the training graph reads of them; None changes nothing.
     """
 
     photos: Photos
     name: str
-    rows: np.ndarray
+    rows: StoredArray
     weights: np.ndarray
+    transform: Callable | None = None
 
     def gather(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """The rows with these numbers, by name; read in file order, since that is how a disk is fast."""
+        """The rows with these numbers, by name."""
         labels = self.photos.labels[numbers]
         return {
-            self.name: self.rows[numbers],
+            self.name: self.rows.take(numbers),
             "yolo_probs": self.photos.yolo_probs[numbers],
             "vit_probs": self.photos.vit_probs[numbers],
             "label": labels,
@@ -97,6 +101,7 @@ def _refuse_other_run(config: RoadworkConfig, manifest: dict[str, Any]) -> None:
     """A checkpoint is only gone on with if settings and cache are those that it was begun with."""
     settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
     del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
+    settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
@@ -119,30 +124,60 @@ def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
-    """Training and validation source; the latter is None where nothing is held out."""
-    use_features = config.fit.augmentation == "none" and config.efficientnetv2.fine_tune_blocks == 0
-    if use_features:
-        forward, name_of_features = _frozen_forward(config, parts.trunk)
+    """Training and validation source; the latter is None where nothing is held out.
 
-    def source(photos: Photos | None, label: str, class_weights: np.ndarray) -> Source | None:
+    A frozen trunk works un-augmented photos out once and for all, and augmented ones before they come to the graph
+    that is trained: nothing of it is learned, and its folded form is faster.
+    """
+    folded = None if config.efficientnetv2.fine_tune_blocks else fold(parts.trunk)
+
+    def source(photos: Photos | None, label: str, class_weights: np.ndarray, strength: str) -> Source | None:
         if photos is None:
             return None
-        name, rows = "image", stored_pixels(photos, config, image_size, label)
-        if use_features:
-            width = parts.trunk.output_shape[-1]
-            name, rows = "features", stored_features(photos, config, forward, width, name_of_features, rows, label)
-        return Source(photos, name, rows, class_weights)
+        pixels = stored_pixels(photos, config, image_size, label)
+        if folded is None or strength != "none":
+            return Source(photos, "image", pixels, class_weights, _transform(strength, folded))
+        forward, digest = compiled(folded), efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk)
+        rows = stored_features(
+            photos,
+            config,
+            lambda images: forward(images, (0, 0)).numpy(),
+            folded.output_shape[-1],
+            f"{folded.name}-{image_size}-{digest[:16]}",
+            pixels,
+            label,
+        )
+        return Source(photos, "features", rows, class_weights)
 
-    # The validation loss stays unweighted.
-    return source(training, "train", _class_weights(config, training)), source(validation, "val", np.ones(2, "float32"))
+    # The validation loss stays unweighted and its photos as they are.
+    return (
+        source(training, "train", _class_weights(config, training), config.fit.augmentation),
+        source(validation, "val", np.ones(2, "float32"), "none"),
+    )
 
 
-def _frozen_forward(config: RoadworkConfig, trunk: keras.Model):
-    """The trunk as one compiled function, and a name that changes with its weights."""
-    signature = [tf.TensorSpec((None, *trunk.input_shape[1:]), tf.uint8)]
-    forward = tf.function(lambda image: trunk(tf.cast(image, tf.float32), training=False), input_signature=signature)
-    digest = efficientnetv2.weights_digest(config.efficientnetv2, trunk)
-    return forward, f"{trunk.name}-{trunk.input_shape[1]}-{digest[:16]}"
+def _transform(strength: str, folded: keras.Model | None):
+    """Augmentation and, if it is frozen, trunk; inside tf.data."""
+    if strength == "none":
+        return None
+    change = image_augmentation(STRENGTHS[strength])
+
+    def augment(arrays, seed):
+        return {**arrays, "image": change(tf.cast(arrays["image"], tf.float32), seed)}
+
+    if folded is None:
+        return augment
+    forward = compiled(folded, change)
+
+    def augmented_features(arrays, seed):
+        image = arrays.pop("image")
+        # Through Python, because tf.data runs a network without the fusing of operations that a tf.function gets: a
+        # third slower.
+        features = tf.py_function(forward, [image, seed], tf.float32)
+        features.set_shape((None, folded.output_shape[-1]))
+        return {**arrays, "features": features}
+
+    return augmented_features
 
 
 def _class_weights(config: RoadworkConfig, photos: Photos) -> np.ndarray:
@@ -152,25 +187,28 @@ def _class_weights(config: RoadworkConfig, photos: Photos) -> np.ndarray:
 
 
 def _fit_apart(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
-    image, probs = _efficientnetv2_graph(parts, training)
-    model = keras.Model({training.name: image}, {"efficientnetv2": _named(probs, "efficientnetv2")})
+    inputs, probs = _efficientnetv2_graph(config, parts)
+    model = keras.Model(inputs, {"efficientnetv2": _named(probs, "efficientnetv2")})
     _train(config, parts, model, {"efficientnetv2": 1.0}, training, validation, "efficientnetv2")
     fit_head(config, parts.head, validation.photos, _predict(config, model, validation))
 
 
 def _fit_jointly(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
-    image, probs = _efficientnetv2_graph(parts, training)
-    inputs = {training.name: image} | {name: keras.Input((2,), name=name) for name in ("yolo_probs", "vit_probs")}
+    inputs, probs = _efficientnetv2_graph(config, parts)
+    inputs |= {name: keras.Input((2,), name=name) for name in ("yolo_probs", "vit_probs")}
     fused = parts.head({"yolo": inputs["yolo_probs"], "vit": inputs["vit_probs"], "efficientnetv2": probs})
     outputs = {"fusion": _named(fused, "fusion"), "efficientnetv2": _named(probs, "efficientnetv2")}
     losses = {"fusion": 1.0, "efficientnetv2": config.fusion.efficientnetv2_loss_weight}
     _train(config, parts, keras.Model(inputs, outputs), losses, training, validation, "joint")
 
 
-def _efficientnetv2_graph(parts: Parts, source: Source):
-    x = keras.Input(source.rows.shape[1:], name=source.name)
-    features = x if source.name == "features" else parts.trunk(x)
-    return x, parts.classifier(features)
+def _efficientnetv2_graph(config: RoadworkConfig, parts: Parts):
+    """From photos if any of the trunk learns, else from its features."""
+    if config.efficientnetv2.fine_tune_blocks:
+        image = keras.Input(parts.trunk.input_shape[1:], name="image")
+        return {"image": image}, parts.classifier(parts.trunk(image))
+    features = keras.Input(parts.trunk.output_shape[1:], name="features")
+    return {"features": features}, parts.classifier(features)
 
 
 def _named(tensor, name: str):
@@ -194,7 +232,7 @@ def _train(
 
     def stream(epochs: range):
         return epoch_batches(
-            training.gather, len(training.photos), config.fit.batch, config.seed, epochs, _augment(config)
+            training.gather, len(training.photos), config.fit.batch, config.seed, epochs, training.transform
         ).map(examples)
 
     held_out = None
@@ -210,17 +248,6 @@ def _train(
         validation=held_out,
         patience=config.fit.patience,
     )
-
-
-def _augment(config: RoadworkConfig):
-    if config.fit.augmentation == "none":
-        return None
-    change = image_augmentation(STRENGTHS[config.fit.augmentation])
-
-    def augment(arrays, seed):
-        return {**arrays, "image": change(keras.ops.cast(arrays["image"], "float32"), seed)}
-
-    return augment
 
 
 def _optimizer(config: RoadworkConfig, trunk: keras.Model):

@@ -9,7 +9,7 @@ import numpy as np
 from kerasfusion.digests import file_sha256, lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import read_image, squash
-from kerasfusion.image_pipeline import stored_array
+from kerasfusion.image_pipeline import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache
@@ -70,11 +70,11 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
 
 
-def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> np.ndarray:
+def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> StoredArray:
     """The photos as the `image` input sees them, decoded once and kept on disk by the files' digests.
 
     Returns:
-        (N, S, S, 3) uint8, a read-only memory map.
+        (N, S, S, 3) uint8.
     """
     size, limit = image_size, config.data.max_pixels
 
@@ -92,24 +92,25 @@ def stored_features(
     forward: Callable,
     n_features: int,
     name: str,
-    pixels: np.ndarray,
+    pixels: StoredArray,
     label: str,
-) -> np.ndarray:
+) -> StoredArray:
     """A frozen network's features of un-augmented photos, worked out once and kept on disk.
 
     Args:
-        forward: (B, S, S, 3) uint8 -> (B, C) float32 tensor.
+        forward: (B, S, S, 3) uint8 -> (B, C) float32 array.
         n_features: C.
         name: tells networks, weights and sizes apart.
         pixels: what `stored_pixels` gave for these photos.
 
     Returns:
-        (N, C) float32, a read-only memory map.
+        (N, C) float32.
     """
 
     def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, len(pixels), config.fit.batch):
-            yield forward(pixels[start : start + config.fit.batch]).numpy()
+        batches = np.split(np.arange(len(pixels)), range(config.fit.batch, len(pixels), config.fit.batch))
+        # A second batch fills the gaps in which the first leaves cores idle.
+        return ordered_map(lambda numbers: forward(pixels.take(numbers)), batches, ahead=4, threads=2)
 
     path = _store(config.fit.pixel_cache, f"features-{name}", photos)
     return stored_array(path, (len(photos), n_features), "float32", blocks, f"features of {label}")

@@ -6,14 +6,17 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from kerasfusion import trainer
+from kerasfusion.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.ensemble import build_head, build_trained_parts
 from kerasfusion.roadwork.fit import fit
-from kerasfusion.roadwork.train import _sources, build_parts, fit_head, fit_parts
-from kerasfusion.roadwork.training_data import Photos, load_photos
+from kerasfusion.roadwork.train import _refuse_other_run, _sources, build_parts, fit_head, fit_parts
+from kerasfusion.roadwork.training_data import Photos, load_photos, stored_pixels
 from kerasfusion.saving import load_model, read_description
 from tests.hugging_face_vit import SIZE, write_vit
 
@@ -68,6 +71,58 @@ def test_a_finished_run_is_fitted_again_without_training(fitted):
     model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_killed_and_resumed_with_augmentation_ends_in_the_same_weights(fitted, make_config, tmp_path, monkeypatch):
+    settings = (f"cache.folder={fitted.cache.folder}", f"fit.pixel_cache={fitted.fit.pixel_cache}")
+    config = make_config(tmp_path, *settings)
+    manifest = prediction_cache.read_manifest(config.cache.folder)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "write_history", killed)  # the first epoch's checkpoint is there by then
+        fit_parts(config, manifest)
+    assert trainer.read_checkpoint(config.run_folder / "checkpoints" / "efficientnetv2.npz").epoch == 1
+    parts = fit_parts(config, manifest)
+    model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
+    for undisturbed, resumed in zip(parts_of(fitted), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(undisturbed, resumed)
+
+
+def test_a_frozen_trunk_sees_the_augmented_photos(fitted):
+    """Its features come from outside the trained graph, and are those of the network that is saved."""
+    training, validation = load_photos(fitted, prediction_cache.read_manifest(fitted.cache.folder))
+    parts = build_parts(fitted, SIZE)
+    train, val = _sources(fitted, parts, SIZE, training, validation)
+    assert (train.name, val.name) == ("image", "features")
+    arrays, seed = train.gather(np.arange(4)), tf.constant([42, 7])
+    found = train.transform({name: tf.constant(value) for name, value in arrays.items()}, seed)
+    assert set(found) == {"features", "yolo_probs", "vit_probs", "label", "weight"}
+    pixels = tf.constant(arrays["image"].astype(np.float32))
+    changed = image_augmentation(STRENGTHS["light"])(pixels, seed)
+    expected = np.asarray(parts.trunk(changed, training=False))
+    np.testing.assert_allclose(found["features"], expected, atol=1e-4)
+    assert np.abs(np.asarray(parts.trunk(pixels, training=False)) - expected).max() > 1e-3
+    original = stored_pixels(validation, fitted, SIZE, "val").take(np.arange(4)).astype(np.float32)
+    np.testing.assert_allclose(
+        val.gather(np.arange(4))["features"], np.asarray(parts.trunk(original, training=False)), atol=1e-4
+    )
+
+
+def test_another_content_of_the_weights_file_is_another_run(with_cache, tmp_path):
+    path = tmp_path / "b0.weights.h5"
+    config = with_cache(tmp_path, f"efficientnetv2.weights={path}")
+    manifest = prediction_cache.read_manifest(config.cache.folder)
+    with pytest.raises(RequestError, match="does not exist"):
+        _refuse_other_run(config, manifest)
+    path.write_bytes(b"some weights")
+    _refuse_other_run(config, manifest)
+    _refuse_other_run(config, manifest)
+    path.write_bytes(b"other weights")
+    with pytest.raises(RequestError, match=r"efficientnetv2\.weights_sha256(.|\n)*--restart"):
+        _refuse_other_run(config, manifest)
 
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(fitted, with_cache):
@@ -154,25 +209,26 @@ def test_the_head_learns_which_branch_to_trust(make_config, tmp_path):
     assert (answers.argmax(axis=1) == labels).mean() > 0.98
 
 
-def test_without_the_vit_the_parts_are_kept_and_the_reason_is_said(with_cache, tmp_path):
-    config = with_cache(tmp_path, "fit.augmentation=none", "fit.epochs=1")
+def test_without_a_branchs_weights_the_parts_are_kept_and_the_reason_is_said(with_cache, tmp_path):
+    config = with_cache(tmp_path, "fit.augmentation=none", "fit.epochs=1", f"yolo.weights={tmp_path / 'best.pt'}")
     result = fit(config, report=quiet)
     assert result.parts.is_file()
     assert result.fusion is None
     assert "no ViT checkpoint" in result.reason
+    assert f"the YOLO weights are not at {tmp_path / 'best.pt'}" in result.reason
 
 
 def test_other_yolo_weights_than_the_caches_are_refused(with_cache, tmp_path, yolo_weights):
     other = tmp_path / "best.pt"
     other.write_bytes(yolo_weights.read_bytes() + b"x")
-    with pytest.raises(RequestError, match=r"cache and YOLO weights differ(.|\n)*precompute"):
+    with pytest.raises(RequestError, match=r"other YOLO weights than those that precompute(.|\n)*run precompute"):
         fit(with_cache(tmp_path, f"yolo.weights={other}"), report=quiet)
 
 
 def test_another_vit_than_the_caches_is_refused_before_training(with_cache, tmp_path):
     other = write_vit(tmp_path / "vit", seed=4)
     config = with_cache(tmp_path, f"vit.weights={other}")
-    with pytest.raises(RequestError, match="another ViT than the one that precompute asked"):
+    with pytest.raises(RequestError, match="other ViT weights than those that precompute ran with"):
         fit(config, report=quiet)
     assert not (config.run_folder / "history.csv").exists()
 

@@ -114,7 +114,12 @@ def test_unreadable_photos_are_named_and_the_rest_is_kept(make_config, own_photo
     assert name in prediction_cache.read_cache(config.cache.folder, ("train",))
 
 
-def test_a_cache_of_other_weights_is_refused_and_left_alone(make_config, tmp_path, cached):
+def no_branches(*arguments):
+    raise AssertionError("nothing is to be loaded")
+
+
+def test_a_cache_of_other_weights_is_refused_and_left_alone(make_config, tmp_path, cached, monkeypatch):
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.Branches", no_branches)
     folder = tmp_path / "cache"
     shutil.copytree(cached.cache.folder, folder)
     before = tree(folder)
@@ -122,6 +127,47 @@ def test_a_cache_of_other_weights_is_refused_and_left_alone(make_config, tmp_pat
     with pytest.raises(RequestError, match=r"vit\.sha256"):
         precompute(other)
     assert tree(folder) == before
+
+
+def test_a_cache_of_another_precision_is_refused(make_config, tmp_path, cached, monkeypatch):
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.Branches", no_branches)
+    shutil.copytree(cached.cache.folder, tmp_path / "cache")
+    with pytest.raises(RequestError, match=r"vit\.precision: was float32, is now bfloat16"):
+        precompute(make_config(tmp_path, "cache.precision=bfloat16"))
+
+
+@pytest.mark.parametrize("key", ["yolo.weights", "vit.weights"])
+def test_a_refused_request_leaves_no_folder(make_config, tmp_path, cached, key):
+    config = make_config(tmp_path, f"{key}={tmp_path / 'gone.pt'}")
+    with pytest.raises(RequestError, match="gone"):
+        precompute(config)
+    assert not config.cache.folder.exists()
+    shutil.copytree(cached.cache.folder, config.cache.folder)  # what is missing is also said where there is a cache
+    with pytest.raises(RequestError, match="gone"):
+        precompute(config)
+
+
+def test_bfloat16_gives_float32_answers_close_to_float32s(make_config, tmp_path, cached):
+    """In a process of its own: where AMX is broken, it must be known before TensorFlow is there."""
+    config = make_config(tmp_path, "cache.precision=bfloat16")
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    code = f"""
+from pathlib import Path
+from kerasfusion.config import load_config
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.precompute import precompute
+if __name__ == "__main__":
+    precompute(load_config(RoadworkConfig, Path({str(tmp_path / "config.yaml")!r})), ["val"])
+"""
+    (tmp_path / "run.py").write_text(code)
+    process = subprocess.run([sys.executable, tmp_path / "run.py"], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert prediction_cache.read_manifest(config.cache.folder)["vit"]["precision"] == "bfloat16"
+    found = prediction_cache.read_cache(config.cache.folder, ("val",))
+    exact = prediction_cache.read_cache(cached.cache.folder, ("val",))
+    found, exact = (np.array([record.vit_probs for record in records.values()]) for records in (found, exact))
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    assert 1e-6 < np.abs(found - exact).max() < 0.01
 
 
 def test_a_cache_begun_with_other_photos_is_refused(make_config, own_photos, tmp_path):
@@ -156,6 +202,7 @@ def test_the_manifest_tells_what_the_cache_was_made_of(cached, yolo_weights, vit
     assert manifest["yolo"]["sha256"] == file_sha256(yolo_weights)
     assert manifest["yolo"]["trained_on"]["splits"] == ["train"]
     assert manifest["vit"]["sha256"] == file_sha256(vit_folder / "model.safetensors")
+    assert manifest["vit"]["precision"] == "float32"
     assert manifest["sizes"] == {"image": SIZE, "yolo_image": 32}
     assert {split: done["samples"] for split, done in manifest["splits"].items()} == {
         "train": 24,
