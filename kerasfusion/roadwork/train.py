@@ -237,7 +237,7 @@ def _train(
 
     held_out = None
     if validation is not None:
-        held_out = plain_batches(validation.gather, len(validation.photos), config.fit.batch).map(examples)
+        held_out = _in_order(config, validation).map(examples)
     train(
         model,
         stream,
@@ -272,10 +272,14 @@ class TwoRateAdam(keras.optimizers.Adam):
 
 
 def _predict(config: RoadworkConfig, model, source: Source) -> np.ndarray:
-    batches = plain_batches(source.gather, len(source.photos), config.fit.batch)
-    return model.predict(batches.map(lambda arrays: {key: arrays[key] for key in model.input}), verbose=0)[
-        "efficientnetv2"
-    ]
+    batches = _in_order(config, source).map(lambda arrays: {key: arrays[key] for key in model.input})
+    return model.predict(batches, verbose=0)["efficientnetv2"]
+
+
+def _in_order(config: RoadworkConfig, source: Source):
+    """All rows once. Features are small: with few photos, the number of batches is what an epoch's time goes into."""
+    batch = config.fit.batch if source.name == "image" else 256
+    return plain_batches(source.gather, len(source.photos), batch)
 
 
 def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs: np.ndarray) -> None:
