@@ -69,6 +69,8 @@ def compare(path: Path, description: dict, reference: Measurement, found: Measur
     Raises:
         KerasFusionError: more decisions differ from the reference's than MAX_CHANGED allows.
     """
+    if not all(np.isfinite(probs).all() for probs in found.answers.values()):
+        raise KerasFusionError("the exported model answers with NaN or infinity", where=path)
     differences = [np.abs(found.answers[name] - probs).max() for name, probs in reference.answers.items()]
     changed = int(np.sum(_decisions(found) != _decisions(reference)))
     count = len(_decisions(reference))
