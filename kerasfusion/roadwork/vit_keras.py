@@ -35,7 +35,7 @@ def rebuild(task):
         x = keras.ops.mean(keras.ops.reshape(x, (-1, n_tokens, width)), axis=1)
     if task.intermediate_dim is not None:
         x = _copy(task.intermediate_layer, x)
-    return keras.Model(image, _copy(task.output_dense, x), name="vit_classifier")
+    return keras.Model(image, _copy(task.output_dense, x, name="vit_logits"), name="vit_classifier")
 
 
 def _embed(backbone, image):
@@ -132,9 +132,8 @@ def _dense(x, *parts: list[np.ndarray]):
 
 
 def _copy(layer, x, **changes):
-    """The same layer in another graph, under a name of its own."""
-    config = layer.get_config() | changes
-    del config["name"]
+    """The same layer in another graph, under a name of its own unless `changes` give one."""
+    config = {**layer.get_config(), "name": None} | changes
     if "kernel_initializer" in config:
         config["kernel_initializer"] = "zeros"
     return _with_weights(type(layer).from_config(config), x, *layer.get_weights())

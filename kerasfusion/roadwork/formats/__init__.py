@@ -9,8 +9,8 @@ Every module here has the same five parts:
     read_description(path) -> dict
 
 `model` is the composed float32 keras.Model, which is left as it is; `description` is kept inside the file. int8 means
-8-bit weights in the matrix products, whose inputs are quantised while they run. So no format needs calibration, and an
-outlier in one photo does not spoil the ranges for the others.
+8-bit weights in the matrix products, whose inputs are quantised while they run (but in `.keras`, where they stay
+float32). So no format needs calibration, and an outlier in one photo does not spoil the ranges for the others.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-HEADS = ("yolo", "efficientnetv2_probs", "fusion_hidden", "fusion_probs")
-"""Small layers that end in probabilities: they stay in float32 in every precision."""
+HEADS = ("yolo", "vit_logits", "efficientnetv2_probs", "fusion_hidden", "fusion_probs")
+"""Small layers that end in logits or probabilities: they stay in float32 in every precision."""
 
 
 @dataclass(frozen=True)

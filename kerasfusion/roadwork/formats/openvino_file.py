@@ -73,7 +73,7 @@ def open_model(path: Path) -> OpenModel:
             expected=f"the {path.with_suffix('.bin').name} that was written with it beside it",
         ) from error
     request, lock = compiled.create_infer_request(), threading.Lock()
-    outputs = tuple(port.any_name for port in compiled.outputs)
+    outputs = tuple(description["outputs"])
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         # One request at a time already takes every core; its results are overwritten by the next.
