@@ -1,6 +1,7 @@
 """YAML to frozen dataclasses: every bad key is found in one go, and `--set a.b=value` lies over the file."""
 
 import difflib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ def load_config(
     path: Path | None = None,
     settings: Iterable[str] = (),
     flags: Mapping[str, Any] | None = None,
+    without_meaning: Iterable[str] = (),
 ) -> Schema:
     """Build the configuration from, in rising precedence: defaults, the file, `settings`, `flags`.
 
@@ -27,6 +29,7 @@ def load_config(
         path: YAML file, or None for the defaults alone.
         settings: "section.key=value" texts (the value is YAML), as given with `--set`.
         flags: dotted key -> value; None values are flags that were not given.
+        without_meaning: dotted keys of other programs' files that are passed over, with one warning.
 
     Raises:
         RequestError: the file is missing or not YAML, or any key is unknown, missing, of a wrong type or out of
@@ -39,6 +42,7 @@ def load_config(
     for key, value in (flags or {}).items():
         if value is not None:
             _put(tree, key, value)
+    _drop(tree, without_meaning)
     try:
         return TypeAdapter(schema).validate_python(tree)
     except ValidationError as error:
@@ -99,6 +103,20 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
             raise RequestError(f"{dotted}: {section} is a value, not a section")
         tree = below
     tree[leaf] = value
+
+
+def _drop(tree: dict[str, Any], keys: Iterable[str]) -> None:
+    dropped = []
+    for dotted in keys:
+        *sections, leaf = dotted.split(".")
+        below: Any = tree
+        for section in sections:
+            below = below.get(section) if isinstance(below, dict) else None
+        if isinstance(below, dict) and leaf in below:
+            del below[leaf]
+            dropped.append(dotted)
+    if dropped:
+        warnings.warn(f"these keys mean nothing here and are passed over: {', '.join(dropped)}", stacklevel=3)
 
 
 def _explain(schema: type, error: Any) -> str:

@@ -22,8 +22,8 @@ def write(model, path: Path, precision: str, description: dict[str, Any]) -> Non
     Args:
         model: keras.Model, float32.
         path: ends in `.keras`.
-        precision: "bfloat16": weights and compute, but for KEPT and HEADS. "int8": 8-bit weights in the matrix products,
-            which compute in float32.
+        precision: "bfloat16": weights and compute, but for KEPT and HEADS. "int8": 8-bit weights in the matrix
+            products, which compute in float32.
         description: kept in the file.
     """
     import keras
