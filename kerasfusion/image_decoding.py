@@ -1,4 +1,4 @@
-"""Encoded bytes to upright RGB pixels, and the two ways a picture is brought to a model's size.
+"""Encoded bytes to upright RGB or grey pixels, and the two ways a photo is brought to a model's size.
 
 Training, precompute, evaluation and the detector all call these functions and no others, so that a model
 never sees pixels made in another way than those it learned from. (TensorFlow's own JPEG decoder differs by up
@@ -7,6 +7,7 @@ to 7 levels.)
 
 import hashlib
 import io
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,12 +34,42 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, st
     Raises:
         ImageError: the file cannot be read or is not a whole image; names the file.
     """
+    with _naming(path):
+        data = _read_bytes(path)
+        return decode_image(data, max_pixels), hashlib.sha256(data).hexdigest()
+
+
+def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read an image file as grey levels: colours by ITU-R 601 luma, all else as `decode_image`.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        ImageError: the file cannot be read or is not a whole image; names the file.
+    """
+    with _naming(path):
+        data = _read_bytes(path)
+        with _as_image_errors(), Image.open(io.BytesIO(data)) as image:
+            if image.mode == "L":
+                return _upright(image, max_pixels, lambda upright: upright)
+            return _upright(image, max_pixels, lambda upright: _to_rgb(upright).convert("L"))
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"cannot read the file: {error.strerror}", where=path) from error
+        raise ImageError(f"cannot read the file: {error.strerror}") from error
+    if not data:
+        raise ImageError("the file is empty", expected="an image file")
+    return data
+
+
+@contextmanager
+def _naming(path: Path):
     try:
-        return decode_image(data, max_pixels), hashlib.sha256(data).hexdigest()
+        yield
     except ImageError as error:
         raise ImageError(error.what, where=path, expected=error.expected, todo=error.todo) from error
 
@@ -71,6 +102,10 @@ def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         ImageError: cut short, floating-point pixels, or larger than `max_pixels`.
     """
+    return _upright(image, max_pixels, _to_rgb)
+
+
+def _upright(image: Image.Image, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> np.ndarray:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
@@ -80,7 +115,7 @@ def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         )
     with _as_image_errors():
         image.load()
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        return np.asarray(convert(ImageOps.exif_transpose(image)))
 
 
 @contextmanager
