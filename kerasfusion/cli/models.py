@@ -53,6 +53,6 @@ def info(model: Path):
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """
-    from kerasfusion.roadwork.formats.opening import read_description
+    from kerasfusion.formats.opening import read_description
 
     click.echo(json.dumps(read_description(model), indent=2))

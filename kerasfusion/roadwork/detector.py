@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
-from kerasfusion.roadwork.formats import OpenModel
-from kerasfusion.roadwork.formats.opening import open_model
+from kerasfusion.formats import OpenModel
+from kerasfusion.formats.opening import open_model
 from kerasfusion.roadwork.reward import decide
 
 RESIZE = {"image": squash, "yolo_image": crop_centre}
@@ -137,7 +137,7 @@ def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Det
     """
     import keras
 
-    from kerasfusion.roadwork.formats.keras_serving import serve
+    from kerasfusion.formats.keras_serving import serve
     from kerasfusion.roadwork.vit import build_vit, read_checkpoint
 
     branch = build_vit(read_checkpoint(source, class_names))

@@ -52,7 +52,7 @@ def measure(path: Path, pictures: dict[str, np.ndarray], runs: int = RUNS) -> Me
         np.savez(given, **pictures)
         arguments = [str(path), str(given), str(answered), str(time.time()), str(runs)]
         done = subprocess.run(
-            [sys.executable, "-m", "kerasfusion.roadwork.answer_process", *arguments], capture_output=True, text=True
+            [sys.executable, "-m", "kerasfusion.formats.answer_process", *arguments], capture_output=True, text=True
         )
         if done.returncode:
             reason = "\n".join(done.stderr.splitlines()[-5:])

@@ -14,7 +14,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, export
 from kerasfusion.roadwork.export_check import compare, measure, model_parts
 from kerasfusion.roadwork.export_samples import choose_photos, drawn_pictures, photo_pictures
-from kerasfusion.roadwork.formats.opening import FORMATS, format_module
+from kerasfusion.formats.opening import FORMATS, format_module
 from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.saving import load_model
 

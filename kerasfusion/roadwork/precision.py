@@ -7,7 +7,7 @@ from pathlib import Path
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.export_check import measure
 from kerasfusion.roadwork.export_samples import drawn_pictures
-from kerasfusion.roadwork.formats.opening import FORMATS, read_description
+from kerasfusion.formats.opening import FORMATS, read_description
 
 
 def choose_file(path: Path, precision: str) -> Path:

@@ -15,7 +15,7 @@ from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squa
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache as cache
-from kerasfusion.roadwork.amx import avoid_broken_amx
+from kerasfusion.amx import avoid_broken_amx
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
@@ -47,7 +47,7 @@ class Branches:
 
         vit = build_vit(checkpoint)
         if config.cache.precision == "bfloat16":
-            from kerasfusion.roadwork.formats.keras_file import in_bfloat16
+            from kerasfusion.formats.keras_file import in_bfloat16
 
             vit = in_bfloat16(vit)
         size = checkpoint.image_size

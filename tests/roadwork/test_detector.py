@@ -11,7 +11,7 @@ from kerasfusion.image_decoding import ImageError, read_image
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.dataset import scan
 from kerasfusion.roadwork.detector import Detector, open_detector
-from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.formats import OpenModel
 from kerasfusion.roadwork.precompute import _read_views
 from kerasfusion.roadwork.training_data import load_photos, stored_pixels
 from tests.hugging_face_vit import SIZE

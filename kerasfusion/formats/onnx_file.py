@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.roadwork.formats import HEADS, OpenModel
+from kerasfusion.formats import HEADS, OpenModel
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")

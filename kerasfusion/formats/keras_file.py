@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.roadwork.amx import avoid_broken_amx
-from kerasfusion.roadwork.formats import HEADS, OpenModel
-from kerasfusion.roadwork.formats.keras_serving import serve
+from kerasfusion.amx import avoid_broken_amx
+from kerasfusion.formats import HEADS, OpenModel
+from kerasfusion.formats.keras_serving import serve
 from kerasfusion.saving import load_model, read_description, save_model
 
 __all__ = ["PRECISIONS", "SUFFIX", "open_model", "read_description", "write"]

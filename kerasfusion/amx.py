@@ -10,7 +10,7 @@ import subprocess
 import sys
 import warnings
 
-from kerasfusion.roadwork.cpu import this_cpu
+from kerasfusion.cpu import this_cpu
 
 VARIABLE = "ONEDNN_MAX_CPU_ISA"
 WITHOUT_AMX = "AVX512_CORE_FP16"

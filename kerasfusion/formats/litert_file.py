@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.formats import OpenModel
 from kerasfusion.saving import DESCRIPTION
 
 SUFFIX = ".tflite"

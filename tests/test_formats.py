@@ -10,7 +10,7 @@ import pytest
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import amx, cpu, export_check, precision
 from kerasfusion.roadwork.export_check import Measurement, compare, measure
-from kerasfusion.roadwork.formats.opening import FORMATS, format_module, open_model, read_description
+from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
 from kerasfusion.roadwork.precision import choose_file
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.formats import OpenModel
 
 FORMATS = {"keras": ".keras", "openvino": ".xml", "onnx": ".onnx", "litert": ".tflite"}
 """Format -> how its files end; its module beside this one is FORMAT_file."""
@@ -31,7 +31,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 def format_module(name: str):
     """The module of a format; its library is only loaded when it is used."""
-    return import_module(f"kerasfusion.roadwork.formats.{name}_file")
+    return import_module(f"kerasfusion.formats.{name}_file")
 
 
 def _format_of(path: Path) -> str:

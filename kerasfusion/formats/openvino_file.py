@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError, require
-from kerasfusion.roadwork.amx import avoid_broken_amx
-from kerasfusion.roadwork.formats import OpenModel
+from kerasfusion.amx import avoid_broken_amx
+from kerasfusion.formats import OpenModel
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")

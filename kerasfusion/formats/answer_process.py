@@ -1,6 +1,6 @@
 """Answer pictures with one model file and time it: what `export_check.measure` runs in a process of its own.
 
-    python -m kerasfusion.roadwork.answer_process MODEL PICTURES.npz ANSWERS.npz STARTED RUNS
+    python -m kerasfusion.formats.answer_process MODEL PICTURES.npz ANSWERS.npz STARTED RUNS
 
 STARTED is time.time() before the process was started.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.benchmark import peak_memory_mb
-from kerasfusion.roadwork.formats.opening import open_model
+from kerasfusion.formats.opening import open_model
 
 
 def main(path: str, pictures: str, answers: str, started: str, runs: str) -> None:
