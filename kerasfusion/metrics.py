@@ -80,6 +80,47 @@ def f1(matrices: np.ndarray, positive: int = 1) -> np.ndarray:
     return _ratio(2 * hits, matrices[..., :, positive].sum(axis=-1) + matrices[..., positive, :].sum(axis=-1))
 
 
+def macro_f1(matrices: np.ndarray) -> np.ndarray:
+    """Mean F1 of the classes that occur in truth or predictions, 0..1, shape (...); 0 for an empty matrix."""
+    return np.nan_to_num(mean_of_defined(dice(matrices)))
+
+
+def weighted_f1(matrices: np.ndarray) -> np.ndarray:
+    """Mean F1 of the classes, each weighted by its true samples, 0..1, shape (...); 0 for an empty matrix."""
+    support = matrices.sum(axis=-1)
+    return _ratio((support * np.nan_to_num(dice(matrices))).sum(axis=-1), support.sum(axis=-1))
+
+
+def cohen_kappa(matrices: np.ndarray) -> np.ndarray:
+    """Agreement beyond chance, -1..1, shape (...); NaN where chance agrees always (one class in both, or no samples).
+
+    Cohen, "A coefficient of agreement for nominal scales", Educ. Psychol. Meas. 20 (1960), eq. 1.
+    """
+    matrices = np.asarray(matrices, dtype=np.float64)
+    total = matrices.sum(axis=(-2, -1))
+    by_chance = (matrices.sum(axis=-1) * matrices.sum(axis=-2)).sum(axis=-1)
+    return _ratio(_trace(matrices) * total - by_chance, total**2 - by_chance, otherwise=np.nan)
+
+
+def iou(matrices: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class, 0..1, shape (..., C); NaN where neither truth nor predictions have it."""
+    hits, either = _hits_and_sizes(matrices)
+    return _ratio(hits, either - hits, otherwise=np.nan)
+
+
+def dice(matrices: np.ndarray) -> np.ndarray:
+    """Dice coefficient (which is F1) of each class, 0..1, shape (..., C); NaN as for `iou`."""
+    hits, sizes = _hits_and_sizes(matrices)
+    return _ratio(2 * hits, sizes, otherwise=np.nan)
+
+
+def mean_of_defined(values: ArrayLike) -> np.ndarray:
+    """Mean over the last axis of the values that are not NaN; NaN where there are none."""
+    values = np.asarray(values, dtype=np.float64)
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1), otherwise=np.nan)
+
+
 def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: np.ndarray | None = None) -> np.ndarray:
     """Chance that a positive sample scores higher than a negative one (Mann-Whitney U); a tie counts half.
 
@@ -154,6 +195,11 @@ def _class_indices(values: ArrayLike, n_classes: int) -> np.ndarray:
     if values.size and not (values.min() >= 0 and values.max() < n_classes):
         raise ValueError(f"expected classes 0..{n_classes - 1}, got {values.min()}..{values.max()}")
     return values.astype(np.int64)
+
+
+def _hits_and_sizes(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each class the right predictions, and the true samples plus the predictions: (..., C) each."""
+    return np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(axis=-1) + matrices.sum(axis=-2)
 
 
 def _trace(matrices: np.ndarray) -> np.ndarray:

@@ -48,6 +48,58 @@ def test_per_class_metrics_agree_with_sklearn(name):
     assert_allclose([ours(matrix, positive=k) for k in range(3)], reference(labels, predictions, average=None))
 
 
+OF_ALL_CLASSES = {
+    "macro_f1": (metrics.macro_f1, lambda a, b: sklearn.metrics.f1_score(a, b, average="macro")),
+    "weighted_f1": (metrics.weighted_f1, lambda a, b: sklearn.metrics.f1_score(a, b, average="weighted")),
+    "cohen_kappa": (metrics.cohen_kappa, sklearn.metrics.cohen_kappa_score),
+    "iou": (metrics.iou, lambda a, b: sklearn.metrics.jaccard_score(a, b, average=None)),
+    "dice": (metrics.dice, lambda a, b: sklearn.metrics.f1_score(a, b, average=None)),
+}
+
+
+@pytest.mark.parametrize("name", OF_ALL_CLASSES)
+def test_metrics_of_all_classes_agree_with_sklearn_one_by_one_and_as_a_stack(name):
+    ours, reference = OF_ALL_CLASSES[name]
+    cases = [random_classes(seed, n_classes=3) for seed in (9, 10)]
+    stack = np.stack([metrics.confusion_matrix(*case, 3) for case in cases])
+    expected = [reference(*case) for case in cases]
+    assert_allclose(ours(stack), expected, atol=1e-12)
+    assert_allclose(ours(stack[0]), expected[0], atol=1e-12)
+
+
+def test_a_class_that_occurs_nowhere_is_undefined_and_left_out_of_means():
+    matrix = metrics.confusion_matrix([0, 0, 2, 2], [0, 2, 2, 2], 3)
+    assert_array_equal(metrics.iou(matrix), [1 / 2, np.nan, 2 / 3])  # 1 of 2, none of none, 2 of 3
+    assert_array_equal(metrics.dice(matrix), [2 / 3, np.nan, 4 / 5])
+    assert metrics.mean_of_defined(metrics.iou(matrix)) == pytest.approx(7 / 12)
+    assert metrics.macro_f1(matrix) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert metrics.weighted_f1(matrix) == pytest.approx((2 / 3 + 4 / 5) / 2)  # two samples of each
+
+
+def test_a_class_that_is_only_predicted_counts_as_missed():
+    matrix = metrics.confusion_matrix([0, 0], [0, 1], 2)
+    assert_array_equal(metrics.iou(matrix), [1 / 2, 0])
+    assert metrics.macro_f1(matrix) == pytest.approx((2 / 3 + 0) / 2)
+    assert metrics.weighted_f1(matrix) == pytest.approx(2 / 3)
+
+
+def test_nothing_at_all_gives_no_warning():
+    empty = np.zeros((2, 3, 3), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(metrics.iou(empty)).all()
+        assert np.isnan(metrics.mean_of_defined(metrics.iou(empty))).all()
+        assert np.isnan(metrics.cohen_kappa(empty)).all()
+        assert_array_equal(metrics.macro_f1(empty), [0, 0])
+        assert_array_equal(metrics.weighted_f1(empty), [0, 0])
+        assert np.isnan(metrics.cohen_kappa(np.array([[7, 0], [0, 0]])))
+
+
+def test_kappa_by_hand():
+    # 70 of 100 agree; by chance 0.6 * 0.5 + 0.4 * 0.5 = 0.5 would.
+    assert metrics.cohen_kappa(np.array([[40, 20], [10, 30]])) == pytest.approx((0.7 - 0.5) / (1 - 0.5))
+
+
 def test_confusion_matrix_has_the_truth_in_its_rows():
     matrix = metrics.confusion_matrix([0, 0, 0, 1, 2], [0, 1, 1, 1, 0], 3)
     assert_array_equal(matrix, [[1, 2, 0], [0, 1, 0], [1, 0, 0]])
