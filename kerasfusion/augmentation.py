@@ -1,4 +1,4 @@
-"""Random changes of training photos: the random numbers are a function of the seed alone.
+"""Random changes of training pictures: the random numbers are a function of the seed alone.
 
 keras-cv's layers draw from generators whose state cannot be kept across a kill and whose order depends on threads; here
 the numbers are drawn statelessly and handed to the same layers, so that a resumed run sees the pictures that an
@@ -98,16 +98,36 @@ def _mirror_and_rotate(images, mirrored, angles):
     import keras
     import tensorflow as tf
 
-    height, width = (tf.cast(side - 1, tf.float32) for side in tf.unstack(tf.shape(images)[1:3]))
-    cos, sin = tf.cos(angles), tf.sin(angles)
+    transform = centred_transforms(*tf.unstack(tf.shape(images)[1:3]), mirrored, angles)
+    return keras.ops.image.affine_transform(images, transform, fill_mode="reflect", data_format="channels_last")
+
+
+def centred_transforms(height, width, mirrored, angles, scales=1.0, shifts=(0.0, 0.0)):
+    """Mirror about the vertical axis, enlarge, turn about the centre, then shift; for `affine_transform`.
+
+    Args:
+        height, width: of the pictures, int32.
+        mirrored: (B,) bool.
+        angles: (B,) float32 radians, positive is counter-clockwise.
+        scales: (B,) float32, above 1 enlarges.
+        shifts: (B,) float32 pixels to the right, (B,) float32 pixels downwards.
+
+    Returns:
+        (B, 8) float32: where in the picture each point of the result is taken from.
+    """
+    import tensorflow as tf
+
+    height, width = (tf.cast(side - 1, tf.float32) for side in (height, width))
+    right, down = shifts
+    cos, sin = tf.cos(angles) / scales, tf.sin(angles) / scales
     # A point (x, y) of the result is taken from (cos x - sin y + left, sin x + cos y + top) of the mirrored photo,
     # which is (width - that, ...) of the photo itself.
-    left, top = (width - cos * width + sin * height) / 2, (height - sin * width - cos * height) / 2
+    middle_x, middle_y = width / 2 + right, height / 2 + down
+    left, top = width / 2 - cos * middle_x + sin * middle_y, height / 2 - sin * middle_x - cos * middle_y
     side = tf.where(mirrored, -1.0, 1.0)
     left = tf.where(mirrored, width - left, left)
     zero = tf.zeros_like(cos)
-    transform = tf.stack([side * cos, -side * sin, left, sin, cos, top, zero, zero], axis=1)
-    return keras.ops.image.affine_transform(images, transform, fill_mode="reflect", data_format="channels_last")
+    return tf.stack([side * cos, -side * sin, left, sin, cos, top, zero, zero], axis=1)
 
 
 def _blur(images, sigmas):

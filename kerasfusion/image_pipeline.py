@@ -105,6 +105,7 @@ def epoch_batches(
     seed: int,
     epochs: range,
     transform: Callable | None = None,
+    order: Callable[[int], np.ndarray] | None = None,
 ):
     """Shuffled batches of several epochs, one after the other.
 
@@ -118,6 +119,7 @@ def epoch_batches(
         seed: of the shuffling, and first half of the seed given to `transform`.
         epochs: which epochs, for example range(3, 10).
         transform: (arrays, seed (2,) int32 unique to the batch) -> arrays, inside tf.data.
+        order: epoch -> (count,) int64 row numbers, where rows are to be drawn in another way than by shuffling.
 
     Returns:
         tf.data.Dataset of dicts; steps_per_epoch is ceil(count / batch).
@@ -126,11 +128,14 @@ def epoch_batches(
 
     steps = -(-count // batch)
 
+    def drawn(epoch):
+        if order is None:
+            rows = tf.range(count, dtype=tf.int64)
+            return tf.random.experimental.stateless_shuffle(rows, tf.stack([tf.constant(seed, tf.int64), epoch]))
+        return tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64, stateful=False), (count,))
+
     def one_epoch(epoch):
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(count, dtype=tf.int64), tf.stack([tf.constant(seed, tf.int64), epoch])
-        )
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch)
+        batches = tf.data.Dataset.from_tensor_slices(drawn(epoch)).batch(batch)
         numbers = tf.data.Dataset.range(epoch * steps, (epoch + 1) * steps)
         return tf.data.Dataset.zip(batches, numbers)
 

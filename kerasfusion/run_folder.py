@@ -1,5 +1,6 @@
 """What every run leaves beside its results, so that it can be understood and made again: settings and environment."""
 
+import json
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import to_yaml
+from kerasfusion.errors import RequestError
 from kerasfusion.file_writing import write_text
 from kerasfusion.reporting import write_json
 
@@ -17,6 +19,41 @@ def describe_run(folder: Path, config: Any) -> None:
     """Write `config.yaml` (resolved) and `environment.json` into the run folder."""
     write_text(folder / "config.yaml", to_yaml(config))
     write_json(folder / "environment.json", environment())
+
+
+def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
+    """The folder of a run's checkpoints, which are only gone on with under the settings that they were begun with.
+
+    Args:
+        folder: the run's.
+        settings: JSON value: all that decides the trained weights.
+
+    Raises:
+        RequestError: an earlier run had other settings; names each that differs.
+    """
+    path = folder / "checkpoints" / "settings.json"
+    if path.exists():
+        changed = differences(json.loads(json.dumps(settings)), json.loads(path.read_text(encoding="utf-8")))
+        if changed:
+            raise RequestError(
+                "the run folder holds a run with other settings:\n  - " + "\n  - ".join(changed),
+                where=folder,
+                todo="give this run another --name, or begin it anew with --restart",
+            )
+    write_json(path, settings)
+    return path.parent
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name every key whose value differs between two (nested) mappings, with both values: then and now."""
+    lines = []
+    for key in sorted(expected.keys() | found.keys()):
+        ours, theirs = expected.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            lines += differences(ours, theirs, f"{prefix}{key}.")
+        elif ours != theirs:
+            lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
+    return lines
 
 
 def environment() -> dict[str, Any]:
@@ -34,3 +71,8 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}..."

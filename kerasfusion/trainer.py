@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,10 @@ def train(
     checkpoint: Path,
     history: Path,
     validation=None,
-    patience: int = 0,
+    stopping: keras.callbacks.EarlyStopping | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    name_batch: Callable[[int, int], str] | None = None,
+    verbose: int | None = None,
 ) -> list[dict[str, float]]:
     """Train a compiled model to the end, from where `checkpoint` says an earlier run was.
 
@@ -66,7 +69,10 @@ def train(
         checkpoint: `.npz` file, rewritten after each epoch.
         history: CSV file, one row an epoch, rewritten after each epoch.
         validation: dataset for `val_*`, or None.
-        patience: epochs without a lower val_loss before training stops with the best weights restored; 0: never.
+        stopping: says what the best epoch is, and when to stop; it should restore the best weights.
+        callbacks: told of each epoch before it counts as finished, so that after a kill they are told again.
+        name_batch: (epoch, batch), both from 0 -> what the batch was of, for the error about a loss that is not finite.
+        verbose: as for keras.Model.fit; None: a bar on a terminal, else a line an epoch.
 
     Returns:
         The history: one mapping of metric to value for each epoch that was trained.
@@ -81,10 +87,7 @@ def train(
     if state.finished:
         return state.history
     stopped = state.early_stopping.get("stopped_epoch")
-    stopping = None
-    if patience and validation is not None:
-        stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True, verbose=0)
-    saver = _SaveEachEpoch(state, checkpoint, history, stopping)
+    saver = _SaveEachEpoch(state, checkpoint, history, stopping, name_batch)
     if state.epoch < epochs and not stopped:
         model.fit(
             stream(range(state.epoch, epochs)),
@@ -92,9 +95,9 @@ def train(
             initial_epoch=state.epoch,
             epochs=epochs,
             validation_data=validation,
-            callbacks=[callback for callback in (stopping, saver) if callback],
+            callbacks=[*([stopping] if stopping else []), *callbacks, saver],
             shuffle=False,  # the stream is shuffled already
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=verbose if verbose is not None else 1 if sys.stdout.isatty() else 2,
         )
     elif best := state.best_weights:  # killed between the last epoch and the end
         model.set_weights(best)
@@ -106,9 +109,10 @@ def train(
 
 
 class _SaveEachEpoch(keras.callbacks.Callback):
-    def __init__(self, state: Checkpoint, checkpoint: Path, history: Path, stopping):
+    def __init__(self, state: Checkpoint, checkpoint: Path, history: Path, stopping, name_batch):
         super().__init__()
         self.state, self.checkpoint, self.history, self.stopping = state, checkpoint, history, stopping
+        self.name_batch = name_batch
 
     def on_train_begin(self, logs=None):
         # EarlyStopping, which comes before this callback, has just forgotten everything.
@@ -121,7 +125,8 @@ class _SaveEachEpoch(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             raise KerasFusionError(
                 f"the loss is {logs['loss']} in epoch {self.state.epoch + 1}, batch {batch + 1}",
-                todo="a smaller fit.learning_rate; the last finished epoch is kept",
+                where=self.name_batch and self.name_batch(self.state.epoch, batch),
+                todo="a smaller learning rate; the last finished epoch is kept",
             )
 
     def on_epoch_end(self, epoch, logs=None):

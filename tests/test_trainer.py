@@ -48,7 +48,9 @@ def run(folder, epochs=8, stream=stream, patience=0, model=None):
         checkpoint=folder / "state.npz",
         history=folder / "history.csv",
         validation=VALIDATION,
-        patience=patience,
+        stopping=keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+        if patience
+        else None,
     )
     return model.get_weights(), history
 

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.amx import avoid_broken_amx
 from kerasfusion.digests import file_sha256, lines_sha256
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache as cache
-from kerasfusion.amx import avoid_broken_amx
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
 from kerasfusion.roadwork.yolo_process import YoloProcess
+from kerasfusion.run_folder import differences
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class Branches:
         vit = build_vit(checkpoint)
         if config.cache.precision == "bfloat16":
             from kerasfusion.formats.keras_file import in_bfloat16
+            from kerasfusion.roadwork.ensemble import HEADS
 
-            vit = in_bfloat16(vit)
+            vit = in_bfloat16(vit, HEADS)
         size = checkpoint.image_size
         # One trace whatever the batch: a shard's last batch is smaller.
         self._vit = tf.function(
@@ -147,7 +149,7 @@ def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image
         cache.write_manifest(folder, manifest)
         return manifest
     manifest = cache.read_manifest(folder)
-    changed = cache.differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
+    changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
     if changed:
         raise RequestError(
             "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),

@@ -154,18 +154,6 @@ def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
     return records
 
 
-def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
-    """Name every key whose value differs between two (nested) mappings, with both values: then and now."""
-    lines = []
-    for key in sorted(expected.keys() | found.keys()):
-        ours, theirs = expected.get(key), found.get(key)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            lines += differences(ours, theirs, f"{prefix}{key}.")
-        elif ours != theirs:
-            lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
-    return lines
-
-
 def refuse_other_photos(records: dict[str, Record], samples: Sequence[Sample], digests: Sequence[str], skipped) -> None:
     """Check that the cache is of exactly these photos.
 
@@ -224,8 +212,3 @@ def _decode(batch: dict[str, np.ndarray]) -> Iterable[Record]:
             yolo_probs=batch["yolo_probs"][row],
             vit_probs=batch["vit_probs"][row],
         )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}..."

@@ -6,7 +6,6 @@ Two ways (fusion.fit_on):
 - train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +16,12 @@ import tensorflow as tf
 
 from kerasfusion.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.config import to_dict
-from kerasfusion.errors import RequestError
 from kerasfusion.image_pipeline import StoredArray, epoch_batches, plain_batches
-from kerasfusion.reporting import write_json
 from kerasfusion.roadwork import efficientnetv2, ensemble
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.efficientnetv2_folded import compiled, fold
-from kerasfusion.roadwork.prediction_cache import differences
 from kerasfusion.roadwork.training_data import Photos, load_photos, stored_features, stored_pixels
+from kerasfusion.run_folder import claim_checkpoints
 from kerasfusion.trainer import train
 
 
@@ -106,16 +103,7 @@ def _refuse_other_run(config: RoadworkConfig, manifest: dict[str, Any]) -> None:
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
     }
-    path = config.run_folder / "checkpoints" / "settings.json"
-    if path.exists():
-        changed = differences(settings, json.loads(path.read_text()))
-        if changed:
-            raise RequestError(
-                "the run folder holds a run with other settings:\n  - " + "\n  - ".join(changed),
-                where=config.run_folder,
-                todo="give this run another --name, or begin it anew with --restart",
-            )
-    write_json(path, settings)
+    claim_checkpoints(config.run_folder, settings)
 
 
 def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
@@ -246,8 +234,14 @@ def _train(
         checkpoint=config.run_folder / "checkpoints" / f"{name}.npz",
         history=config.run_folder / "history.csv",
         validation=held_out,
-        patience=config.fit.patience,
+        stopping=_stopping(config) if held_out is not None else None,
     )
+
+
+def _stopping(config: RoadworkConfig):
+    if config.fit.patience == 0:
+        return None
+    return keras.callbacks.EarlyStopping("val_loss", patience=config.fit.patience, restore_best_weights=True)
 
 
 def _optimizer(config: RoadworkConfig, trunk: keras.Model):
