@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork import amx, cpu, export_check, precision
-from kerasfusion.roadwork.export_check import Measurement, compare, measure
+from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
-from kerasfusion.roadwork.precision import choose_file
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
 CASES = [(name, its) for name in FORMATS for its in format_module(name).PRECISIONS]
@@ -66,7 +64,7 @@ def first(pictures, count):
 def test_answers_are_those_of_the_model_under_their_names(files, model, pictures, case):
     opened = open_model(files[case])
     assert set(opened.outputs) == set(OUTPUTS)
-    assert opened.image_sizes == {"image": 8, "yolo_image": 6}
+    assert opened.inputs == {"image": (8, 8, 3), "yolo_image": (6, 6, 3)}
     tolerance = 1e-5 if case[1] == "float32" else 0.02
     for count in (1, 5, 3):
         inputs = first(pictures, count)
@@ -95,7 +93,7 @@ def test_many_threads_may_ask_at_once(files, pictures, name):
 
 
 def test_lower_precision_is_really_lower(files):
-    sizes = {case: sum(part.stat().st_size for part in export_check.model_parts(path)) for case, path in files.items()}
+    sizes = {case: sum(part.stat().st_size for part in model_parts(path)) for case, path in files.items()}
     for name, its in CASES:
         if its == "int8" or (name, its) == ("keras", "bfloat16"):
             assert sizes[name, its] < sizes[name, "float32"], (name, its)
@@ -132,62 +130,6 @@ def test_a_file_is_measured_in_a_process_of_its_own(files, model, pictures):
     broken.write_text("text")
     with pytest.raises(KerasFusionError, match="does not answer"):
         measure(broken, pictures)
-
-
-def answered(p):
-    probs = np.stack([1 - np.float32(p), np.float32(p)], axis=1)
-    return Measurement(1.0, 2.0, 3.0, {"fusion": probs, "vit": probs})
-
-
-def test_changed_decisions_are_counted_and_too_many_refused(tmp_path):
-    path = tmp_path / "fusion-int8.onnx"
-    path.write_bytes(bytes(2_000_000))
-    reference = answered(np.linspace(0, 1, 100))
-    p = np.linspace(0, 1, 100)
-    p[49] += 0.02  # 0.4949 -> 0.5149
-    row = compare(path, describe("onnx", "int8"), reference, answered(p))
-    assert (row["changed"], row["size MB"], row["precision"]) == ("1 of 100", 2.0, "int8")
-    assert row["max |dp|"] == pytest.approx(0.02, abs=1e-6)
-    with pytest.raises(KerasFusionError, match="100 of 100 decisions differ"):
-        compare(path, describe("onnx", "int8"), reference, answered(1 - np.linspace(0, 1, 100)))
-
-
-def test_the_fastest_file_in_the_precision_asked_for_is_chosen(files, monkeypatch):
-    base = files["keras", "float32"]
-    times = {path: 10.0 + number for number, path in enumerate(files.values())}
-    times[files["onnx", "int8"]] = 3.0
-    times[files["litert", "float32"]] = 2.0
-
-    def timed(path, pictures):
-        if path == files["litert", "float32"]:
-            raise KerasFusionError("cannot run here")
-        return Measurement(1.0, times[path], 1.0, {})
-
-    monkeypatch.setattr(precision, "measure", timed)
-    with pytest.warns(UserWarning, match="cannot run here"):
-        assert choose_file(base, "auto") == files["onnx", "int8"]
-    assert choose_file(base, "bfloat16") == min((files[c] for c in CASES if c[1] == "bfloat16"), key=times.get)
-    with pytest.raises(RequestError, match="no float16 export"):
-        choose_file(base, "float16")
-
-
-def test_a_processors_features_are_read(monkeypatch):
-    found = cpu.parse_cpuinfo("model name : Some CPU\nflags : fpu avx2 avx512f avx512_vnni amx_tile\n\nmodel name : x")
-    assert str(found) == "Some CPU (avx2 avx512 vnni amx)"
-
-
-@pytest.mark.parametrize(("works", "expected"), [(True, None), (False, amx.WITHOUT_AMX)])
-def test_amx_is_given_up_only_where_it_is_broken(monkeypatch, works, expected):
-    monkeypatch.setenv(amx.VARIABLE, "x")
-    monkeypatch.delenv(amx.VARIABLE)
-    monkeypatch.setattr(amx, "this_cpu", lambda: cpu.Cpu("Some CPU", ("amx",)))
-    monkeypatch.setattr(amx, "_survives", lambda library: works)
-    if works:
-        amx.avoid_broken_amx("openvino")
-    else:
-        with pytest.warns(amx.BrokenAmxWarning, match="using AVX-512"):
-            amx.avoid_broken_amx("openvino")
-    assert amx.os.environ.get(amx.VARIABLE) == expected
 
 
 def test_descriptions_are_json(files):

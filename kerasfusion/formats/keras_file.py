@@ -1,10 +1,11 @@
 """The `.keras` file: opens with plain Keras on TensorFlow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasfusion.amx import avoid_broken_amx
-from kerasfusion.formats import HEADS, OpenModel
+from kerasfusion.formats import OpenModel
 from kerasfusion.formats.keras_serving import serve
 from kerasfusion.saving import load_model, read_description, save_model
 
@@ -16,25 +17,27 @@ KEPT = ("InputLayer", "Rescaling", "Normalization", "Softmax", "Identity")
 """Layers that scale pixels or give probabilities: they stay in float32."""
 
 
-def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
     """Write a model in a precision.
 
     Args:
         model: keras.Model, float32.
         path: ends in `.keras`.
-        precision: "bfloat16": weights and compute, but for KEPT and HEADS. "int8": 8-bit weights in the matrix
+        precision: "bfloat16": weights and compute, but for KEPT and `kept`. "int8": 8-bit weights in the matrix
             products, which compute in float32.
         description: kept in the file.
+        kept: names of layers that stay in float32.
     """
     import keras
 
     if precision == "bfloat16":
-        model = in_bfloat16(model)
+        model = in_bfloat16(model, kept)
     elif precision == "int8":
         model = _copy(model, model.get_config())
         quantizer = keras.quantizers.AbsMaxQuantizer(axis=0)
         # Weights alone: TensorFlow has no fast product of 8-bit inputs on a CPU (ViT-B/16: seven times slower).
-        model.quantize(config=keras.quantizers.Int8QuantizationConfig(quantizer, None), filters=_is_large_product)
+        config = keras.quantizers.Int8QuantizationConfig(quantizer, None)
+        model.quantize(config=config, filters=lambda layer: is_product(layer) and layer.name not in kept)
     save_model(model, path, description, sample=None)
 
 
@@ -49,20 +52,21 @@ def open_model(path: Path) -> OpenModel:
     return serve(*load_model(path))
 
 
-def in_bfloat16(model):
-    """A copy of a model that keeps its weights and computes in bfloat16, but for KEPT and HEADS."""
+def in_bfloat16(model, kept: Sequence[str]):
+    """A copy of a model that keeps its weights and computes in bfloat16, but for KEPT and the layers named `kept`."""
     config = model.get_config()
     for layer in _layer_configs(config):
-        kept = layer["class_name"] in KEPT or layer["config"].get("name") in HEADS
-        if not kept and isinstance(layer["config"].get("dtype"), dict):
+        stays = layer["class_name"] in KEPT or layer["config"].get("name") in kept
+        if not stays and isinstance(layer["config"].get("dtype"), dict):
             layer["config"]["dtype"]["config"]["name"] = "bfloat16"
     return _copy(model, config)
 
 
-def _is_large_product(layer) -> bool:
+def is_product(layer) -> bool:
+    """Whether the layer is a matrix product with weights, which int8 quantises."""
     import keras
 
-    return isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense) and layer.name not in HEADS
+    return isinstance(layer, keras.layers.Dense | keras.layers.EinsumDense)
 
 
 def _layer_configs(config: dict):

@@ -17,12 +17,11 @@ def serve(model, description: dict[str, Any]) -> OpenModel:
     import tensorflow as tf
 
     # One trace whatever the batch.
-    signature = {name: tf.TensorSpec((None, *value.shape[1:]), tf.float32) for name, value in model.input.items()}
+    signature = {name: tf.TensorSpec((None, *value.shape[1:]), value.dtype) for name, value in model.input.items()}
     forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: probs.numpy() for name, probs in forward(inputs).items()}
 
-    pictures = {name: value.shape[1] for name, value in model.input.items() if len(value.shape) == 4}
-    others = tuple(name for name in model.input if name not in pictures)
-    return OpenModel(answer, pictures, others, tuple(model.output), description)
+    shapes = {name: tuple(value.shape[1:]) for name, value in model.input.items()}
+    return OpenModel(answer, shapes, tuple(model.output), description)

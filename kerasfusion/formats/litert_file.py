@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,16 @@ SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
 
 
-def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
     """Convert a model.
 
     Args:
         model: keras.Model, float32.
         path: ends in `.tflite`.
-        precision: one of PRECISIONS. int8 quantises convolutions too: LiteRT has no way to leave them out.
+        precision: one of PRECISIONS. int8 quantises convolutions too, and what `kept` names: LiteRT has no way to
+            leave layers out.
         description: appended to the file.
+        kept: without effect.
     """
     import tensorflow as tf
 
@@ -57,8 +60,8 @@ def open_model(path: Path) -> OpenModel:
         with lock:
             return {name: np.array(value) for name, value in runner(**inputs).items()}
 
-    sizes = {name: int(details["shape"][1]) for name, details in runner.get_input_details().items()}
-    return OpenModel(answer, sizes, (), tuple(description["outputs"]), description)
+    shapes = {name: tuple(map(int, its["shape"][1:])) for name, its in runner.get_input_details().items()}
+    return OpenModel(answer, shapes, tuple(description["outputs"]), description)
 
 
 def read_description(path: Path) -> dict[str, Any]:

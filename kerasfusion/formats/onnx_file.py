@@ -1,13 +1,14 @@
 """ONNX, run by ONNX Runtime without TensorFlow."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.formats import HEADS, OpenModel
+from kerasfusion.formats import OpenModel
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -15,7 +16,7 @@ KEY = "kerasfusion"
 """The description's name among the file's metadata_props."""
 
 
-def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
     """Convert a model.
 
     Args:
@@ -23,13 +24,14 @@ def write(model, path: Path, precision: str, description: dict[str, Any]) -> Non
         path: ends in `.onnx`.
         precision: one of PRECISIONS.
         description: kept in the file's metadata_props.
+        kept: names of layers that int8 leaves in float32.
     """
     require("tf2onnx", extra="export")
     onnx = require("onnx", extra="export")
-    model({name: np.zeros((1, *value.shape[1:]), np.float32) for name, value in model.input.items()})  # Keras asks so
+    model({name: np.zeros((1, *value.shape[1:]), value.dtype) for name, value in model.input.items()})  # Keras asks so
     model.export(str(path), format="onnx", verbose=False)
     if precision == "int8":
-        _quantise(path)
+        _quantise(path, kept)
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {KEY: json.dumps(description)})
     onnx.save(graph, path)
@@ -48,8 +50,8 @@ def open_model(path: Path) -> OpenModel:
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(outputs, session.run(None, inputs), strict=True))
 
-    sizes = {value.name: value.shape[1] for value in session.get_inputs()}
-    return OpenModel(answer, sizes, (), tuple(description["outputs"]), description)
+    shapes = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
+    return OpenModel(answer, shapes, tuple(description["outputs"]), description)
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -78,10 +80,10 @@ def _description(session, path: Path) -> dict[str, Any]:
     return json.loads(properties[KEY])
 
 
-def _quantise(path: Path) -> None:
+def _quantise(path: Path, kept: Sequence[str]) -> None:
     require("onnxruntime", extra="export")
     from onnxruntime import quantization
 
     names = [node.name for node in require("onnx", extra="export").load(path).graph.node if node.op_type == "MatMul"]
-    heads = [name for name in names if any(f"/{head}" in name for head in HEADS)]
-    quantization.quantize_dynamic(path, path, op_types_to_quantize=["MatMul"], per_channel=True, nodes_to_exclude=heads)
+    left = [name for name in names if any(f"/{layer}" in name for layer in kept)]
+    quantization.quantize_dynamic(path, path, op_types_to_quantize=["MatMul"], per_channel=True, nodes_to_exclude=left)

@@ -1,6 +1,6 @@
 """OpenVINO: an `.xml` graph with its weights in a `.bin` beside it. Starts in two seconds and needs the least memory.
 
-int8 is 8-bit weights in the ViT's matrix products, whose inputs are quantised while they run. Convolutions stay in
+int8 is 8-bit weights in the matrix products, whose inputs are quantised while they run. Convolutions stay in
 float32: quantised, they move YOLO's and EfficientNetV2's probabilities by 0.1 and more and save a few milliseconds.
 """
 
@@ -10,14 +10,15 @@ import logging
 import sys
 import threading
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.amx import avoid_broken_amx
+from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats import OpenModel
 
 SUFFIX = ".xml"
@@ -36,8 +37,15 @@ COMPUTE = {
 _RT_INFO = ("kerasfusion", "description")
 
 
-def write(model, path: Path, precision: str, description: dict[str, Any]) -> None:
+def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
     """Convert the model and write both files.
+
+    Args:
+        model: keras.Model, float32.
+        path: ends in `.xml`.
+        precision: one of PRECISIONS.
+        description: kept in the `.xml`.
+        kept: names of layers whose weights int8 leaves in float32.
 
     Raises:
         RequestError: openvino or, for int8, nncf is not installed.
@@ -47,7 +55,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any]) -> Non
     openvino = _openvino()
     graph = _convert(openvino, model)
     if precision == "int8":
-        graph = _compress(graph)
+        graph = _compress(graph, kept)
     graph.set_rt_info(json.dumps(description), list(_RT_INFO))
     openvino.save_model(graph, path, compress_to_fp16=False)
 
@@ -81,8 +89,8 @@ def open_model(path: Path) -> OpenModel:
             results = request.infer(inputs)
             return {name: results[name].copy() for name in outputs}
 
-    sizes = {port.any_name: port.partial_shape[1].get_length() for port in compiled.inputs}
-    return OpenModel(answer, sizes, (), outputs, description)
+    shapes = {port.any_name: tuple(side.get_length() for side in port.partial_shape[1:]) for port in compiled.inputs}
+    return OpenModel(answer, shapes, outputs, description)
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -112,7 +120,7 @@ def _convert(openvino, model):
     import tensorflow as tf
 
     signature = {
-        name: tf.TensorSpec((None, *value.shape[1:]), tf.float32, name=name) for name, value in model.input.items()
+        name: tf.TensorSpec((None, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()
     }
     forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
     graph = openvino.convert_model(forward.get_concrete_function())
@@ -124,12 +132,12 @@ def _convert(openvino, model):
     return graph
 
 
-def _compress(graph):
-    """8-bit weights in every matrix product with weights, but the last ones of a branch."""
+def _compress(graph, kept: Sequence[str]):
+    """8-bit weights in every matrix product with weights, but those of the layers named `kept`."""
     nncf = require("nncf", extra="export")
     nncf.set_log_level(logging.ERROR)
     operations = [node for node in graph.get_ops() if node.get_type_name() not in ("Constant", "Parameter", "Result")]
-    left = [node.get_friendly_name() for node in operations if not _is_large_product(node)]
+    left = [node.get_friendly_name() for node in operations if not _is_product(node) or _is_of(node, kept)]
     with redirect_stdout(io.StringIO()):  # tables and progress bars
         return nncf.compress_weights(
             graph,
@@ -138,9 +146,11 @@ def _compress(graph):
         )
 
 
-def _is_large_product(node) -> bool:
-    """A product with a constant matrix that gives more than two numbers (two are a branch's logits)."""
-    if node.get_type_name() != "MatMul":
-        return False
-    units = node.output(0).partial_shape[-1]
-    return node.input_value(1).get_node().get_type_name() == "Constant" and units.is_static and units.get_length() > 2
+def _is_product(node) -> bool:
+    """Whether it is a matrix product with constant weights."""
+    return node.get_type_name() == "MatMul" and node.input_value(1).get_node().get_type_name() == "Constant"
+
+
+def _is_of(node, layers: Sequence[str]) -> bool:
+    """Whether one of these layers computes it: TensorFlow puts the layers' names into those of operations."""
+    return any(f"/{layer}" in node.get_friendly_name() for layer in layers)

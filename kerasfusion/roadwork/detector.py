@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
 from kerasfusion.formats import OpenModel
 from kerasfusion.formats.opening import open_model
+from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
 from kerasfusion.roadwork.reward import decide
 
 RESIZE = {"image": squash, "yolo_image": crop_centre}
@@ -54,7 +54,9 @@ class Detector:
     """
 
     def __init__(self, model: OpenModel, tta: bool = False, max_pixels: int = MAX_PIXELS):
-        self.description, self.outputs, self.other_inputs = model.description, model.outputs, model.other_inputs
+        self.description, self.outputs = model.description, model.outputs
+        self._sizes = {name: shape[0] for name, shape in model.inputs.items() if len(shape) == 3}
+        self.other_inputs = tuple(name for name in model.inputs if name not in self._sizes)
         self._model, self._tta, self._max_pixels = model, tta, max_pixels
         blank = self.prepare(np.zeros((8, 8, 3), np.uint8))
         self.answer([blank | {name: np.float32([0.5, 0.5]) for name in self.other_inputs}])  # compiles what is lazy
@@ -81,7 +83,7 @@ class Detector:
 
     def prepare(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Bring one decoded photo, (H, W, 3) uint8, to the sizes of the picture inputs: {input: (S, S, 3) uint8}."""
-        return {name: RESIZE[name](pixels, size) for name, size in self._model.image_sizes.items()}
+        return {name: RESIZE[name](pixels, size) for name, size in self._sizes.items()}
 
     def answer(self, prepared: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Answer a batch.
@@ -95,7 +97,7 @@ class Detector:
         inputs = {name: np.stack([views[name] for views in prepared]).astype(np.float32) for name in prepared[0]}
         answers = self._model.answer(inputs)
         if self._tta:
-            mirrored = self._model.answer(inputs | {name: inputs[name][:, :, ::-1] for name in self._model.image_sizes})
+            mirrored = self._model.answer(inputs | {name: inputs[name][:, :, ::-1] for name in self._sizes})
             answers = {name: (probs + mirrored[name]) / 2 for name, probs in answers.items()}
         return {name: probs[:, 1] for name, probs in answers.items()}
 

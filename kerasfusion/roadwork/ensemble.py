@@ -14,6 +14,8 @@ from kerasfusion.roadwork.config import Fusion
 from kerasfusion.roadwork.efficientnetv2_folded import fold
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
+HEADS = ("yolo", "vit_logits", "efficientnetv2_probs", "fusion_hidden", "fusion_probs")
+"""Small layers that end in logits or probabilities: they stay in float32 in every precision."""
 
 
 def build_head(settings: Fusion):

@@ -1,6 +1,5 @@
 """One `export`: from a run folder or a model file to the file that is asked for."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import RequestError
+from kerasfusion.formats.converting import (
+    Exported,
+    Target,
+    choose_name,
+    convert,
+    refuse_missing_precision,
+    refuse_wrong_name,
+)
 from kerasfusion.roadwork import yolo_keras
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.ensemble import HEADS
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, export
-from kerasfusion.roadwork.export_check import compare, measure, model_parts
+from kerasfusion.roadwork.export_check import compare
 from kerasfusion.roadwork.export_samples import choose_photos, drawn_pictures, photo_pictures
-from kerasfusion.formats.opening import FORMATS, format_module
 from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.saving import load_model
 
@@ -27,7 +33,7 @@ class Request:
         source: a run folder, `trained_parts.keras` or `fusion.keras`.
         vit: the ViT's source; None takes what the run was configured with.
         yolo: best.pt; None takes what the run was configured with.
-        format: one of FORMATS.
+        format: one of formats.opening.FORMATS.
         precision: "float32", "bfloat16" or "int8".
         samples: folder of photos on which an export is checked; None takes the validation photos that
             the run was configured with, or drawn scenes where these are not here.
@@ -43,19 +49,6 @@ class Request:
     out: Path | None = None
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written.
-
-    Attributes:
-        path: the file.
-        rows: the table of the check; empty for the composed file, whose answers were compared one by one.
-    """
-
-    path: Path
-    rows: list[dict[str, object]]
-
-
 def run(request: Request, report: Callable[[str], None] = print) -> Exported:
     """Compose the one file, or write it in another format or precision.
 
@@ -67,13 +60,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
         RequestError: no trained parts, other weights, a format without this precision, a wrong name.
         KerasFusionError: the file does not answer as it should; it is not kept.
     """
-    module = format_module(request.format)
-    if request.precision not in module.PRECISIONS:
-        raise RequestError(
-            f"{request.format} has no {request.precision}",
-            expected=", ".join(module.PRECISIONS),
-            todo="; ".join(f"{name}: {', '.join(format_module(name).PRECISIONS)}" for name in FORMATS),
-        )
+    refuse_missing_precision(request.format, request.precision)
     path = request.source
     if path.is_dir():
         composed = path / FUSION
@@ -81,35 +68,17 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
     model, description = load_model(path)
     if "vit_probs" in model.input:
         composed = request.out if not _is_conversion(request) and request.out else path.with_name(FUSION)
-        _refuse_wrong_name(composed, ".keras")
+        refuse_wrong_name(composed, ".keras")
         report(f"composing {composed} and comparing it in a clean process")
         export(model, description, _find_branches(request, description), composed)
         if not _is_conversion(request):
             return Exported(composed, [])
         path, (model, description) = composed, load_model(composed)
-    out = request.out or path.with_name(_name(path, request))
-    _refuse_wrong_name(out, module.SUFFIX)
-    if out.resolve() == path.resolve():
-        raise RequestError("this would overwrite the model with itself", where=out, todo="name --format or --precision")
-    return _convert(path, model, description, request, out, report)
-
-
-def _convert(path: Path, model, description: dict, request: Request, out: Path, report) -> Exported:
-    """Write beside the name, check, and only then give the files their names."""
+    out = choose_name(path, request.format, request.precision, request.out)
     pictures = _pictures(model, description, request, report)
-    said = description | {"format": request.format, "precision": request.precision}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out.parent) as folder:
-        partial = Path(folder) / out.name
-        report(f"writing {out}")
-        format_module(request.format).write(model, partial, request.precision, said)
-        report(f"comparing it with {path} on {len(pictures['image'])} pictures")
-        reference = measure(path, pictures)
-        found = measure(partial, pictures)
-        rows = [compare(path, description, reference, reference), compare(partial, said, reference, found)]
-        for part in reversed(model_parts(partial)):
-            part.replace(out.with_name(part.name))
-    return Exported(out, rows)
+    report(f"writing {out} and comparing it with {path} on {len(pictures['image'])} pictures")
+    target = Target(out, request.format, request.precision, HEADS)
+    return convert(path, model, description, target, pictures, compare)
 
 
 def _pictures(model, description: dict, request: Request, report) -> dict[str, np.ndarray]:
@@ -133,13 +102,3 @@ def _find_branches(request: Request, description: dict) -> Branches:
 
 def _is_conversion(request: Request) -> bool:
     return (request.format, request.precision) != ("keras", "float32")
-
-
-def _name(path: Path, request: Request) -> str:
-    precision = "" if request.precision == "float32" else f"-{request.precision}"
-    return f"{path.stem}{precision}{FORMATS[request.format]}"
-
-
-def _refuse_wrong_name(path: Path, suffix: str) -> None:
-    if path.suffix != suffix:
-        raise RequestError(f"the file's name must end in {suffix}", where=path)

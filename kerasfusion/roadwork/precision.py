@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork.export_check import measure
-from kerasfusion.roadwork.export_samples import drawn_pictures
+from kerasfusion.formats.measuring import measure
 from kerasfusion.formats.opening import FORMATS, read_description
+from kerasfusion.roadwork.export_samples import drawn_pictures
 
 
 def choose_file(path: Path, precision: str) -> Path:

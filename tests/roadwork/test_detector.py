@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from kerasfusion.errors import RequestError
+from kerasfusion.formats import OpenModel
 from kerasfusion.image_decoding import ImageError, read_image
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.dataset import scan
 from kerasfusion.roadwork.detector import Detector, open_detector
-from kerasfusion.formats import OpenModel
 from kerasfusion.roadwork.precompute import _read_views
 from kerasfusion.roadwork.training_data import load_photos, stored_pixels
 from tests.hugging_face_vit import SIZE
@@ -74,7 +74,7 @@ def test_test_time_augmentation_averages_with_the_mirrored_photo(paths):
         p = inputs["image"][:, :, :2].mean(axis=(1, 2, 3)) / 255
         return {"fusion": np.stack([1 - p, p], axis=1)}
 
-    model = OpenModel(left_half, {"image": 4}, (), ("fusion",), {})
+    model = OpenModel(left_half, {"image": (4, 4, 3)}, ("fusion",), {})
     photo = Image.fromarray(np.repeat(np.uint8([[0, 0, 255, 255]]), 4, axis=0))
     assert Detector(model).detect(photo).p_roadwork == 0
     assert Detector(model, tta=True).detect(photo).p_roadwork == pytest.approx(0.5)

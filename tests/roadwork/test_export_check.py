@@ -1,0 +1,69 @@
+"""Decisions of an export against the float32 model's, and the choice among a model's files."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.formats.measuring import Measurement
+from kerasfusion.formats.opening import FORMATS, format_module
+from kerasfusion.roadwork import precision
+from kerasfusion.roadwork.export_check import compare
+from kerasfusion.roadwork.precision import choose_file
+
+CASES = [("keras", "float32"), ("keras", "bfloat16"), ("openvino", "bfloat16"), ("onnx", "int8"), ("litert", "float32")]
+
+
+def describe(name, its):
+    said = {"format": name, "precision": its, "outputs": ["fusion"], "model_sha256": "abc"}
+    return said | {"image_size": 8, "yolo_image_size": 6}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A model in several formats and precisions."""
+    x = keras.Input((4,), name="x")
+    hidden = keras.layers.Dense(32, activation="relu")(x)
+    model = keras.Model({"x": x}, {"fusion": keras.layers.Dense(2, activation="softmax", name="fusion")(hidden)})
+    found = {}
+    for name, its in CASES:
+        found[name, its] = tmp_path / f"fusion-{its}{FORMATS[name]}"
+        format_module(name).write(model, found[name, its], its, describe(name, its))
+    return found
+
+
+def answered(p):
+    probs = np.stack([1 - np.float32(p), np.float32(p)], axis=1)
+    return Measurement(1.0, 2.0, 3.0, {"fusion": probs, "vit": probs})
+
+
+def test_changed_decisions_are_counted_and_too_many_refused(tmp_path):
+    path = tmp_path / "fusion-int8.onnx"
+    path.write_bytes(bytes(2_000_000))
+    reference = answered(np.linspace(0, 1, 100))
+    p = np.linspace(0, 1, 100)
+    p[49] += 0.02  # 0.4949 -> 0.5149
+    row = compare(path, describe("onnx", "int8"), reference, answered(p))
+    assert (row["changed"], row["size MB"], row["precision"]) == ("1 of 100", 2.0, "int8")
+    assert row["max |dp|"] == pytest.approx(0.02, abs=1e-6)
+    with pytest.raises(KerasFusionError, match="100 of 100 decisions differ"):
+        compare(path, describe("onnx", "int8"), reference, answered(1 - np.linspace(0, 1, 100)))
+
+
+def test_the_fastest_file_in_the_precision_asked_for_is_chosen(files, monkeypatch):
+    base = files["keras", "float32"]
+    times = {path: 10.0 + number for number, path in enumerate(files.values())}
+    times[files["onnx", "int8"]] = 3.0
+    times[files["litert", "float32"]] = 2.0
+
+    def timed(path, pictures):
+        if path == files["litert", "float32"]:
+            raise KerasFusionError("cannot run here")
+        return Measurement(1.0, times[path], 1.0, {})
+
+    monkeypatch.setattr(precision, "measure", timed)
+    with pytest.warns(UserWarning, match="cannot run here"):
+        assert choose_file(base, "auto") == files["onnx", "int8"]
+    assert choose_file(base, "bfloat16") == min((files[c] for c in CASES if c[1] == "bfloat16"), key=times.get)
+    with pytest.raises(RequestError, match="no float16 export"):
+        choose_file(base, "float16")
