@@ -6,11 +6,15 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH, json_option
+from kerasfusion.cli.synth import synth
 
 
 @click.group()
 def data():
     """Get photos into train/, val/ and test/, and check them."""
+
+
+data.add_command(synth)
 
 
 @data.command("import")
@@ -68,26 +72,6 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
     result = check_dataset(root, **({"max_pixels": max_pixels} if max_pixels else {}))
     _show(result, as_json)
     ctx.exit(0 if result.usable else 1)
-
-
-@data.command()
-@click.argument("system", type=click.Choice(["roadwork"]))
-@click.argument("out", type=ANY_PATH)
-@click.option("--train", type=click.IntRange(0), default=400, show_default=True, help="Scenes in train/.")
-@click.option("--val", type=click.IntRange(0), default=100, show_default=True, help="Scenes in val/.")
-@click.option("--test", type=click.IntRange(0), default=200, show_default=True, help="Scenes in test/.")
-@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
-def synth(system: str, out: Path, train: int, val: int, test: int, seed: int):
-    """Write generated street scenes, half of them with roadwork, to OUT.
-
-    Example: kerasfusion data synth roadwork data/synthetic --train 200
-    """
-    from kerasfusion.progress import track
-    from kerasfusion.roadwork.scenes import write_dataset
-
-    counts = {"train": train, "val": val, "test": test}
-    files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
-    click.echo(f"{len(files)} {system} scenes in {out}")
 
 
 def _show(result, as_json: bool):

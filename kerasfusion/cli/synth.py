@@ -1,0 +1,81 @@
+"""kerasfusion data synth: generated street scenes, and generated dual-gas frames."""
+
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import ANY_PATH
+from kerasfusion.errors import RequestError
+
+DEFAULTS = {
+    "roadwork": {"train": 400, "val": 100, "test": 200},
+    "fume": {"originals": 300, "copies": 3, "balanced": False, "size": (640, 480)},
+}
+
+
+class Size(click.ParamType):
+    """A width and a height, such as 320x240."""
+
+    name = "WxH"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        width, _, height = value.lower().partition("x")
+        if not (width.isdecimal() and height.isdecimal()):
+            self.fail(f"{value!r} is not a width and a height, such as 320x240", param, ctx)
+        return int(width), int(height)
+
+
+@click.command()
+@click.argument("system", type=click.Choice(list(DEFAULTS)))
+@click.argument("out", type=ANY_PATH)
+@click.option("--train", type=click.IntRange(0), help="roadwork: scenes in train/.  [default: 400]")
+@click.option("--val", type=click.IntRange(0), help="roadwork: scenes in val/.  [default: 100]")
+@click.option("--test", type=click.IntRange(0), help="roadwork: scenes in test/.  [default: 200]")
+@click.option("--originals", type=click.IntRange(1), help="fume: filmed moments, split 70/15/15.  [default: 300]")
+@click.option("--copies", type=click.IntRange(0), help="fume: augmented copies of each frame.  [default: 3]")
+@click.option("--balanced", is_flag=True, default=None, help="fume: as many originals of each state.")
+@click.option("--size", type=Size(), help="fume: width and height of the frames.  [default: 640x480]")
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+def synth(system: str, out: Path, seed: int, **flags):
+    """Write a generated set to OUT: street scenes, half of them with roadwork, or frames and masks of two gases.
+
+    \b
+    Example: kerasfusion data synth roadwork data/synthetic --train 200
+    Example: kerasfusion data synth fume data/gas --originals 120 --size 320x240
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if foreign := [f"--{name}" for name in given if name not in DEFAULTS[system]]:
+        raise RequestError(
+            f"{', '.join(foreign)}: not for {system}",
+            where=f"data synth {system}",
+            expected=", ".join(f"--{name}" for name in (*DEFAULTS[system], "seed")),
+        )
+    (_scenes if system == "roadwork" else _plumes)(out, seed, **DEFAULTS[system] | given)
+
+
+def _scenes(out: Path, seed: int, **counts: int):
+    from kerasfusion.progress import track
+    from kerasfusion.roadwork.scenes import write_dataset
+
+    files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
+    click.echo(f"{len(files)} roadwork scenes in {out}")
+
+
+def _plumes(out: Path, seed: int, originals: int, **choices):
+    from kerasfusion.fume.annotations import GASES, STATES
+    from kerasfusion.fume.synth import write_dataset
+    from kerasfusion.progress import track
+    from kerasfusion.reporting import table
+
+    splits = write_dataset(
+        out, originals, seed, **choices, progress=lambda work, total: track(work, "draw plumes", total=total)
+    )
+    rows = []
+    for split, frames in splits.items():
+        row = {"split": split, "originals": len({frame.original_id for frame in frames}), "frames": len(frames)}
+        row |= {gas: sum(frame.gas == gas for frame in frames) for gas in GASES}
+        rows.append(row | {state: sum(frame.state == state for frame in frames) for state in STATES})
+    click.echo(table(rows))
+    click.echo(f"{sum(map(len, splits.values()))} frames with masks in {out}")
