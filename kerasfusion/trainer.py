@@ -56,6 +56,7 @@ def train(
     validation=None,
     stopping: keras.callbacks.EarlyStopping | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    before_stopping: Sequence[keras.callbacks.Callback] = (),
     name_batch: Callable[[int, int], str] | None = None,
     verbose: int | None = None,
 ) -> list[dict[str, float]]:
@@ -71,6 +72,7 @@ def train(
         validation: dataset for `val_*`, or None.
         stopping: says what the best epoch is, and when to stop; it should restore the best weights.
         callbacks: told of each epoch before it counts as finished, so that after a kill they are told again.
+        before_stopping: callbacks that are told even before `stopping`; they may add to what it is told.
         name_batch: (epoch, batch), both from 0 -> what the batch was of, for the error about a loss that is not finite.
         verbose: as for keras.Model.fit; None: a bar on a terminal, else a line an epoch.
 
@@ -95,7 +97,7 @@ def train(
             initial_epoch=state.epoch,
             epochs=epochs,
             validation_data=validation,
-            callbacks=[*([stopping] if stopping else []), *callbacks, saver],
+            callbacks=[*before_stopping, *([stopping] if stopping else []), *callbacks, saver],
             shuffle=False,  # the stream is shuffled already
             verbose=verbose if verbose is not None else 1 if sys.stdout.isatty() else 2,
         )

@@ -42,3 +42,24 @@ def read_fume_config(config_file: Path | None, settings: tuple[str, ...], **flag
     for notice in notices:
         click.echo(f"note: {notice.message}", err=True)
     return config
+
+
+def read_config_of(system: str, config_file, settings, flags: dict[str, object], keys: dict[str, dict[str, str]]):
+    """The configuration of a system.
+
+    Args:
+        system: one of SYSTEMS.
+        config_file, settings: as for `options.read_config`.
+        flags: what was given on the command line; None was not.
+        keys: flag -> {system: the key that it sets}.
+
+    Raises:
+        RequestError: a flag of the other system.
+    """
+    from kerasfusion.cli.options import read_config
+
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    if foreign := [flag for flag in given if system not in keys[flag]]:
+        raise RequestError(f"--{foreign[0].replace('_', '-')} is not for {system}", where=config_file)
+    dotted = {keys[flag][system].replace(".", "__"): value for flag, value in given.items()}
+    return (read_fume_config if system == "fume" else read_config)(config_file, settings, **dotted)

@@ -6,6 +6,20 @@ import click
 
 from kerasfusion.cli.options import ANY_PATH, config_options, read_config
 from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.systems import read_config_of, system_of_config
+
+FIT_FLAGS = {
+    "data": {"roadwork": "data.root", "fume": "data.dataset_root"},
+    "name": {"roadwork": "name", "fume": "experiment.name"},
+    "epochs": {"roadwork": "fit.epochs", "fume": "training.num_epochs"},
+    "batch": {"roadwork": "fit.batch", "fume": "training.batch_size"},
+    "cache": {"roadwork": "cache.folder", "fume": "data.frame_cache"},
+    "vit": {"roadwork": "vit.weights"},
+    "yolo": {"roadwork": "yolo.weights"},
+    "augmentation": {"roadwork": "fit.augmentation"},
+    "model": {"fume": "model.name"},
+}
+"""Flag of `fit` -> the key that it sets in each system."""
 
 
 @click.command()
@@ -76,26 +90,38 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 
 @click.command()
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
-@click.option("--name", help="name: the run's folder is runs/NAME.")
-@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
-@click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
-@click.option("--yolo", "yolo__weights", type=ANY_PATH, help="yolo.weights: the trained best.pt.")
-@click.option("--epochs", "fit__epochs", type=int, help="fit.epochs")
-@click.option("--batch", "fit__batch", type=int, help="fit.batch: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.")
-@click.option("--augmentation", "fit__augmentation", help="fit.augmentation: none, light, moderate or strong.")
+@click.option("--data", type=ANY_PATH, help="data.root: the imagefolder; fume: data.dataset_root.")
+@click.option("--name", help="name: the run's folder is runs/NAME; fume: experiment.name.")
+@click.option("--epochs", type=int, help="fit.epochs; fume: training.num_epochs.")
+@click.option(
+    "--batch", type=int, help="fit.batch: 24, 16, 8 or 4 for as many GB of memory; training.batch_size."
+)
+@click.option("--cache", type=ANY_PATH, help="cache.folder; fume: data.frame_cache.")
+@click.option("--vit", help="roadwork: vit.weights: hf://owner/name or a folder.")
+@click.option("--yolo", type=ANY_PATH, help="roadwork: yolo.weights: the trained best.pt.")
+@click.option("--augmentation", help="roadwork: fit.augmentation: none, light, moderate or strong.")
+@click.option("--model", help="fume: model.name: FUMEFastSCNN, EarlyFusionFastSCNN...")
 @click.option("--restart", is_flag=True, help="Forget an earlier fit in the run folder.")
 def fit(config_file, settings, restart: bool, **flags):
-    """Train EfficientNetV2 and the fusion head from photos and branch cache; leaves runs/NAME/fusion.keras.
+    """Train what the configuration's `system` names; leaves runs/NAME/fusion.keras, or fume.keras.
 
+    roadwork: EfficientNetV2 and the fusion head, from photos and branch cache. fume: a network, from paired frames.
     Kill it at any point and run it again: it continues after the last finished epoch.
 
     Example: kerasfusion fit -c configs/roadwork.yaml --batch 8
+
+    Example: kerasfusion fit -c configs/fume/fume_fastscnn.yaml --data data/fume
     """
+    system = system_of_config(config_file, settings)
     import_tensorflow()
+    config = read_config_of(system, config_file, settings, flags, FIT_FLAGS)
+    if system == "fume":
+        from kerasfusion.fume.fit import fit as fit_fume
+
+        click.echo(f"model: {fit_fume(config, restart, click.echo)}")
+        return
     from kerasfusion.roadwork.fit import fit as run
 
-    config = read_config(config_file, settings, **flags)
     result = run(config, restart, click.echo)
     click.echo(f"trained parts: {result.parts}")
     if result.fusion:

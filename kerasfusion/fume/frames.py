@@ -65,12 +65,14 @@ class Frames:
         pixels: (M, 2, height, width) uint8, frame and mask; each pair of files once.
         rows: (N, 2) int64 row of `pixels` of each gas; -1 where the sample lacks it.
         labels: (N,) int32 class ids.
+        digest: sha256 of the files' contents and of what sample each is in, hex.
     """
 
     samples: list[Sample]
     pixels: StoredArray
     rows: np.ndarray
     labels: np.ndarray
+    digest: str
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -125,7 +127,8 @@ def load_frames(samples: Sequence[Sample], root: Path, size: tuple[int, int], ca
     row_of = {frame: row for row, frame in enumerate(files)}
     rows = [[row_of.get(getattr(sample, gas), -1) for gas in GASES] for sample in samples]
     labels = np.array([sample.class_id for sample in samples], np.int32)
-    return Frames(list(samples), pixels, np.array(rows, np.int64).reshape(-1, len(GASES)), labels)
+    digest = lines_sha256([*digests, *(f"{row} {label}" for row, label in zip(rows, labels, strict=True))])
+    return Frames(list(samples), pixels, np.array(rows, np.int64).reshape(-1, len(GASES)), labels, digest)
 
 
 def refuse_missing(samples: Sequence[Sample], root: Path) -> None:

@@ -175,7 +175,7 @@ def _pooled(context):
     return layers.GlobalAveragePooling2D()(context)
 
 
-_BALANCED, _MIOU = "val_state_balanced_accuracy", "val_mask_mean_iou"
+_BALANCED, _MIOU = "val_state_balanced_accuracy", "val_mean_iou"
 _PAIR, _MASKS = ("co2", "ch4", "modality_mask"), ("co2_mask", "ch4_mask", "state")
 
 ARCHITECTURES = {

@@ -1,0 +1,50 @@
+"""`fit` for fume: load, train, save the best epoch as the one file."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.description import describe
+from kerasfusion.fume.training_data import load_split, validation_batches
+from kerasfusion.run_folder import describe_run
+from kerasfusion.saving import save_model
+
+MODEL = "fume.keras"
+
+
+def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None] = print) -> Path:
+    """Train or go on, and save.
+
+    Args:
+        config: everything.
+        restart: forget an earlier run in the folder.
+        report: takes a line for the person who waits.
+
+    Returns:
+        runs/NAME/fume.keras.
+
+    Raises:
+        RequestError: data and settings do not belong together.
+        KerasFusionError: training or saving failed.
+    """
+    folder = config.run_folder
+    training, validation = load_split(config, "train"), load_split(config, "val")
+    if restart:
+        for name in ("checkpoints", "tensorboard"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    describe_run(folder, config)
+    from kerasfusion.fume.models import count_trainable, with_probabilities
+    from kerasfusion.fume.train import train_network
+
+    counts = np.bincount(training.labels, minlength=len(config.data.class_names))
+    shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
+    report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    network = train_network(config, training, validation, report)
+    report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
+    inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())
+    sample = {name: value[:1] for name, value in inputs.items()}
+    save_model(with_probabilities(network), folder / MODEL, describe(config, network), sample)
+    return folder / MODEL

@@ -1,0 +1,175 @@
+"""Training of a network: losses, optimizer, best epoch, checkpoints; can be killed at any moment and gone on with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from kerasfusion.config import to_dict
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.description import describe
+from kerasfusion.fume.epoch_reports import EpochLine, TensorBoardScalars, wandb_callback
+from kerasfusion.fume.frames import Frames
+from kerasfusion.fume.losses import Focal, FocalDice
+from kerasfusion.fume.models import ARCHITECTURES, build_network, with_probabilities
+from kerasfusion.fume.training_data import training_order, training_stream, validation_batches
+from kerasfusion.fume.training_metrics import Confusion, MeanIou
+from kerasfusion.run_folder import claim_checkpoints
+from kerasfusion.saving import save_model
+from kerasfusion.trainer import train
+
+
+def train_network(
+    config: FumeConfig, training: Frames, validation: Frames, report: Callable[[str], None] = print
+) -> keras.Model:
+    """Train, or go on with a run that was killed.
+
+    Args:
+        config: everything.
+        training, validation: what `load_split` gave.
+        report: takes a line after each epoch.
+
+    Returns:
+        The network (logits, float32) with the weights of the best epoch.
+
+    Raises:
+        RequestError: the run folder holds a run with other settings or frames.
+        KerasFusionError: the loss is not finite; names the batch's samples.
+    """
+    folder = claim_checkpoints(config.run_folder, _settings(config, training, validation))
+    keras.utils.set_random_seed(config.experiment.seed)
+    mixed = config.training.use_amp and bool(tf.config.list_physical_devices("GPU"))
+    network = _network(config, mixed)
+    steps = -(-len(training) // config.training.batch_size)
+    compile_network(config, network, steps)
+    stopping = _stopping(config)
+    train(
+        network,
+        training_stream(config, training),
+        steps=steps,
+        epochs=config.training.num_epochs,
+        checkpoint=folder / "state.npz",
+        history=config.run_folder / "history.csv",
+        validation=validation_batches(config, validation),
+        stopping=stopping,
+        callbacks=[
+            KeepModels(config, folder, stopping, mixed),
+            EpochLine(config.training.num_epochs, report),
+            TensorBoardScalars(config.run_folder / "tensorboard"),
+            *wandb_callback(config),
+        ],
+        before_stopping=[MeanIou()],
+        name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),
+        verbose=0,
+    )
+    return _in_float32(config, network) if mixed else network
+
+
+def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> None:
+    """Give a network losses, metrics and optimizer.
+
+    Args:
+        config: model.name and training.
+        network: of `build_network`; changed in place.
+        steps: batches an epoch, which the learning rate's cosine runs over.
+    """
+    settings = config.training
+    masks = [name for name in network.output if name != "state"]
+    pixel_loss = FocalDice if settings.loss.use_focal_dice else Focal
+    losses = {name: pixel_loss(settings.loss.focal_gamma) for name in masks}
+    weights = dict.fromkeys(masks, settings.loss.seg_weight)
+    if "state" in network.output:
+        losses["state"] = Focal(settings.loss.focal_gamma, settings.loss.cls_alpha)
+        weights["state"] = settings.loss.cls_weight
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.optimizer.lr, steps * settings.num_epochs, settings.scheduler.eta_min / settings.optimizer.lr
+    )
+    beta_1, beta_2 = settings.optimizer.betas
+    network.compile(
+        keras.optimizers.AdamW(
+            rate,
+            weight_decay=settings.optimizer.weight_decay,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            global_clipnorm=settings.grad_clip or None,
+        ),
+        loss=losses,
+        loss_weights=weights,
+        weighted_metrics={name: [Confusion(name)] for name in network.output},
+        jit_compile=False,
+    )
+
+
+class KeepModels(keras.callbacks.Callback):
+    """Keeps the models of the best epoch so far, of the last one and of every `save_freq`-th as `.keras` files.
+
+    Args:
+        config: what the files say of themselves.
+        folder: where they are kept.
+        stopping: has been told of the epoch before and knows which one is the best.
+        mixed: whether the network computes in float16; the files do not.
+    """
+
+    def __init__(self, config: FumeConfig, folder: Path, stopping: keras.callbacks.EarlyStopping, mixed: bool):
+        super().__init__()
+        self.config, self.folder, self.stopping, self.mixed = config, folder, stopping, mixed
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the files that this epoch is due in."""
+        every = self.config.training.checkpoint.save_freq
+        names = ["last"]
+        if self.stopping.best_epoch == epoch:
+            names.append("best")
+        if every and (epoch + 1) % every == 0:
+            names.append(f"epoch-{epoch + 1:03d}")
+        network = _in_float32(self.config, self.model) if self.mixed else self.model
+        description, model = describe(self.config, network), with_probabilities(network)
+        for name in names:
+            save_model(model, self.folder / f"{name}.keras", description, sample=None)
+
+
+def _network(config: FumeConfig, mixed: bool) -> keras.Model:
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    try:
+        width, height = config.data.image_size
+        return build_network(config.model.name, height, width, config.model.shared_encoder)
+    finally:
+        keras.config.set_dtype_policy(usual)
+
+
+def _in_float32(config: FumeConfig, network: keras.Model) -> keras.Model:
+    copy = _network(config, mixed=False)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _stopping(config: FumeConfig) -> keras.callbacks.EarlyStopping:
+    settings = config.training.early_stopping
+    has_state = "state" in ARCHITECTURES[config.model.name].outputs and config.training.loss.cls_weight > 0
+    return keras.callbacks.EarlyStopping(
+        ARCHITECTURES[config.model.name].monitor if has_state else "val_mean_iou",
+        mode="max",
+        patience=settings.patience or config.training.num_epochs + 1,
+        min_delta=settings.min_delta,
+        restore_best_weights=True,
+    )
+
+
+def _settings(config: FumeConfig, training: Frames, validation: Frames) -> dict:
+    """All that decides the weights: a run is only gone on with under the same."""
+    tree = to_dict(config)
+    settings = {key: tree[key] for key in ("model", "training", "weighted_sampling")}
+    settings["training"].pop("checkpoint")
+    settings["seed"] = config.experiment.seed
+    settings["data"] = {
+        key: tree["data"][key] for key in ("image_size", "gases", "augmentation", "modality_dropout")
+    } | {"train": training.digest, "val": validation.digest}
+    return settings
+
+
+def _sample_ids(config: FumeConfig, frames: Frames, epoch: int, batch: int) -> str:
+    size = config.training.batch_size
+    numbers = training_order(config, frames)(epoch)[batch * size : (batch + 1) * size]
+    return "; ".join(frames.samples[number].sample_id for number in numbers)
