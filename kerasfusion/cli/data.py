@@ -1,4 +1,4 @@
-"""kerasfusion data: import, split, check, synth."""
+"""kerasfusion data: import, split, check, pair, synth."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from kerasfusion.cli.synth import synth
 
 @click.group()
 def data():
-    """Get photos into train/, val/ and test/, and check them."""
+    """Get photos into train/, val/ and test/, and check them; pair the frames of two gases."""
 
 
 data.add_command(synth)
@@ -74,13 +74,44 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
     ctx.exit(0 if result.usable else 1)
 
 
-def _show(result, as_json: bool):
+@data.command()
+@click.argument("root", type=ANY_PATH)
+@click.option("--out", type=ANY_PATH, help="Where to write.  [default: ROOT]")
+@click.option(
+    "--strategy",
+    type=click.Choice(["random", "original_based", "augmentation_matched"]),
+    default="random",
+    show_default=True,
+    help="Match any two frames, copies of one original, or copies with one augmentation_id.",
+)
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+@click.option("--regroup", "regrouping", is_flag=True, help="New splits; all copies of an original in one of them.")
+@click.option("--val", type=float, help="Share of the new val split.  [default: 0.15]")
+@click.option("--test", type=float, help="Share of the new test split.  [default: 0.15]")
+@json_option
+def pair(root: Path, out: Path | None, as_json: bool, **choices):
+    """Match CO2 with CH4 frames of one pH and class: OUT/paired_{train,val,test}_annotations.csv.
+
+    Reads ROOT/{train,val,test}_annotations.csv, or with --regroup also ROOT/annotations.csv. Every frame is used once;
+    those without a partner become single-gas samples. Originals that are in more than one split are reported;
+    --regroup writes splits without them to OUT/regrouped_{train,val,test}_annotations.csv.
+
+    Example: kerasfusion data pair data/fume --strategy original_based --regroup
+    """
+    from kerasfusion.fume.pair_data import pair_dataset
+
+    summary = pair_dataset(root, out, **choices)
+    _show(summary, as_json, summary.rows())
+
+
+def _show(result, as_json: bool, rows: list[dict] | None = None):
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2))
         return
     from kerasfusion.reporting import table
 
-    rows = [{"split": name, **counts, "total": sum(counts.values())} for name, counts in result.counts.items()]
+    if rows is None:
+        rows = [{"split": name, **counts, "total": sum(counts.values())} for name, counts in result.counts.items()]
     click.echo(table(rows))
     for line in getattr(result, "notes", []):
         click.echo(f"note: {line}")

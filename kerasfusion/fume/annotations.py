@@ -1,11 +1,13 @@
 """The frames of a dataset as its CSV files list them: one row a frame, one file a split."""
 
-import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.fume.csv_rows import name_ten, parse_rows, write_rows
 
 GASES = ("co2", "ch4")
 """The gases, in the order of `modality_mask` and of `gas_type`."""
@@ -42,6 +44,7 @@ class Frame:
         class_id: index into STATES.
         original_id: the filmed frame that this is a copy of.
         augmentation_id: which copy; "" if the file does not say.
+        source: the row that it was read from, for messages ("train_annotations.csv line 7"); does not count in ==.
     """
 
     gas: str
@@ -51,6 +54,7 @@ class Frame:
     class_id: int
     original_id: str
     augmentation_id: str = ""
+    source: str = field(default="", compare=False)
 
     @property
     def state(self) -> str:
@@ -73,15 +77,7 @@ def read_frames(path: Path) -> list[Frame]:
     Raises:
         RequestError: no such file, a missing column, or rows with bad values; names the first ten of them.
     """
-    rows, problems, frames = read_rows(path, COLUMNS), [], []
-    for line, row in enumerate(rows, start=2):
-        try:
-            frames.append(_frame(row))
-        except ValueError as error:
-            problems.append(f"line {line}: {error}")
-    if problems:
-        raise rows_error(path, problems)
-    return frames
+    return parse_rows(path, COLUMNS, _frame)
 
 
 def write_frames(path: Path, frames: Iterable[Frame]) -> None:
@@ -105,45 +101,35 @@ def write_frames(path: Path, frames: Iterable[Frame]) -> None:
     )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV's rows.
+def check_files(root: Path, frames: Iterable[Frame]) -> None:
+    """Make sure that every frame and mask is there.
+
+    Args:
+        root: folder that the paths are relative to.
 
     Raises:
-        RequestError: no such file, not UTF-8, or one of `columns` is missing.
+        RequestError: a file is missing; names the first ten with the rows that ask for them.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except FileNotFoundError:
-        raise RequestError("the annotations do not exist", where=path) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(f"cannot read the annotations: {error}", where=path) from error
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise RequestError(
-            f"the annotations lack the column(s) {', '.join(missing)}", where=path, expected=", ".join(columns)
-        )
-    return rows
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> None:
-    """Write a CSV in one step."""
-    import io
-
-    from kerasfusion.file_writing import write_text
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def rows_error(path: Path, problems: list[str]) -> RequestError:
-    """One error for all bad rows of a file; shows ten of them."""
-    shown = problems[:10] + ([f"and {len(problems) - 10} more"] if len(problems) > 10 else [])
-    return RequestError(f"{len(problems)} row(s) are not valid:\n  - " + "\n  - ".join(shown), where=path)
+    missing = [
+        f"{frame.source or 'frame'}: {path}"
+        for frame in frames
+        for path in (frame.frame_path, frame.mask_path)
+        if not (root / path).is_file()
+    ]
+    if not missing:
+        return
+    inner = root / FOREIGN_ROOT
+    todo = (
+        f"move the CSV files into {inner} and name that folder: a leading {FOREIGN_ROOT} of the paths is taken away"
+        if inner.is_dir()
+        else "name the folder that the paths start from, or take the rows out"
+    )
+    raise RequestError(
+        f"{len(missing)} file(s) of the annotations do not exist:{name_ten(missing)}",
+        where=root,
+        expected="every frame_path and mask_path as a file below this folder",
+        todo=todo,
+    )
 
 
 def relative_path(text: str) -> str:
@@ -166,25 +152,47 @@ def parse_class(class_name: str, class_id: str) -> int:
     Raises:
         ValueError: they differ, or no such class.
     """
-    if class_name not in STATES:
-        raise ValueError(f"class_name is {class_name!r}, not one of {', '.join(STATES)}")
-    if int(class_id) != STATES.index(class_name):
-        raise ValueError(f"class_id {class_id} is not that of {class_name} ({STATES.index(class_name)})")
-    return int(class_id)
+    name, number = class_name.strip(), parse_id(class_id)
+    if name not in STATES:
+        raise ValueError(f"class_name is {name!r}, not one of {', '.join(STATES)}")
+    if number != str(STATES.index(name)):
+        raise ValueError(f"class_id is {number!r}, not that of {name} ({STATES.index(name)})")
+    return STATES.index(name)
 
 
-def _frame(row: dict[str, str]) -> Frame:
-    gas = row["gas_type"].strip().lower()
+def parse_ph(text: str) -> float:
+    """A pH.
+
+    Raises:
+        ValueError: not a number from 0 to 14.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 14:
+        raise ValueError(f"ph_value is {text.strip()!r}, not a number from 0 to 14")
+    return value
+
+
+def parse_id(text: str) -> str:
+    """An id as it stands in a CSV, stripped; 7.0 is 7, because pandas writes a column with gaps so."""
+    return re.sub(r"^(\d+)\.0+$", r"\1", text.strip())
+
+
+def _frame(row: dict[str, str], source: str) -> Frame:
+    gas, original_id = row["gas_type"].strip().lower(), parse_id(row["original_sample_id"])
     if gas not in GASES:
         raise ValueError(f"gas_type is {row['gas_type']!r}, not co2 or ch4")
-    if not row["original_sample_id"].strip():
+    if not original_id:
         raise ValueError("original_sample_id is empty")
     return Frame(
         gas=gas,
         frame_path=relative_path(row["frame_path"]),
         mask_path=relative_path(row["mask_path"]),
-        ph_value=float(row["ph_value"]),
-        class_id=parse_class(row["class_name"].strip(), row["class_id"]),
-        original_id=row["original_sample_id"].strip(),
-        augmentation_id=(row["augmentation_id"] or "").strip(),
+        ph_value=parse_ph(row["ph_value"]),
+        class_id=parse_class(row["class_name"], row["class_id"]),
+        original_id=original_id,
+        augmentation_id=parse_id(row["augmentation_id"]),
+        source=source,
     )

@@ -1,10 +1,12 @@
 """What a network is trained on and asked about: pairs of frames, and single frames; and their CSV files."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasfusion.fume.annotations import GASES, STATES, parse_class, read_rows, relative_path, rows_error, write_rows
+from kerasfusion.fume.annotations import GASES, STATES, parse_class, parse_id, parse_ph, relative_path
+from kerasfusion.fume.csv_rows import parse_rows, write_rows
 
 COLUMNS = (
     "co2_frame",
@@ -93,54 +95,67 @@ def paired_path(folder: Path, split: str) -> Path:
     return folder / f"paired_{split}_annotations.csv"
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path, labelled: bool = True) -> list[Sample]:
     """Read a paired CSV.
+
+    Args:
+        path: CSV with OLDER_COLUMNS; a missing gas's cells are empty.
+        labelled: whether masks and classes must be there; without (prediction), their cells and ph_value may be empty.
 
     Raises:
         RequestError: no such file, a missing column, or rows with bad values; names the first ten of them.
     """
-    problems, samples = [], []
-    for line, row in enumerate(read_rows(path, OLDER_COLUMNS), start=2):
-        try:
-            samples.append(_sample(row))
-        except ValueError as error:
-            problems.append(f"line {line}: {error}")
-    if problems:
-        raise rows_error(path, problems)
-    return samples
+    return parse_rows(path, OLDER_COLUMNS, lambda row, source: _sample(row, labelled))
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
-    """Write samples as `read_samples` reads them."""
+    """Write samples as `read_samples` reads them; what is unknown becomes an empty cell."""
     write_rows(path, COLUMNS, (_row(sample) for sample in samples))
 
 
-def _sample(row: dict[str, str]) -> Sample:
-    frames = {gas: _gas_frame(row, gas) for gas in GASES}
-    class_id = parse_class(row["class_name"].strip(), row["class_id"])
-    sample = Sample(**frames, ph_value=float(row["ph_value"]), class_id=class_id)
-    missing = row["missing_modality"].strip().lower()
-    found = "" if sample.is_paired else next(gas for gas in GASES if gas not in sample.frames)
-    if missing not in ({found} if found else {"", "none", "nan"}):
-        raise ValueError(f"missing_modality is {missing!r}, but the frames say {found or 'none'!r}")
+def _sample(row: dict[str, str], labelled: bool) -> Sample:
+    frames = {gas: _gas_frame(row, gas, labelled) for gas in GASES}
+    if not any(frames.values()):
+        raise ValueError("it has neither a co2_frame nor a ch4_frame")
+    unknown = not labelled and not row["class_name"].strip() and not row["class_id"].strip()
+    class_id = -1 if unknown else parse_class(row["class_name"], row["class_id"])
+    ph_value = math.nan if row["ph_value"].strip().lower() in ("", "nan") else parse_ph(row["ph_value"])
+    sample = Sample(**frames, ph_value=ph_value, class_id=class_id)
+    _check_words(row, sample)
     return sample
 
 
-def _gas_frame(row: dict[str, str], gas: str) -> GasFrame | None:
+def _check_words(row: dict[str, str], sample: Sample) -> None:
+    """What the row says about its gases must be what its frames say; empty cells say nothing."""
+    missing, found = row["missing_modality"].strip().lower(), _missing_gas(sample)
+    if missing not in ({"", found} if found else {"", "none", "nan"}):
+        raise ValueError(f"missing_modality is {missing!r}, but the frames say {found or 'none'!r}")
+    if row["is_paired"].strip().lower() not in ({"", "true", "1"} if sample.is_paired else {"", "false", "0"}):
+        raise ValueError(f"is_paired is {row['is_paired']!r}, but the frames say {sample.is_paired}")
+
+
+def _missing_gas(sample: Sample) -> str:
+    return next((gas for gas in GASES if gas not in sample.frames), "")
+
+
+def _gas_frame(row: dict[str, str], gas: str, labelled: bool) -> GasFrame | None:
     frame, mask = row[f"{gas}_frame"].strip(), row[f"{gas}_mask"].strip()
-    if bool(frame) != bool(mask):
-        raise ValueError(f"{gas} has a frame without a mask or a mask without a frame")
-    original_id = (row.get(f"{gas}_original_sample_id") or "").strip()
-    return GasFrame(relative_path(frame), relative_path(mask), original_id) if frame else None
+    if (mask and not frame) or (labelled and frame and not mask):
+        raise ValueError(f"{gas} has a {'mask without a frame' if mask else 'frame without a mask'}")
+    if not frame:
+        return None
+    original_id = parse_id(row.get(f"{gas}_original_sample_id") or "")
+    return GasFrame(relative_path(frame), relative_path(mask) if mask else None, original_id)
 
 
 def _row(sample: Sample) -> dict[str, object]:
+    known = sample.class_id >= 0
     row: dict[str, object] = {
-        "ph_value": sample.ph_value,
-        "class_id": sample.class_id,
-        "class_name": STATES[sample.class_id],
+        "ph_value": "" if math.isnan(sample.ph_value) else sample.ph_value,
+        "class_id": sample.class_id if known else "",
+        "class_name": STATES[sample.class_id] if known else "",
         "is_paired": sample.is_paired,
-        "missing_modality": "" if sample.is_paired else next(gas for gas in GASES if gas not in sample.frames),
+        "missing_modality": _missing_gas(sample),
     }
     for gas, frame in sample.frames.items():
         row |= {
