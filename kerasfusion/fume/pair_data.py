@@ -52,7 +52,7 @@ class PairSummary:
         lines = []
         for split, counted in self.counts.items():
             for row in [*counted, {"class_name": "all", **_sum(counted)}]:
-                ph = f"{row['ph_value']:g}" if "ph_value" in row else None
+                ph = str(row["ph_value"]) if "ph_value" in row else None
                 line = {"split": split, "class": row["class_name"], "pH": ph}
                 lines.append(line | {name: row[kind] for kind, name in names.items()})
         return lines
@@ -110,7 +110,8 @@ def pair_dataset(
     check_files(root, frames)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
     if regrouping:
-        splits = regroup(frames, 0.15 if val is None else val, 0.15 if test is None else test, seed)
+        shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
+        splits = regroup(frames, **shares, seed=seed)
     samples = {split: pair_frames(found, strategy, seed) for split, found in splits.items()}
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
     _remark(summary, frames, root)
