@@ -57,7 +57,7 @@ def move(picture: Picture, geometry: Geometry) -> Picture:
 
 def _turn(pixels: np.ndarray, geometry: Geometry, how: Image.Resampling) -> np.ndarray:
     height, width = pixels.shape
-    margin = min(height, width) // 3  # enough for 12 degrees of 16:9 and 6 % shift
+    margin = max(height, width) // 5 + 2  # more than 12 degrees and a shift of 6 % need up to an aspect of 2:1
     padded = Image.fromarray(np.pad(pixels, margin, mode="symmetric"))
     cos, sin = np.cos(geometry.angle), np.sin(geometry.angle)
     # A pixel (x, y) of the copy, from the middle and with the shift taken back, comes from its rotation.

@@ -204,6 +204,16 @@ def test_a_shift_is_to_the_right_and_down_and_a_turn_counterclockwise():
     np.testing.assert_allclose(centre(Geometry(False, angle, (0.0, 0.0))), turned, atol=0.7)
 
 
+@pytest.mark.parametrize("shape", [(32, 64), (64, 32), (50, 50)])
+def test_nothing_is_left_empty_at_the_borders(shape):
+    full = Picture(np.full(shape, 200, np.uint8), np.full(shape, 2, np.uint8))
+    for turn in (-1, 1):
+        for shift in ((0.06, 0.06), (-0.06, 0.06), (0.06, -0.06), (-0.06, -0.06)):
+            moved = move(full, Geometry(True, turn * np.radians(12), shift))
+            assert moved.frame.min() == 200
+            assert moved.mask.min() == 2
+
+
 def test_copies_of_both_gases_share_their_geometry_and_differ_in_brightness():
     picture = draw_picture(4, "c", "co2", 5.0, SIZE)
     as_co2, as_ch4 = (augmented_copy(picture, 4, "c", gas, 1) for gas in GASES)
