@@ -17,7 +17,7 @@ import numpy as np
 from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.dataset import class_order
-from kerasfusion.roadwork.torch_file import Box, read_torch_file
+from kerasfusion.torch_file import Box, read_torch_file
 
 
 @dataclass(frozen=True)

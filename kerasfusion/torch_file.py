@@ -1,4 +1,4 @@
-"""Read a `.pt` file that torch.save wrote, without torch and without running anything that the file asks for.
+"""Read a `.pt` or `.pth` file that torch.save wrote, without torch and without running anything that the file asks for.
 
 Such a file is a zip archive: `*/data.pkl` is a pickle of the saved object, `*/data/KEY` are the bare numbers of its
 tensors (https://pytorch.org/docs/stable/notes/serialization.html). A pickle is a program. Here it may only name what
@@ -18,7 +18,7 @@ import numpy as np
 
 from kerasfusion.errors import RequestError
 
-EXPECTED = "what torch.save wrote (torch 1.6 or later), such as a YOLO classifier's best.pt"
+EXPECTED = "what torch.save wrote (torch 1.6 or later), such as best.pt of a YOLO classifier or FUME's best_model.pth"
 
 STORAGE_DTYPES = {
     "FloatStorage": "<f4",
@@ -88,7 +88,7 @@ def read_torch_file(path: Path) -> Any:
     """Read what torch.save wrote.
 
     Args:
-        path: a `.pt` file.
+        path: a `.pt` or `.pth` file.
 
     Returns:
         The saved object: dicts, lists, numbers and texts as they were; tensors as NumPy arrays (bfloat16 as float32);

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.torch_file import read_torch_file
+from kerasfusion.torch_file import read_torch_file
 
 
 def save(path, value):
