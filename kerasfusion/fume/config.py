@@ -13,7 +13,7 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
-Side = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+Side = Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
 Gamma = Annotated[float, Field(ge=0, le=10)]
 
 WITHOUT_MEANING = (
@@ -144,7 +144,7 @@ class Data:
         dataset_root: folder that the CSV files' paths are relative to.
         paired_train_csv, paired_val_csv, paired_test_csv: written by `data pair`; null is
             dataset_root/paired_SPLIT_annotations.csv.
-        image_size: [width, height] of what the network sees, pixels, divisible by 32.
+        image_size: [width, height] of what the network sees, pixels, divisible by 8.
         gases: "both", or one gas alone: the other is then missing everywhere, and samples without this one left out.
         augmentation: null switches it off.
         modality_dropout: chance that a paired training sample loses one of its gases.

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-STRIDE = 32
-"""Side of the square of pixels that one value of the encoder's context sees as its own."""
+STRIDE = 8
+"""Side of the square of pixels that one value of the encoder's detail stands for; of its context it is four times."""
 
 DETAIL_CHANNELS, CONTEXT_CHANNELS = 64, 128
 POOLED_SIZES = (1, 2, 3, 6)
@@ -22,13 +22,13 @@ def build_encoder(height: int, width: int, channels: int = 1, name: str = "encod
     """The encoder: learning to downsample, global feature extractor, pyramid pooling (arXiv 1902.04502, table 1).
 
     Args:
-        height, width: of the frames, divisible by 32.
+        height, width: of the frames, divisible by 8.
         channels: 1, or 2 for both gases at once.
         name: of the nested model.
 
     Returns:
         (B, height, width, channels) float32, about -1..1 -> {"detail": (B, height/8, width/8, 64), "context":
-        (B, height/32, width/32, 128)}, both float32 >= 0.
+        (B, height/32, width/32, 128), rounded up}, both float32 >= 0.
     """
     frame = keras.Input((height, width, channels), name="frame")
     x = normalised(_conv(frame, 32, kernel=3, stride=2), "relu")
@@ -46,7 +46,7 @@ def segmentation_head(detail, context, n_classes: int, name: str):
 
     Args:
         detail: (B, H/8, W/8, 64).
-        context: (B, H/32, W/32, 128).
+        context: (B, H/32, W/32, 128), rounded up.
         n_classes: of the pixels.
         name: of the output layer.
 

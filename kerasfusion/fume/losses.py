@@ -4,6 +4,7 @@ Focal loss: Lin et al., arXiv 1708.02002, eq. 5. Dice loss: Milletari et al., ar
 0 the focal loss is cross-entropy, weighted by alpha.
 """
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -31,8 +32,7 @@ class Focal(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """(B,) losses."""
-        truth, log_probs = _one_hot(y_true, y_pred), ops.log_softmax(y_pred)
-        return _per_sample(_focal(truth, log_probs, self.gamma, self.alpha))
+        return _per_sample(_focal(y_true, _log_softmax(y_pred), self.gamma, self.alpha))
 
 
 class FocalDice(keras.losses.Loss):
@@ -52,27 +52,38 @@ class FocalDice(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """(B,) losses."""
-        truth, log_probs = _one_hot(y_true, y_pred), ops.log_softmax(y_pred)
-        probs = ops.exp(log_probs)
-        overlap = ops.sum(truth * probs, axis=(1, 2))
-        size = ops.sum(truth, axis=(1, 2)) + ops.sum(probs, axis=(1, 2))
-        dice = (2 * overlap + DICE_SMOOTH) / (size + DICE_SMOOTH)
-        return 0.5 * _per_sample(_focal(truth, log_probs, self.gamma)) + 0.5 * (1 - ops.mean(dice, axis=-1))
+        log_probs = _log_softmax(y_pred)
+        dice = sum(_dice(_is(y_true, c), ops.exp(log_p)) for c, log_p in enumerate(log_probs)) / len(log_probs)
+        return 0.5 * _per_sample(_focal(y_true, log_probs, self.gamma)) + 0.5 * (1 - dice)
 
 
-def _focal(truth, log_probs, gamma: float, alpha: Sequence[float] | None = None):
-    """(B, ..., C), (B, ..., C) -> (B, ...)."""
-    cross_entropy = -ops.sum(truth * log_probs, axis=-1)
+def _focal(y_true, log_probs: list, gamma: float, alpha: Sequence[float] | None = None):
+    """(B, ...) integers and the classes' (B, ...) -> (B, ...)."""
+    cross_entropy = -sum(_is(y_true, c) * log_p for c, log_p in enumerate(log_probs))
     loss = cross_entropy
     if gamma:
         loss = loss * ops.power(ops.maximum(1 - ops.exp(-cross_entropy), 0), gamma)
     if alpha is not None:
-        loss = loss * ops.sum(truth * ops.convert_to_tensor(alpha, "float32"), axis=-1)
+        loss = loss * sum(_is(y_true, c) * weight for c, weight in enumerate(alpha))
     return loss
 
 
-def _one_hot(y_true, y_pred):
-    return ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")
+def _dice(truth, probs):
+    """Soft Dice of one class: (B, H, W), (B, H, W) -> (B,)."""
+    overlap, size = ops.sum(truth * probs, axis=(1, 2)), ops.sum(truth, axis=(1, 2)) + ops.sum(probs, axis=(1, 2))
+    return (2 * overlap + DICE_SMOOTH) / (size + DICE_SMOOTH)
+
+
+def _log_softmax(logits) -> list:
+    """(B, ..., C) -> C tensors (B, ...). TensorFlow's own kernel takes three times as long for rows of three."""
+    planes = ops.unstack(ops.cast(logits, "float32"), axis=-1)
+    largest = functools.reduce(ops.maximum, planes)
+    log_sum = largest + ops.log(sum(ops.exp(plane - largest) for plane in planes))
+    return [plane - log_sum for plane in planes]
+
+
+def _is(y_true, c: int):
+    return ops.cast(ops.equal(y_true, c), "float32")
 
 
 def _per_sample(values):

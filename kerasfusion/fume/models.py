@@ -4,6 +4,7 @@ taminulislam/fume (its first commits) and arXiv 2601.08205, section 3. All are f
 whose outputs are logits; `with_probabilities` makes of one the model that is saved.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,14 +45,14 @@ def build_network(name: str, height: int, width: int, shared_encoder: bool = Tru
 
     Args:
         name: a key of ARCHITECTURES.
-        height, width: of the frames, divisible by 32.
+        height, width: of the frames, divisible by 8.
         shared_encoder: FUMEFastSCNN and FUMEFastSCNNConcat: one encoder for both gases.
 
     Returns:
         Dict of inputs -> dict of logits, both named in ARCHITECTURES.
 
     Raises:
-        RequestError: no such network, or a size that is not divisible by 32.
+        RequestError: no such network, or a size that is not divisible by 8.
     """
     if name not in ARCHITECTURES:
         raise RequestError(f"no network {name!r}", where="model.name", expected=", ".join(ARCHITECTURES))
@@ -65,8 +66,17 @@ def build_network(name: str, height: int, width: int, shared_encoder: bool = Tru
 
 def with_probabilities(network: keras.Model) -> keras.Model:
     """The same network, weights shared, whose outputs are probabilities: what is saved and deployed."""
-    outputs = {name: layers.Softmax(dtype="float32", name=name)(logits) for name, logits in network.output.items()}
+    outputs = {name: _softmax(logits, name) for name, logits in network.output.items()}
     return keras.Model(network.input, outputs, name=network.name)
+
+
+def _softmax(logits, name: str):
+    """Class by class: on a mask, TensorFlow's softmax over an axis of three takes as long as the whole encoder."""
+    planes = ops.unstack(logits, axis=-1)
+    largest = functools.reduce(ops.maximum, planes)
+    shares = [ops.exp(plane - largest) for plane in planes]
+    total = functools.reduce(ops.add, shares)
+    return layers.Identity(dtype="float32", name=name)(ops.stack([share / total for share in shares], axis=-1))
 
 
 def count_trainable(model: keras.Model) -> int:

@@ -11,6 +11,7 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.epoch_reports import EpochLine, TensorBoardScalars, wandb_callback
 from kerasfusion.fume.frames import Frames
+from kerasfusion.fume.fused_normalisation import with_fused_normalisation
 from kerasfusion.fume.losses import Focal, FocalDice
 from kerasfusion.fume.models import ARCHITECTURES, build_network, with_probabilities
 from kerasfusion.fume.training_data import training_order, training_stream, validation_batches
@@ -40,12 +41,12 @@ def train_network(
     folder = claim_checkpoints(config.run_folder, _settings(config, training, validation))
     keras.utils.set_random_seed(config.experiment.seed)
     mixed = config.training.use_amp and bool(tf.config.list_physical_devices("GPU"))
-    network = _network(config, mixed)
+    learner = with_fused_normalisation(_network(config, mixed))
     steps = -(-len(training) // config.training.batch_size)
-    compile_network(config, network, steps)
+    compile_network(config, learner, steps)
     stopping = _stopping(config)
     train(
-        network,
+        learner,
         training_stream(config, training),
         steps=steps,
         epochs=config.training.num_epochs,
@@ -54,7 +55,7 @@ def train_network(
         validation=validation_batches(config, validation),
         stopping=stopping,
         callbacks=[
-            KeepModels(config, folder, stopping, mixed),
+            KeepModels(config, folder, stopping),
             EpochLine(config.training.num_epochs, report),
             TensorBoardScalars(config.run_folder / "tensorboard"),
             *wandb_callback(config),
@@ -63,7 +64,7 @@ def train_network(
         name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),
         verbose=0,
     )
-    return _in_float32(config, network) if mixed else network
+    return _plain_copy(config, learner)
 
 
 def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> None:
@@ -108,12 +109,12 @@ class KeepModels(keras.callbacks.Callback):
         config: what the files say of themselves.
         folder: where they are kept.
         stopping: has been told of the epoch before and knows which one is the best.
-        mixed: whether the network computes in float16; the files do not.
     """
 
-    def __init__(self, config: FumeConfig, folder: Path, stopping: keras.callbacks.EarlyStopping, mixed: bool):
+    def __init__(self, config: FumeConfig, folder: Path, stopping: keras.callbacks.EarlyStopping):
         super().__init__()
-        self.config, self.folder, self.stopping, self.mixed = config, folder, stopping, mixed
+        self.config, self.folder, self.stopping = config, folder, stopping
+        self.network = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the files that this epoch is due in."""
@@ -123,8 +124,9 @@ class KeepModels(keras.callbacks.Callback):
             names.append("best")
         if every and (epoch + 1) % every == 0:
             names.append(f"epoch-{epoch + 1:03d}")
-        network = _in_float32(self.config, self.model) if self.mixed else self.model
-        description, model = describe(self.config, network), with_probabilities(network)
+        self.network = self.network or _network(self.config, mixed=False)  # built once: it takes a second
+        self.network.set_weights(self.model.get_weights())
+        description, model = describe(self.config, self.network), with_probabilities(self.network)
         for name in names:
             save_model(model, self.folder / f"{name}.keras", description, sample=None)
 
@@ -139,10 +141,10 @@ def _network(config: FumeConfig, mixed: bool) -> keras.Model:
         keras.config.set_dtype_policy(usual)
 
 
-def _in_float32(config: FumeConfig, network: keras.Model) -> keras.Model:
-    copy = _network(config, mixed=False)
-    copy.set_weights(network.get_weights())
-    return copy
+def _plain_copy(config: FumeConfig, learner: keras.Model) -> keras.Model:
+    network = _network(config, mixed=False)
+    network.set_weights(learner.get_weights())
+    return network
 
 
 def _stopping(config: FumeConfig) -> keras.callbacks.EarlyStopping:

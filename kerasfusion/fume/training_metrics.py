@@ -26,7 +26,7 @@ class Confusion(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """y_true (B, ...) integers, y_pred (B, ..., C) logits, sample_weight (B,)."""
         n_classes = self.counts.shape[0]
-        cells = ops.cast(y_true, "int64") * n_classes + ops.argmax(y_pred, axis=-1)
+        cells = ops.cast(y_true, "int64") * n_classes + ops.cast(ops.argmax(y_pred, axis=-1), "int64")
         if sample_weight is not None:
             there = ops.reshape(sample_weight, (-1, *[1] * (len(cells.shape) - 1))) > 0
             cells = ops.where(there, cells, n_classes**2)
