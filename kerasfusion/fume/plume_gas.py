@@ -44,7 +44,7 @@ def flow(scene: Scene, distance: np.ndarray) -> np.ndarray:
 def half_width(scene: Scene, distance: np.ndarray) -> np.ndarray:
     """Half the plume's width at these distances; puffs bulge."""
     wave = 0.5 + 0.5 * np.cos(2 * np.pi * distance / scene.plume.spacing)
-    bulge = 1 - 0.45 * scene.plume.pulsing * (1 - wave)
+    bulge = 1 - 0.5 * scene.plume.pulsing * (1 - wave)
     return 0.4 * scene.bore + scene.plume.opening * distance * bulge
 
 

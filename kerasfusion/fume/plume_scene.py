@@ -63,13 +63,13 @@ def plume_at(ph: float, rng: np.random.Generator) -> Plume:
     """
     share = (ph - 5.0) / 1.5
     puffs = 5.75 < ph < 6.35
-    if rng.random() < 0.05:
+    if rng.random() < 0.04:
         puffs = not puffs
     return Plume(
-        opening=float(np.clip(rng.normal(0.32 - 0.17 * share, 0.035), 0.1, 0.42)),
-        rise=float(rng.normal(np.radians(8 + 52 * share**1.5), np.radians(12))),
-        pulsing=float(rng.uniform(0.8, 1.0) if puffs else rng.uniform(0.0, 0.35)),
-        spacing=float(rng.uniform(0.24, 0.32)),
+        opening=float(np.clip(rng.normal(0.34 - 0.2 * share, 0.03), 0.1, 0.42)),
+        rise=float(rng.normal(np.radians(4 + 60 * share**1.5), np.radians(11))),
+        pulsing=float(rng.uniform(0.85, 1.0) if puffs else rng.uniform(0.0, 0.3)),
+        spacing=float(rng.uniform(0.27, 0.36)),
         length=float(rng.uniform(0.75, 1.2)),
     )
 
@@ -91,7 +91,7 @@ def scene_of(seed: int, original_id: str, ph: float) -> Scene:
 def as_seen(scene: Scene, gas: str, rng: np.random.Generator) -> Scene:
     """The scene from one gas's camera, which stands a little beside the other; methane's plume is the thinner one."""
     x, y = scene.mouth
-    narrower = 1.0 if gas == "co2" else 0.78
+    narrower = 1.0 if gas == "co2" else 0.82
     return replace(
         scene,
         mouth=(x + float(rng.uniform(-0.02, 0.02)), y + float(rng.uniform(-0.02, 0.02))),
