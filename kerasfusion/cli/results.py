@@ -8,29 +8,58 @@ import click
 
 from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option, read_config
 from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.systems import refuse_options, system_of_model
 from kerasfusion.errors import RequestError
+
+ROADWORK_BATCH = 16
+_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta")
+_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays")
+
+
+def _gas_options(command):
+    """--co2 and --ch4."""
+    for gas in ("ch4", "co2"):
+        command = click.option(f"--{gas}", type=ANY_PATH, help=f"fume: the {gas.upper()} frame, or a folder.")(command)
+    return command
 
 
 @click.command()
 @click.argument("model", type=ANY_PATH, required=False)
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--data", "data__root", type=ANY_PATH, help="The data: data.root, or data.dataset_root of fume.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
 @click.option("--vit", "vit__weights", help="vit.weights, for --default-only.")
 @click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder, for trained_parts.keras.")
 @click.option("--default-only", is_flag=True, help="Evaluate the ViT alone, without any model of ours.")
 @click.option("--no-default", is_flag=True, help="Leave out the ViT's own answers.")
 @click.option("--max-samples", type=click.IntRange(1), help="A random part of the split.")
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--batch", type=click.IntRange(1), help="[default: 16; fume: validation.batch_size]")
+@click.option("--panels", type=click.IntRange(0), default=12, show_default=True, help="fume: samples that are drawn.")
+@click.option("--save-masks", is_flag=True, help="fume: write the predicted masks.")
 @click.option("--out", type=ANY_PATH, help="Folder for metrics.json and figures/.  [default: the model's run folder]")
 @detector_options
 @device_option
 @json_option
-def evaluate(model: Path | None, config_file, settings, as_json: bool, **options):
-    """Compare the fusion with its branches and with the default ViT on a split, by the subnet's own metrics.
+@click.pass_context
+def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, panels: int, save_masks: bool, **options):
+    """Measure a model on a split.
+
+    roadwork: the fusion against its branches and the default ViT, by the subnet's own metrics. fume: masks and states,
+    as the samples are and with each gas alone; without --config, by the settings that the network was trained with.
 
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
+    if system_of_model(model) == "fume":
+        refuse_options(ctx, _ROADWORK_EVALUATE, "fume")
+        from kerasfusion.cli import fume_results
+
+        data = options.pop("data__root")
+        chosen = {name: value for name, value in options.items() if name not in _ROADWORK_EVALUATE}
+        chosen |= {"panels": panels, "save_masks": save_masks}
+        fume_results.evaluate(model, config_file, settings, data, as_json, **chosen)
+        return
+    refuse_options(ctx, ("panels", "save_masks"), "roadwork")
+    options["batch"] = options["batch"] or ROADWORK_BATCH
     if options["vit__weights"] and not options["default_only"]:
         raise click.UsageError("--vit is for --default-only: a model of ours holds its ViT")
     _load_libraries(model)
@@ -48,19 +77,37 @@ def evaluate(model: Path | None, config_file, settings, as_json: bool, **options
 
 @click.command()
 @click.argument("model", type=ANY_PATH)
-@click.argument("images", nargs=-1, required=True)
+@click.argument("images", nargs=-1)
 @detector_options
+@_gas_options
+@click.option("--pairs", type=ANY_PATH, help="fume: a paired CSV instead; its masks and states are not read.")
+@click.option("--data", type=ANY_PATH, help="fume: what the paths of --pairs are relative to.  [default: its folder]")
+@click.option("--out", type=ANY_PATH, help="fume: folder for the masks.  [default: none are written]")
+@click.option("--overlays", is_flag=True, help="fume: also draw each answer over its frames.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
 @click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, **options):
-    """Print P(roadwork) of each image, with what each branch says.
+    """Print what a model says of images. Exit code 1 if one could not be read.
 
-    IMAGES are files, folders, or - for one image on standard input. Exit code 1 if one could not be read.
+    roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says. fume:
+    the rumen's state and each gas's plume, of a frame of each gas (--co2, --ch4), of one alone, of two folders with
+    frames of the same names, or of a paired CSV.
 
     Example: kerasfusion predict runs/roadwork/fusion.keras photo.jpg
+
+    Example: kerasfusion predict runs/fume/fume.keras --co2 co2.png --ch4 ch4.png --out predicted
     """
+    given = {name: options.pop(name) for name in _FUME_PREDICT}
+    if system_of_model(model) == "fume":
+        refuse_options(ctx, ("images", "precision", "tta"), "fume")
+        from kerasfusion.cli import fume_results
+
+        ctx.exit(0 if fume_results.predict(model, **given, batch=batch, device=device, as_json=as_json) else 1)
+    refuse_options(ctx, _FUME_PREDICT, "roadwork")
+    if not images:
+        raise click.UsageError("Missing argument 'IMAGES...'.")
     from kerasfusion.roadwork.predict import list_images
     from kerasfusion.roadwork.predict import predict as answer
 
@@ -75,16 +122,28 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
 @click.command()
 @click.argument("model", type=ANY_PATH)
 @detector_options
-@click.option("--image", type=ANY_PATH, help="The photo.  [default: a generated one of 1280 x 720]")
+@click.option("--image", type=ANY_PATH, help="roadwork: the photo.  [default: a generated one of 1280 x 720]")
+@_gas_options
 @click.option("--runs", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--warmup", type=click.IntRange(0), default=5, show_default=True)
 @device_option
 @json_option
-def benchmark(model: Path, image: Path | None, runs: int, warmup: int, as_json: bool, device: str, **options):
-    """Time one photo at a time: decode, preprocess, forward; warn if p99 is over the validator's 9 s.
+@click.pass_context
+def benchmark(ctx, model: Path, image: Path | None, runs: int, warmup: int, as_json: bool, device: str, **options):
+    """Time one photo, or one pair of frames, at a time: decode, preprocess, forward.
+
+    roadwork: warns if p99 is over the validator's 9 s. fume: without --co2 and --ch4, generated frames of 640 x 480.
 
     Example: kerasfusion benchmark runs/roadwork/fusion.keras --image photo.jpg
     """
+    gases = {gas: options.pop(gas) for gas in ("co2", "ch4")}
+    if system_of_model(model) == "fume":
+        refuse_options(ctx, ("image", "precision", "tta"), "fume")
+        from kerasfusion.cli import fume_results
+
+        fume_results.benchmark(model, **gases, runs=runs, warmup=warmup, device=device, as_json=as_json)
+        return
+    refuse_options(ctx, tuple(gases), "roadwork")
     from kerasfusion.roadwork import latency
 
     result = latency.measure_latency(lambda: _open(model, device, **options), image, runs, warmup)

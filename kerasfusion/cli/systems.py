@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import click
+from click.core import ParameterSource
+
 from kerasfusion.errors import RequestError
 
 SYSTEMS = ("roadwork", "fume")
@@ -26,11 +29,46 @@ def system_of_config(config_file: Path | None, settings: tuple[str, ...]) -> str
     return said
 
 
+def system_of_model(model: Path | None) -> str:
+    """What the file says of itself; roadwork without a file, or from one that does not say (trained parts).
+
+    Raises:
+        RequestError: no such file, or not a model of this program.
+    """
+    if model is None:
+        return SYSTEMS[0]
+    from kerasfusion.formats.opening import read_description
+
+    return read_description(model).get("system", SYSTEMS[0])
+
+
+def refuse_options(ctx: click.Context, names: tuple[str, ...], system: str) -> None:
+    """Stop if options of the other system were given.
+
+    Args:
+        ctx: of the command.
+        names: parameters that mean nothing to this system.
+        system: the model's.
+
+    Raises:
+        RequestError: names all of them.
+    """
+    given = [name for name in names if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        known = {
+            param.name: param.opts[0] if param.opts[0].startswith("-") else param.name.upper()
+            for param in ctx.command.params
+        }
+        raise RequestError(
+            f"{', '.join(known[name] for name in given)}: not for a {system} model",
+            where=ctx.params.get("model"),
+            todo=f"kerasfusion {ctx.info_name} --help says which options are for which system",
+        )
+
+
 def read_fume_config(config_file: Path | None, settings: tuple[str, ...], **flags):
     """The FumeConfig; arguments as for `options.read_config`."""
     import warnings
-
-    import click
 
     from kerasfusion.config import load_config
     from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig

@@ -1,0 +1,94 @@
+"""What evaluate, predict and benchmark do with a fume network."""
+
+import json
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.systems import read_fume_config
+
+
+def evaluate(
+    model: Path, config_file: Path | None, settings: tuple[str, ...], data: Path | None, as_json: bool, **options
+) -> None:
+    """Evaluate a network and print its report.
+
+    Args:
+        model: its file.
+        config_file, settings, data: --config, --set and --data; without a file, the settings that the network was
+            trained with.
+        as_json: print what metrics.json holds.
+        options: split, max_samples, batch, device, panels, save_masks and out as `evaluation_run.Request` takes them;
+            a batch of None is the configuration's.
+    """
+    config = _config(model, config_file, settings, data)
+    import_tensorflow()
+    from kerasfusion.fume import evaluation_run
+    from kerasfusion.fume.evaluation_text import as_text
+
+    options["batch"] = options["batch"] or config.validation.batch_size
+    request = evaluation_run.Request(model=model, config=config, **options)
+    result = evaluation_run.run(request, lambda line: click.echo(line, err=True))
+    click.echo(json.dumps(result.report, indent=2) if as_json else as_text(result))
+
+
+def predict(
+    model: Path,
+    *,
+    co2: Path | None,
+    ch4: Path | None,
+    pairs: Path | None,
+    data: Path | None,
+    out: Path | None,
+    overlays: bool,
+    batch: int,
+    device: str,
+    as_json: bool,
+) -> bool:
+    """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
+    from kerasfusion.errors import RequestError
+
+    if overlays and out is None:
+        raise RequestError("--overlays needs a folder", todo="name one with --out")
+    import_tensorflow()
+    from kerasfusion.device import select_device
+    from kerasfusion.fume.answering import open_network
+    from kerasfusion.fume.predict import list_subjects
+    from kerasfusion.fume.predict import predict as answer
+
+    subjects = list_subjects(co2, ch4, pairs, data)
+    select_device(device)
+    failed, width = 0, max(len(subject.name) for subject in subjects)
+    for result in answer(open_network(model), subjects, batch, out, overlays):
+        failed += result.error is not None
+        click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
+    return failed == 0
+
+
+def benchmark(
+    model: Path, co2: Path | None, ch4: Path | None, runs: int, warmup: int, device: str, as_json: bool
+) -> None:
+    """Time one sample at a time, and print it."""
+    import_tensorflow()
+    from kerasfusion.device import select_device
+    from kerasfusion.fume import latency
+    from kerasfusion.fume.answering import open_network
+
+    select_device(device)
+    files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
+    result = latency.measure_network(lambda: open_network(model), files or None, runs, warmup)
+    click.echo(json.dumps(result, indent=2) if as_json else latency.as_text(result))
+
+
+def _config(model: Path, config_file: Path | None, settings: tuple[str, ...], data: Path | None):
+    """The FumeConfig: the file's, or else the one that the network was trained with; --set and --data over it."""
+    import yaml
+
+    from kerasfusion.formats.opening import read_description
+
+    kept = {} if config_file is not None else read_description(model).get("config", {})
+    if data is not None and "data" in kept:  # its CSVs are of other data
+        kept["data"] = {key: value for key, value in kept["data"].items() if not key.startswith("paired_")}
+    base = [f"{key}={yaml.safe_dump(value, default_flow_style=True)}" for key, value in kept.items()]
+    return read_fume_config(config_file, (*base, *settings), data__dataset_root=data)

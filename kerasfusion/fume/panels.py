@@ -1,0 +1,134 @@
+"""Pictures of samples: input, truth, prediction and overlay of each gas side by side."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from kerasfusion.fume.annotations import PIXEL_CLASSES
+from kerasfusion.fume.frames import resize_frame, resize_mask
+from kerasfusion.fume.masks import COLOURS, coloured
+
+COLUMNS = ("input", "truth", "prediction", "overlay")
+"""Side by side, without "truth" where none is known."""
+
+WIDTH = 320
+"""Of one picture in a panel, pixels."""
+
+SHARE = 0.45
+"""Of the mask's colour in an overlay."""
+
+GAP, LINE, MARGIN = 8, 22, 12
+INK, PAPER, PALE = (20, 20, 20), (255, 255, 255), (236, 236, 236)
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """One gas of a sample.
+
+    Attributes:
+        title: what stands at its left, for example "CO2".
+        frame: (H, W) uint8 grey levels; None where the sample lacks the gas.
+        truth, prediction: (H, W) uint8 masks of the frame's size; None where there is none.
+    """
+
+    title: str
+    frame: np.ndarray | None
+    truth: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+
+
+def draw_panel(rows: Sequence[PanelRow], title: str) -> np.ndarray:
+    """Draw a sample.
+
+    Args:
+        rows: one for each gas; a missing gas is said in words.
+        title: above the pictures; as many lines as it has.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    columns = [name for name in COLUMNS if name != "truth" or any(row.truth is not None for row in rows)]
+    height = max((_scaled_height(row.frame) for row in rows if row.frame is not None), default=WIDTH * 3 // 4)
+    side = max(LINE * 3, *(int(_font().getlength(row.title)) + GAP * 2 for row in rows))
+    top = MARGIN + LINE * (title.count("\n") + 2)
+    width = side + len(columns) * (WIDTH + GAP) + MARGIN
+    sheet = Image.new("RGB", (width, top + len(rows) * (height + GAP) + LINE + MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.multiline_text((MARGIN, MARGIN), title, INK, _font(), spacing=LINE - _font().size)
+    for column, name in enumerate(columns):
+        pen.text((side + column * (WIDTH + GAP) + WIDTH / 2, top - 4), name, INK, _font(), anchor="ms")
+    for number, row in enumerate(rows):
+        y = top + number * (height + GAP)
+        pen.text((MARGIN, y + height / 2), row.title, INK, _font(), anchor="lm")
+        pictures = _pictures(row)
+        for column, name in enumerate(columns):
+            _place(sheet, pictures[name], row, (side + column * (WIDTH + GAP), y), height)
+    _draw_legend(pen, side, sheet.height - MARGIN - LINE / 2)
+    return np.asarray(sheet)
+
+
+def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A grey frame tinted where the mask has tube or gas: (H, W) uint8 twice -> (H, W, 3) uint8."""
+    grey = np.repeat(frame[..., None], 3, axis=-1).astype(np.float32)
+    tinted = (1 - SHARE) * grey + SHARE * coloured(mask)
+    return np.where((mask > 0)[..., None], tinted, grey).round().astype(np.uint8)
+
+
+def spread(truth: Sequence[int], right: Sequence[bool | None], count: int, seed: int = 42) -> list[int]:
+    """Choose samples of every state, answered rightly and wrongly, as evenly as there are any.
+
+    Args:
+        truth: (N,) true states.
+        right: (N,) whether the answer was right; None where there is none.
+        count: how many are chosen, at most.
+        seed: of the choice.
+
+    Returns:
+        Numbers of samples, rising.
+    """
+    cells = defaultdict(list)
+    for number in np.random.default_rng(seed).permutation(len(truth)):
+        cells[right[number] is False, truth[number]].append(int(number))
+    chosen: list[int] = []
+    while len(chosen) < count and any(cells.values()):
+        chosen += [cells[cell].pop() for cell in sorted(cells) if cells[cell]]
+    return sorted(chosen[:count])
+
+
+def _pictures(row: PanelRow) -> dict[str, np.ndarray | None]:
+    if row.frame is None:
+        return dict.fromkeys(COLUMNS)
+    truth, prediction = (None if mask is None else coloured(mask) for mask in (row.truth, row.prediction))
+    tinted = None if row.prediction is None else overlay(row.frame, row.prediction)
+    return {"input": row.frame, "truth": truth, "prediction": prediction, "overlay": tinted}
+
+
+def _place(sheet: Image.Image, picture: np.ndarray | None, row: PanelRow, place: tuple[int, int], height: int) -> None:
+    x, y = place
+    if picture is not None:
+        own = _scaled_height(picture)
+        resize = resize_frame if picture.ndim == 2 or picture is row.frame else resize_mask
+        sheet.paste(Image.fromarray(resize(picture, WIDTH, own)).convert("RGB"), (x, y + (height - own) // 2))
+        return
+    pen = ImageDraw.Draw(sheet)
+    pen.rectangle((x, y, x + WIDTH - 1, y + height - 1), PALE)
+    words = f"no {row.title} frame" if row.frame is None else "none"
+    pen.text((x + WIDTH / 2, y + height / 2), words, INK, _font(), anchor="mm")
+
+
+def _draw_legend(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
+    for colour, name in zip(COLOURS, PIXEL_CLASSES, strict=True):
+        pen.rectangle((x, y - 6, x + 16, y + 6), tuple(int(value) for value in colour), INK)
+        pen.text((x + 22, y), name, INK, _font(), anchor="lm")
+        x += 40 + _font().getlength(name)
+
+
+def _scaled_height(picture: np.ndarray) -> int:
+    return max(1, round(WIDTH * picture.shape[0] / picture.shape[1]))
+
+
+def _font():
+    return ImageFont.load_default(14)
