@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import keras
 
 PIXELS = {
-    "co2": "grey levels 0..255, bilinear resize of the whole frame; black where modality_mask says it is missing",
-    "ch4": "grey levels 0..255, bilinear resize of the whole frame; black where modality_mask says it is missing",
+    "co2": "grey levels 0..255, bilinear resize of the whole frame; black if missing",
+    "ch4": "grey levels 0..255, bilinear resize of the whole frame; black if missing",
     "frame": "grey levels 0..255 of one gas, bilinear resize of the whole frame",
     "modality_mask": "[has CO2, has CH4], 1 or 0",
     "gas_type": "0 CO2, 1 CH4",
