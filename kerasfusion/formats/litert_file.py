@@ -36,7 +36,9 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     import tensorflow as tf
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if precision == "int8" else {}
-    model.export(str(path), format="litert", verbose=False, **options)
+    # One sample at a time: einsum converted for any number of them makes files that LiteRT does not open.
+    one = {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()}
+    model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(description))
 
@@ -57,8 +59,10 @@ def open_model(path: Path) -> OpenModel:
     lock = threading.Lock()  # the interpreter serves one thread at a time
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        count = len(next(iter(inputs.values())))
         with lock:
-            return {name: np.array(value) for name, value in runner(**inputs).items()}
+            rows = [runner(**{name: values[row : row + 1] for name, values in inputs.items()}) for row in range(count)]
+            return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     shapes = {name: tuple(map(int, its["shape"][1:])) for name, its in runner.get_input_details().items()}
     return OpenModel(answer, shapes, tuple(description["outputs"]), description)

@@ -28,6 +28,10 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     """
     require("tf2onnx", extra="export")
     onnx = require("onnx", extra="export")
+    import keras
+
+    # Keras exports in training mode what comes after a layer of image preprocessing, unless it is told otherwise.
+    model = keras.Model(model.input, model(model.input, training=False), name=model.name)
     model({name: np.zeros((1, *value.shape[1:]), value.dtype) for name, value in model.input.items()})  # Keras asks so
     model.export(str(path), format="onnx", verbose=False)
     if precision == "int8":
