@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kerasfusion.fume.annotations import PIXEL_CLASSES
 from kerasfusion.fume.frames import resize_frame, resize_mask
-from kerasfusion.fume.masks import COLOURS, coloured
+from kerasfusion.fume.masks import COLOURS, GAS, coloured
 
 COLUMNS = ("input", "truth", "prediction", "overlay")
 """Side by side, without "truth" where none is known."""
@@ -19,6 +19,9 @@ WIDTH = 320
 
 SHARE = 0.45
 """Of the mask's colour in an overlay."""
+
+OUTLINE = (204, 121, 167)
+"""RGB of the true gas's edge in an overlay (reddish purple of the same palette)."""
 
 GAP, LINE, MARGIN = 8, 22, 12
 INK, PAPER, PALE = (20, 20, 20), (255, 255, 255), (236, 236, 236)
@@ -66,7 +69,7 @@ def draw_panel(rows: Sequence[PanelRow], title: str) -> np.ndarray:
         pictures = _pictures(row)
         for column, name in enumerate(columns):
             _place(sheet, pictures[name], row, (side + column * (WIDTH + GAP), y), height)
-    _draw_legend(pen, side, sheet.height - MARGIN - LINE / 2)
+    _draw_legend(pen, side, sheet.height - MARGIN - LINE / 2, "truth" in columns)
     return np.asarray(sheet)
 
 
@@ -75,6 +78,22 @@ def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     grey = np.repeat(frame[..., None], 3, axis=-1).astype(np.float32)
     tinted = (1 - SHARE) * grey + SHARE * coloured(mask)
     return np.where((mask > 0)[..., None], tinted, grey).round().astype(np.uint8)
+
+
+def outline(shape: np.ndarray) -> np.ndarray:
+    """The edge of a shape, two pixels wide and inside it; where it meets the picture's edge there is none.
+
+    Args:
+        shape: (H, W) bool.
+
+    Returns:
+        (H, W) bool.
+    """
+    inside = shape
+    for _ in range(2):
+        padded = np.pad(inside, 1, mode="edge")
+        inside = inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return shape & ~inside
 
 
 def spread(truth: Sequence[int], right: Sequence[bool | None], count: int, seed: int = 42) -> list[int]:
@@ -99,19 +118,25 @@ def spread(truth: Sequence[int], right: Sequence[bool | None], count: int, seed:
 
 
 def _pictures(row: PanelRow) -> dict[str, np.ndarray | None]:
+    """The row's pictures at the panel's size."""
     if row.frame is None:
         return dict.fromkeys(COLUMNS)
-    truth, prediction = (None if mask is None else coloured(mask) for mask in (row.truth, row.prediction))
-    tinted = None if row.prediction is None else overlay(row.frame, row.prediction)
-    return {"input": row.frame, "truth": truth, "prediction": prediction, "overlay": tinted}
+    height = _scaled_height(row.frame)
+    frame = resize_frame(row.frame, WIDTH, height)
+    truth, prediction = (
+        None if mask is None else resize_mask(mask, WIDTH, height) for mask in (row.truth, row.prediction)
+    )
+    tinted = None if prediction is None else overlay(frame, prediction)
+    if tinted is not None and truth is not None:
+        tinted[outline(truth == GAS)] = OUTLINE
+    coloured_masks = (None if mask is None else coloured(mask) for mask in (truth, prediction))
+    return dict(zip(COLUMNS, (frame, *coloured_masks, tinted), strict=True))
 
 
 def _place(sheet: Image.Image, picture: np.ndarray | None, row: PanelRow, place: tuple[int, int], height: int) -> None:
     x, y = place
     if picture is not None:
-        own = _scaled_height(picture)
-        resize = resize_frame if picture.ndim == 2 or picture is row.frame else resize_mask
-        sheet.paste(Image.fromarray(resize(picture, WIDTH, own)).convert("RGB"), (x, y + (height - own) // 2))
+        sheet.paste(Image.fromarray(picture).convert("RGB"), (x, y + (height - picture.shape[0]) // 2))
         return
     pen = ImageDraw.Draw(sheet)
     pen.rectangle((x, y, x + WIDTH - 1, y + height - 1), PALE)
@@ -119,9 +144,10 @@ def _place(sheet: Image.Image, picture: np.ndarray | None, row: PanelRow, place:
     pen.text((x + WIDTH / 2, y + height / 2), words, INK, _font(), anchor="mm")
 
 
-def _draw_legend(pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
-    for colour, name in zip(COLOURS, PIXEL_CLASSES, strict=True):
-        pen.rectangle((x, y - 6, x + 16, y + 6), tuple(int(value) for value in colour), INK)
+def _draw_legend(pen: ImageDraw.ImageDraw, x: float, y: float, with_truth: bool) -> None:
+    entries = [(tuple(map(int, colour)), name) for colour, name in zip(COLOURS, PIXEL_CLASSES, strict=True)]
+    for colour, name in [*entries, *([(OUTLINE, "outline in the overlay: true gas")] if with_truth else [])]:
+        pen.rectangle((x, y - 6, x + 16, y + 6), colour, INK)
         pen.text((x + 22, y), name, INK, _font(), anchor="lm")
         x += 40 + _font().getlength(name)
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from kerasfusion.fume.masks import COLOURS
-from kerasfusion.fume.panels import PALE, WIDTH, PanelRow, draw_panel, overlay, spread
+from kerasfusion.fume.panels import PALE, WIDTH, PanelRow, draw_panel, outline, overlay, spread
 from tests.fume.answering_material import draw_mask, frame_of
 
 MASK = draw_mask(1)
@@ -16,6 +16,14 @@ def test_an_overlay_tints_tube_and_gas_and_leaves_the_rest():
     frame, mask = np.array([[100, 100, 40]], np.uint8), np.array([[0, 2, 1]], np.uint8)
     expected = np.stack([[100, 100, 100], 55 + 0.45 * COLOURS[2].astype(float), 22 + 0.45 * COLOURS[1].astype(float)])
     np.testing.assert_allclose(overlay(frame, mask)[0], expected, atol=0.51)
+
+
+def test_an_outline_is_the_inner_edge_of_a_shape():
+    shape = np.zeros((9, 10), bool)
+    shape[1:8, 2:10] = True  # meets the right side
+    inner = np.zeros_like(shape)
+    inner[3:6, 4:10] = True
+    np.testing.assert_array_equal(outline(shape), shape & ~inner)
 
 
 def test_a_missing_gas_is_said_and_not_drawn_black():
