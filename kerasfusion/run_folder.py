@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,6 +55,21 @@ def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "
         elif ours != theirs:
             lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
     return lines
+
+
+def clear_demo_folder(folder: Path) -> None:
+    """Make an empty folder for a demo; one that an earlier demo made is emptied.
+
+    Raises:
+        RequestError: the folder holds something else.
+    """
+    mark = folder / ".kerasfusion-demo"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def environment() -> dict[str, Any]:

@@ -9,15 +9,21 @@ from kerasfusion.cli.quiet import import_tensorflow
 
 
 @click.command()
-@click.argument("system", type=click.Choice(["roadwork"]), default="roadwork")
-@click.option("--out", type=ANY_PATH, default="runs/demo-roadwork", show_default=True, help="Folder, made anew.")
+@click.argument("system", type=click.Choice(["roadwork", "fume"]), default="roadwork")
+@click.option("--out", type=ANY_PATH, help="Folder, made anew.  [default: runs/demo-SYSTEM]")
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
-def demo(system: str, out: Path, seed: int):
-    """Do the whole job on generated photos, offline, in a few minutes.
+def demo(system: str, out: Path | None, seed: int):
+    """Do the whole job on generated pictures, offline, in a few minutes.
 
     Example: kerasfusion demo
+
+    Example: kerasfusion demo fume
     """
     import_tensorflow()
-    from kerasfusion.roadwork.demo import run_demo
+    out = out or Path("runs") / f"demo-{system}"
+    if system == "fume":
+        from kerasfusion.fume.demo import run_demo
+    else:
+        from kerasfusion.roadwork.demo import run_demo
 
     run_demo(out, seed, click.echo)

@@ -1,13 +1,11 @@
 """The whole roadwork job on generated scenes, offline, at a small size: what the README's first command runs."""
 
 import io
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import RequestError
 from kerasfusion.progress import track
 from kerasfusion.roadwork.check_data import check_dataset
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -21,9 +19,9 @@ from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.predict import predict
 from kerasfusion.roadwork.scenes import write_dataset
 from kerasfusion.roadwork.yolo_training import train_yolo
+from kerasfusion.run_folder import clear_demo_folder
 
 COUNTS = {"train": 400, "val": 100, "test": 140}
-MARK = ".kerasfusion-demo"
 
 
 def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
@@ -69,7 +67,7 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
 
     begin = time.monotonic()
     config = demo_config(folder, seed)
-    _clear(folder)
+    clear_demo_folder(folder)
 
     def stage(text: str) -> None:
         report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
@@ -99,12 +97,3 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     report(as_table(measure_latency(lambda: open_detector(result.fusion), runs=20)))
     stage("done")
     return evaluation.report["fusion"]["accuracy"]
-
-
-def _clear(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARK).exists():
-            raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()

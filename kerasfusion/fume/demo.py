@@ -1,0 +1,82 @@
+"""The whole fume job on generated frames, offline, at a small size."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasfusion.config import load_config
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.evaluation_run import Request, run
+from kerasfusion.fume.evaluation_text import as_text
+from kerasfusion.fume.fit import fit
+from kerasfusion.fume.pair_data import pair_dataset
+from kerasfusion.fume.synth import write_dataset
+from kerasfusion.progress import track
+from kerasfusion.reporting import table
+from kerasfusion.run_folder import clear_demo_folder
+
+ORIGINALS = {"train": 360, "val": 60, "test": 90}
+SIZE = (128, 96)
+EPOCHS = 14
+
+
+def demo_config(folder: Path, seed: int = 42) -> FumeConfig:
+    """The settings of the demo: everything below `folder`, small frames, few epochs."""
+    return load_config(
+        FumeConfig,
+        flags={
+            "experiment.name": "demo",
+            "experiment.seed": seed,
+            "runs_folder": str(folder / "runs"),
+            "data.dataset_root": str(folder / "frames"),
+            "data.image_size": list(SIZE),
+            "data.frame_cache": str(folder / "cache"),
+            "training.batch_size": 16,
+            "training.num_epochs": EPOCHS,
+            "training.loss.cls_alpha": [1, 1, 1],  # the states come equally often
+            "training.checkpoint.save_freq": 0,
+        },
+    )
+
+
+def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print) -> dict:
+    """Draw frames, pair, fit, evaluate.
+
+    Args:
+        folder: made anew; one that an earlier demo made is replaced.
+        seed: of frames and training.
+        report: takes a line for the person who waits.
+
+    Returns:
+        metrics.json of the test split.
+
+    Raises:
+        RequestError: the folder holds something else.
+    """
+    begin = time.monotonic()
+    clear_demo_folder(folder)
+    config = demo_config(folder, seed)
+    own, root = config.run_folder / "config.yaml", config.data.dataset_root
+
+    def stage(text: str) -> None:
+        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
+
+    stage(f"drawing frames of {sum(ORIGINALS.values())} originals: kerasfusion data synth fume {root} --balanced")
+    write_dataset(
+        root,
+        ORIGINALS,
+        seed,
+        size=SIZE,
+        copies=1,
+        balanced=True,
+        progress=lambda work, total: track(work, "draw frames", total=total),
+    )
+    stage(f"pairing CO2 and CH4: kerasfusion data pair {root}")
+    report(table(pair_dataset(root, strategy="original_based", seed=seed).rows()))
+    stage(f"training FUME-FastSCNN: kerasfusion fit -c {own}")
+    model = fit(config, report=report)
+    stage(f"evaluating: kerasfusion evaluate {model}")
+    result = run(Request(model=model, config=config, panels=6), report)
+    report("\n" + as_text(result))
+    stage(f"done; panels and figures are in {config.run_folder}")
+    return result.report
