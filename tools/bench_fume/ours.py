@@ -1,0 +1,67 @@
+"""Our side, as a worker process: the saved file, opened as `predict` opens it, and the steps that `fit` takes."""
+
+import time
+from pathlib import Path
+
+from bench_peers.channel import open_replies, serve
+
+if __name__ == "__main__":
+    replies = open_replies()  # before TensorFlow prints anything
+
+import numpy as np
+
+from bench_fume.material import draw_batch, draw_pair
+
+NETWORK = "FUMEFastSCNN"
+
+
+class Side:
+    """What the process keeps between requests."""
+
+    def __init__(self):
+        self.network = self.learner = None
+
+    def open(self, path: str, width: int, height: int, answers: str) -> None:
+        """Take over a torch checkpoint, save it, open the file, and write what it answers on the pair."""
+        from kerasfusion.formats.opening import open_model
+        from port_fume_checkpoint import port
+
+        file = Path(path).with_suffix(".keras")
+        port(Path(path), file, (width, height))
+        self.network, self.pair = open_model(file), draw_pair(height, width)
+        np.savez(answers, **self.network.answer(self.pair))
+
+    def infer(self, calls: int) -> list[float]:
+        """Seconds of each call, frames in, probabilities out."""
+        return [_seconds(lambda: self.network.answer(self.pair)) for _ in range(calls)]
+
+    def prepare(self, width: int, height: int, batch: int) -> None:
+        """The network that `kerasfusion fit` trains, compiled as it compiles it, and a batch."""
+        from kerasfusion.config import load_config
+        from kerasfusion.fume.config import FumeConfig
+        from kerasfusion.fume.fused_normalisation import with_fused_normalisation
+        from kerasfusion.fume.models import build_network
+        from kerasfusion.fume.train import compile_network
+
+        config = load_config(FumeConfig, flags={"data.image_size": [width, height], "model.name": NETWORK})
+        self.learner = with_fused_normalisation(build_network(NETWORK, height, width))
+        compile_network(config, self.learner, steps=100)
+        inputs, targets = draw_batch(height, width, batch)
+        # A gas of a sample that has both counts half, as in fit.
+        weights = {name: np.full(batch, 1.0 if name == "state" else 0.5, np.float32) for name in targets}
+        self.batch = inputs, targets, weights
+
+    def train(self, steps: int) -> list[float]:
+        """Seconds of each step."""
+        return [_seconds(lambda: self.learner.train_on_batch(*self.batch)) for _ in range(steps)]
+
+
+def _seconds(work) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    side = Side()
+    serve(replies, {"open": side.open, "infer": side.infer, "prepare": side.prepare, "train": side.train})
