@@ -7,12 +7,15 @@ import click
 
 from kerasfusion.cli.options import ANY_PATH
 from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.systems import refuse_options, system_of_model
+
+FUME_NETWORK = "fume.keras"
 
 
 @click.command()
 @click.argument("run_or_model", type=ANY_PATH)
-@click.option("--vit", help="The ViT: hf://owner/name or a folder.  [default: what the run was configured with]")
-@click.option("--yolo", type=ANY_PATH, help="YOLO's best.pt.  [default: what the run was configured with]")
+@click.option("--vit", help="roadwork: the ViT, hf://owner/name or a folder.  [default: what the run names]")
+@click.option("--yolo", type=ANY_PATH, help="roadwork: YOLO's best.pt.  [default: what the run names]")
 @click.option(
     "--format",
     type=click.Choice(["keras", "openvino", "onnx", "litert"]),
@@ -24,21 +27,33 @@ from kerasfusion.cli.quiet import import_tensorflow
 @click.option(
     "--samples",
     type=ANY_PATH,
-    help="Photos on which it is checked.  [default: the run's validation photos, or drawn scenes]",
+    help="Folder on which it is checked: photos, or frames with paired_val_annotations.csv.  [default: the run's "
+    "validation data, or drawn pictures]",
 )
 @click.option("--out", type=ANY_PATH, help="File to write.  [default: beside the model]")
-def export(run_or_model: Path, **options):
-    """Compose a run's trained parts with ViT and YOLO into fusion.keras, or write that in another format or precision.
+@click.pass_context
+def export(ctx, run_or_model: Path, **options):
+    """Write a model in another format or precision, or compose roadwork's trained parts into fusion.keras.
 
     Each file is checked in a process of its own against the float32 model; one that decides otherwise is not kept.
 
     Example: kerasfusion export runs/roadwork --yolo best.pt --vit weights/roadwork-vit
 
     Example: kerasfusion export runs/roadwork --format openvino --precision int8
+
+    Example: kerasfusion export runs/fume --format openvino
     """
-    import_tensorflow()
+    network = run_or_model / FUME_NETWORK
+    if network.is_file() or (run_or_model.is_file() and system_of_model(run_or_model) == "fume"):
+        refuse_options(ctx, ("vit", "yolo"), "fume")
+        import_tensorflow()
+        from kerasfusion.fume.export_run import Request, run
+
+        options = {name: value for name, value in options.items() if name not in ("vit", "yolo")}
+    else:
+        import_tensorflow()
+        from kerasfusion.roadwork.export_run import Request, run
     from kerasfusion.reporting import table
-    from kerasfusion.roadwork.export_run import Request, run
 
     done = run(Request(run_or_model, **options), lambda line: click.echo(line, err=True))
     if done.rows:

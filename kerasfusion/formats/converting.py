@@ -65,7 +65,7 @@ def convert(
         KerasFusionError: the file does not answer, or as `compare`; it is not kept.
     """
     original = description | {"format": "keras", "precision": "float32"}
-    said = description | {"format": target.format, "precision": target.precision}
+    said = {"outputs": list(model.output)} | description | {"format": target.format, "precision": target.precision}
     target.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.path.parent) as folder:
         partial = Path(folder) / target.path.name
