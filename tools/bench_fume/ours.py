@@ -24,10 +24,14 @@ class Side:
     def open(self, path: str, width: int, height: int, answers: str) -> None:
         """Take over a torch checkpoint, save it, open the file, and write what it answers on the pair."""
         from kerasfusion.formats.opening import open_model
-        from port_fume_checkpoint import port
+        from kerasfusion.fume.description import describe
+        from kerasfusion.fume.models import with_probabilities
+        from kerasfusion.saving import save_model
+        from port_fume.conversion import convert, read_weights
 
-        file = Path(path).with_suffix(".keras")
-        port(Path(path), file, (width, height))
+        config, checkpoint, file = _config(width, height), Path(path), Path(path).with_suffix(".keras")
+        model = with_probabilities(convert(read_weights(checkpoint), config, checkpoint))
+        save_model(model, file, describe(config, model), sample=None)
         self.network, self.pair = open_model(file), draw_pair(height, width)
         np.savez(answers, **self.network.answer(self.pair))
 
@@ -37,15 +41,12 @@ class Side:
 
     def prepare(self, width: int, height: int, batch: int) -> None:
         """The network that `kerasfusion fit` trains, compiled as it compiles it, and a batch."""
-        from kerasfusion.config import load_config
-        from kerasfusion.fume.config import FumeConfig
         from kerasfusion.fume.fused_normalisation import with_fused_normalisation
         from kerasfusion.fume.models import build_network
         from kerasfusion.fume.train import compile_network
 
-        config = load_config(FumeConfig, flags={"data.image_size": [width, height], "model.name": NETWORK})
         self.learner = with_fused_normalisation(build_network(NETWORK, height, width))
-        compile_network(config, self.learner, steps=100)
+        compile_network(_config(width, height), self.learner, steps=100)
         inputs, targets = draw_batch(height, width, batch)
         # A gas of a sample that has both counts half, as in fit.
         weights = {name: np.full(batch, 1.0 if name == "state" else 0.5, np.float32) for name in targets}
@@ -54,6 +55,13 @@ class Side:
     def train(self, steps: int) -> list[float]:
         """Seconds of each step."""
         return [_seconds(lambda: self.learner.train_on_batch(*self.batch)) for _ in range(steps)]
+
+
+def _config(width: int, height: int):
+    from kerasfusion.config import load_config
+    from kerasfusion.fume.config import FumeConfig
+
+    return load_config(FumeConfig, flags={"data.image_size": [width, height], "model.name": NETWORK})
 
 
 def _seconds(work) -> float:
