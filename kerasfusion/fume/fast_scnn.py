@@ -136,4 +136,5 @@ def _padded(x):
 
 
 def _enlarged(x, height: int, width: int):
-    return layers.Resizing(height, width, interpolation="bilinear")(x)
+    # Not layers.Resizing: what follows it would take itself to be in training wherever a caller does not say.
+    return ops.image.resize(x, (height, width), interpolation="bilinear", data_format="channels_last")

@@ -17,8 +17,11 @@ from kerasfusion.fume.models import ARCHITECTURES, build_network, with_probabili
 from kerasfusion.fume.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.training_metrics import Confusion, MeanIou
 from kerasfusion.run_folder import claim_checkpoints
-from kerasfusion.saving import save_model
-from kerasfusion.trainer import train
+from kerasfusion.saving import load_model, save_model
+from kerasfusion.trainer import read_checkpoint, train
+
+STATE = "state.npz"
+"""In a run's checkpoints: all that training goes on from."""
 
 
 def train_network(
@@ -44,18 +47,18 @@ def train_network(
     learner = with_fused_normalisation(_network(config, mixed))
     steps = -(-len(training) // config.training.batch_size)
     compile_network(config, learner, steps)
-    stopping = _stopping(config)
+    monitor = _monitor(config)
     train(
         learner,
         training_stream(config, training),
         steps=steps,
         epochs=config.training.num_epochs,
-        checkpoint=folder / "state.npz",
+        checkpoint=folder / STATE,
         history=config.run_folder / "history.csv",
         validation=validation_batches(config, validation),
-        stopping=stopping,
+        stopping=_stopping(config, monitor),
         callbacks=[
-            KeepModels(config, folder, stopping),
+            KeepModels(config, folder, monitor),
             EpochLine(config.training.num_epochs, report),
             TensorBoardScalars(config.run_folder / "tensorboard"),
             *wandb_callback(config),
@@ -64,7 +67,9 @@ def train_network(
         name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),
         verbose=0,
     )
-    return _plain_copy(config, learner)
+    best = _network(config, mixed=False)
+    best.set_weights(load_model(folder / "best.keras")[0].get_weights())
+    return best
 
 
 def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> None:
@@ -107,20 +112,25 @@ class KeepModels(keras.callbacks.Callback):
 
     Args:
         config: what the files say of themselves.
-        folder: where they are kept.
-        stopping: has been told of the epoch before and knows which one is the best.
+        folder: where they and the run's state are kept.
+        monitor: metric by which epochs are compared; the mean IoU, then the loss decides between equals.
     """
 
-    def __init__(self, config: FumeConfig, folder: Path, stopping: keras.callbacks.EarlyStopping):
+    def __init__(self, config: FumeConfig, folder: Path, monitor: str):
         super().__init__()
-        self.config, self.folder, self.stopping = config, folder, stopping
+        self.config, self.folder, self.monitor = config, folder, monitor
         self.network = None
+
+    def on_train_begin(self, logs=None):
+        """Find out how good the best epoch of an earlier run was."""
+        self.best = max(map(self._rank, read_checkpoint(self.folder / STATE).history), default=None)
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the files that this epoch is due in."""
-        every = self.config.training.checkpoint.save_freq
+        every, rank = self.config.training.checkpoint.save_freq, self._rank(logs)
         names = ["last"]
-        if self.stopping.best_epoch == epoch:
+        if self.best is None or rank > self.best:
+            self.best = rank
             names.append("best")
         if every and (epoch + 1) % every == 0:
             names.append(f"epoch-{epoch + 1:03d}")
@@ -129,6 +139,9 @@ class KeepModels(keras.callbacks.Callback):
         description, model = describe(self.config, self.network), with_probabilities(self.network)
         for name in names:
             save_model(model, self.folder / f"{name}.keras", description, sample=None)
+
+    def _rank(self, values: dict[str, float]) -> tuple[float, float, float]:
+        return values[self.monitor], values.get("val_mean_iou", 0.0), -values["val_loss"]
 
 
 def _network(config: FumeConfig, mixed: bool) -> keras.Model:
@@ -141,22 +154,18 @@ def _network(config: FumeConfig, mixed: bool) -> keras.Model:
         keras.config.set_dtype_policy(usual)
 
 
-def _plain_copy(config: FumeConfig, learner: keras.Model) -> keras.Model:
-    network = _network(config, mixed=False)
-    network.set_weights(learner.get_weights())
-    return network
+def _monitor(config: FumeConfig) -> str:
+    """What epochs are judged by: the network's own metric, or the masks' where the state is not learned."""
+    architecture = ARCHITECTURES[config.model.name]
+    learns_state = "state" in architecture.outputs and config.training.loss.cls_weight > 0
+    return architecture.monitor if learns_state else "val_mean_iou"
 
 
-def _stopping(config: FumeConfig) -> keras.callbacks.EarlyStopping:
+def _stopping(config: FumeConfig, monitor: str) -> keras.callbacks.EarlyStopping | None:
     settings = config.training.early_stopping
-    has_state = "state" in ARCHITECTURES[config.model.name].outputs and config.training.loss.cls_weight > 0
-    return keras.callbacks.EarlyStopping(
-        ARCHITECTURES[config.model.name].monitor if has_state else "val_mean_iou",
-        mode="max",
-        patience=settings.patience or config.training.num_epochs + 1,
-        min_delta=settings.min_delta,
-        restore_best_weights=True,
-    )
+    if settings.patience == 0:
+        return None
+    return keras.callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience, min_delta=settings.min_delta)
 
 
 def _settings(config: FumeConfig, training: Frames, validation: Frames) -> dict:

@@ -1,5 +1,4 @@
 import csv
-import json
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig
 from kerasfusion.fume.fit import fit
 from kerasfusion.fume.training_metrics import Confusion
 from kerasfusion.saving import load_model, read_description
+from kerasfusion.trainer import Checkpoint, write_checkpoint
 from tests.fume.training_material import HEIGHT, WIDTH, write_set
 
 EPOCHS = 3
@@ -78,10 +78,37 @@ def test_the_file_is_the_best_epoch(trained):
     config, path, _ = trained
     for ours, best in zip(weights(path), weights(config.run_folder / "checkpoints" / "best.keras"), strict=True):
         np.testing.assert_array_equal(ours, best)
-    values = [float(row["val_state_balanced_accuracy"]) for row in read_history(config.run_folder)]
-    state = json.loads(np.load(config.run_folder / "checkpoints" / "state.npz")["facts"].tobytes())["early_stopping"]
-    assert state["best"] == max(values)
-    assert state["best_epoch"] == values.index(max(values))
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        ([(0.5, 0.1, 1.0), (0.6, 0.0, 2.0), (0.4, 0.9, 0.1)], 2),
+        ([(0.5, 0.1, 1.0), (0.5, 0.3, 2.0), (0.5, 0.3, 3.0)], 2),
+        ([(0.5, 0.1, 1.0), (0.5, 0.1, 0.5), (0.5, 0.1, 0.5)], 2),
+    ],
+)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_masks(
+    tmp_path, monkeypatch, rows, best, resumed
+):
+    keys = ("val_state_balanced_accuracy", "val_mean_iou", "val_loss")
+    logs = [dict(zip(keys, row, strict=True)) for row in rows]
+    written = []
+    monkeypatch.setattr(train_module, "_network", lambda config, mixed: keras.Sequential([keras.Input((1,))]))
+    monkeypatch.setattr(train_module, "with_probabilities", lambda network: network)
+    monkeypatch.setattr(train_module, "describe", lambda config, network: {})
+    monkeypatch.setattr(train_module, "save_model", lambda model, path, *_, **__: written.append(path.stem))
+    for number, values in enumerate(logs):
+        if resumed or number == 0:
+            write_checkpoint(tmp_path / "state.npz", Checkpoint(epoch=number, history=logs[:number]))
+            keep = train_module.KeepModels(FumeConfig(), tmp_path, keys[0])
+            keep.set_model(keras.Sequential([keras.Input((1,))]))
+            keep.on_train_begin()
+        written.append(number + 1)
+        keep.on_epoch_end(number, values)
+    epochs_of_best = [written[:place].count("last") for place, name in enumerate(written) if name == "best"]
+    assert epochs_of_best[-1] == best
 
 
 def test_event_files_hold_the_history(trained):
@@ -154,8 +181,8 @@ def test_metrics_while_training_are_sklearns():
 
 def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
     config = configured(root, tmp_path, "training.loss.cls_weight=0")
-    assert train_module._stopping(config).monitor == "val_mean_iou"
-    assert train_module._stopping(configured(root, tmp_path)).monitor == "val_state_balanced_accuracy"
+    assert train_module._monitor(config) == "val_mean_iou"
+    assert train_module._monitor(configured(root, tmp_path)) == "val_state_balanced_accuracy"
 
 
 def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
