@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "results",
     "benchmark": "results",
     "info": "models",
+    "ablate": "ablate",
     "demo": "demo",
 }
 """Command -> the module beside this one that holds it; the order is that of the work."""

@@ -1,0 +1,112 @@
+"""kerasfusion ablate."""
+
+import json
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import ANY_PATH, json_option
+from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.systems import read_fume_config, system_of_config
+from kerasfusion.errors import RequestError
+
+
+@click.command()
+@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=ANY_PATH)
+@click.option("settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of every configuration.")
+@click.option("--data", type=ANY_PATH, help="data.dataset_root of every run.")
+@click.option("--epochs", type=int, help="training.num_epochs of every run.")
+@click.option("--batch", type=int, help="training.batch_size of every run.")
+@click.option("--out", type=ANY_PATH, default=Path("runs/ablation"), show_default=True, help="For table and figures.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and what it would take.")
+@json_option
+@click.pass_context
+def ablate(ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path, dry_run: bool, as_json: bool, **flags):
+    """Train and evaluate each CONFIG of fume, and put them side by side: a table and figures in OUT.
+
+    A CONFIG is a YAML file, or a folder with all that are below it (one with the default settings comes first). The
+    others are compared with the first. Every run lies in runs_folder/NAME, as `fit` leaves it, and is trained in a
+    process of its own. A finished run is not run again; kill it at any point and run it again: it goes on.
+
+    Exit code 1 if a run failed; the others are in the table.
+
+    Example: kerasfusion ablate configs/fume --data data/fume --epochs 20
+    """
+    read = _read(configs, settings, flags)
+    import_tensorflow()
+    from kerasfusion.fume.ablation_plan import plan_runs
+
+    runs = plan_runs(read)
+    if dry_run:
+        _show_plan(runs, as_json)
+        return
+    from kerasfusion.fume.ablation import ablate as run
+
+    result = run(runs, out, lambda line: click.echo(line, err=True), quiet_stdout=as_json)
+    if as_json:
+        files = [str(path) for path in result.files]
+        click.echo(json.dumps({"runs": result.rows, "failed": result.failed, "files": files}, indent=2))
+    else:
+        _show(result)
+    ctx.exit(1 if result.failed else 0)
+
+
+def _read(paths: tuple[Path, ...], settings: tuple[str, ...], flags: dict[str, object]) -> list:
+    """The configurations, each file once, all that is wrong with them in one error."""
+    from kerasfusion.fume.ablation_configs import changes, list_files
+
+    keys = {"data": "data__dataset_root", "epochs": "training__num_epochs", "batch": "training__batch_size"}
+    over = {keys[flag]: value for flag, value in flags.items()}
+    usual = read_fume_config(None, settings, **over)
+    files, wrong, configs = set(), [], []
+    for path in paths:
+        found = []
+        for file in list_files(path):
+            if file.resolve() in files:
+                continue
+            files.add(file.resolve())
+            try:
+                found.append(_read_one(file, settings, over))
+            except RequestError as error:
+                wrong.append(str(error))
+        # The network that the others vary stands first, as far as no order was asked for.
+        configs += sorted(found, key=lambda config: changes(usual, config) != "") if path.is_dir() else found
+    if wrong:
+        raise RequestError("\n".join(wrong))
+    return configs
+
+
+def _read_one(file: Path, settings: tuple[str, ...], over: dict[str, object]):
+    system = system_of_config(file, settings)
+    if system != "fume":
+        raise RequestError(
+            f"ablate is for fume, and this configuration is of {system}",
+            where=file,
+            expected="a file with `system: fume`, such as those in configs/fume",
+        )
+    return read_fume_config(file, settings, **over)
+
+
+def _show_plan(runs: list, as_json: bool) -> None:
+    from kerasfusion.fume.ablation_cost import costs_of, total_line
+    from kerasfusion.reporting import table
+
+    rows = costs_of(runs)
+    if as_json:
+        click.echo(json.dumps({"runs": rows}, indent=2))
+        return
+    click.echo(table([{name.replace("_", " "): value for name, value in row.items()} for row in rows], digits=1))
+    click.echo(total_line(rows))
+
+
+def _show(result) -> None:
+    from kerasfusion.fume.ablation_table import NOTES, as_text
+
+    if result.rows:
+        click.echo("\n" + as_text(result.rows))
+        for note in NOTES:
+            click.echo(note)
+        for path in result.files:
+            click.echo(f"written: {path}")
+    for name, why in result.failed.items():
+        click.echo(f"failed: {name}: {why}", err=True)
