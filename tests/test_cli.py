@@ -44,7 +44,8 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name):
-    commands = [(name,)] if name != "data" else [("data", verb) for verb in ("import", "split", "check", "synth")]
+    verbs = ("import", "split", "check", "pair", "synth")
+    commands = [(name,)] if name != "data" else [("data", verb) for verb in verbs]
     for command in commands:
         assert "Example: kerasfusion " + " ".join(command) in run(*command, "--help").output
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config import FumeConfig
@@ -27,19 +29,19 @@ def list_files(path: Path) -> list[Path]:
 
 def changes(first: FumeConfig, other: FumeConfig) -> str:
     """What another configuration has otherwise: "section.key: value, ..."; empty if nothing."""
-    ours, theirs = (_flat(to_dict(config)) for config in (first, other))
-    keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
-    return ", ".join(f"{key}: {_text(theirs.get(key))}" for key in keys if key not in NOT_COMPARED)
+    return ", ".join(_changes(to_dict(first), to_dict(other)))
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+def _changes(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:
+    lines = []
+    for key, value in theirs.items():
+        if isinstance(value, dict) and isinstance(ours[key], dict):
+            lines += _changes(ours[key], value, f"{prefix}{key}.")
+        elif value != ours[key] and f"{prefix}{key}" not in NOT_COMPARED:
+            lines.append(f"{prefix}{key}: {_text(value)}")
+    return lines
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """As in YAML, in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).splitlines()[0]

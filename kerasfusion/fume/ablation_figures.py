@@ -43,7 +43,8 @@ def draw_curves(results: Sequence[Result], path: Path) -> None:
         KerasFusionError: the file cannot be written.
     """
     metrics = [name for name in CURVES if any(name in result.history for result in results)]
-    figure = _figure(5.0 * len(metrics), 4.2 + 0.22 * math.ceil(len(results) / 3))
+    height = 4.0 if len(results) <= len(COLOURS) else 6.0
+    figure = _figure(5.0 * len(metrics), height + 0.22 * math.ceil(len(results) / 3))
     lines = {}
     for column, metric in enumerate(metrics, start=1):
         ax = figure.add_subplot(1, len(metrics), column)
@@ -53,7 +54,7 @@ def draw_curves(results: Sequence[Result], path: Path) -> None:
         ax.set(title=f"validation {CURVES[metric]}", xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if metric != "val_loss":
-            ax.set_ylim(-0.02, 1.02)
+            _round_limits(ax)
         _plain_axes(ax)
     names = [results[number].name for number in sorted(lines)]
     figure.legend(
@@ -113,6 +114,13 @@ def draw_comparison(results: Sequence[Result], path: Path) -> None:
     _save(figure, path)
 
 
+def _round_limits(ax) -> None:
+    """Tenths around what is drawn, at least two of them: a flat curve shall not fill the panel with its noise."""
+    low, high = ax.dataLim.intervaly
+    low = max(0.0, math.floor(low * 10 - 0.5) / 10)
+    ax.set_ylim(low, min(1.02, max(math.ceil(high * 10 + 0.5) / 10, low + 0.2)))
+
+
 def _draw_curve(ax, result: Result, metric: str, number: int):
     values = np.asarray(result.history[metric])
     epochs = np.arange(1, values.size + 1)
@@ -151,7 +159,16 @@ def _draw_values(ax, row: int, parts: dict[str, dict], metric: str, colours: dic
     """A dot and an interval of each part, one under the other within the row; the row says so if there are none."""
     known = {name: values for name, values in parts.items() if values.get(metric) is not None}
     if not known:
-        ax.text(0.5, row, "no such answer, or not learned", ha="center", va="center", color=GREY, fontsize=8)
+        ax.text(
+            0.5,
+            row,
+            "no such answer, or not learned",
+            ha="center",
+            va="center",
+            color=GREY,
+            fontsize=8,
+            backgroundcolor="white",
+        )
     for place, (name, values) in enumerate(known.items()):
         y = row + 0.22 * (place - (len(known) - 1) / 2)
         if interval := values.get(f"{metric}_ci95"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kerasfusion.fume.ablation_plan import test_samples
+from kerasfusion.fume.ablation_plan import compared_samples
 from kerasfusion.fume.ablation_results import Result, learns
 from kerasfusion.fume.annotations import GASES, PIXEL_CLASSES, STATES
 from kerasfusion.fume.frames import read_grey, read_mask, resize_frame, resize_mask
@@ -38,7 +38,7 @@ def write_comparison_panels(results: Sequence[Result], path: Path) -> bool:
     shown = [result for result in shown if result.config.data.dataset_root == root]
     if not shown:
         return False
-    samples = choose_samples(test_samples(results[0].config))
+    samples = choose_samples(compared_samples(results[0].config))
     rows = [_row(sample, gas, shown, root) for sample in samples for gas in sample.frames]
     write_png(path, _draw(["input", "truth", *(result.name for result in shown)], rows))
     return True
@@ -68,14 +68,14 @@ def _mask_picture(
     """The saved mask with the edge of the true gas, or why there is none."""
     if result.config.data.gases not in ("both", gas):
         return f"was not given\n{gas.upper()}"
-    joins = "mask" in result.masks
-    if joins and result.config.data.gases == "both" and gas != next(iter(sample.frames)):
+    joins = "mask" in result.masks and result.config.data.gases == "both"
+    if joins and gas != next(iter(sample.frames)):
         return "one mask of\nboth gases:\nsee above"
     path = result.config.run_folder / "masks" / Path(sample.frames[gas].frame_path).with_suffix(".png")
     if not path.is_file():
         return "no saved mask"
     picture = coloured(resize_mask(read_mask(path), *size))
-    picture[edges["mask" if joins and result.config.data.gases == "both" else gas]] = OUTLINE
+    picture[edges["mask" if joins else gas]] = OUTLINE
     return picture
 
 
@@ -85,7 +85,7 @@ def _draw(titles: Sequence[str], rows: Sequence[tuple[str, list[np.ndarray | str
     columns = [_wrapped(title, font) for title in titles]
     top = MARGIN + LINE * max(title.count("\n") + 1 for title in columns) + GAP
     heights = [pictures[0].shape[0] for _, pictures in rows]
-    # A wider gap above each sample: its gases belong together.
+    # A wider gap between samples: a sample's gases belong together.
     gaps = [GAP * 3 if name.endswith(GASES[0].upper()) and number else GAP for number, (name, _) in enumerate(rows)]
     width = side + len(titles) * (WIDTH + GAP) + MARGIN
     sheet = Image.new("RGB", (width, top + sum(heights) + sum(gaps) + LINE * 2 + MARGIN), PAPER)

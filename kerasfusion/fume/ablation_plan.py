@@ -89,7 +89,7 @@ def record_evaluation(config: FumeConfig) -> None:
     write_json(config.run_folder / RECORD, _evaluated(config))
 
 
-def test_samples(config: FumeConfig) -> list[Sample]:
+def compared_samples(config: FumeConfig) -> list[Sample]:
     """The samples that `evaluate` asks about.
 
     Raises:
@@ -203,7 +203,7 @@ def _evaluated(config: FumeConfig) -> dict[str, str | None]:
     from kerasfusion.fume.fit import MODEL
 
     data, folder = config.data, config.run_folder
-    samples = test_samples(config)
+    samples = compared_samples(config)
     files = [
         path for sample in samples for frame in sample.frames.values() for path in (frame.frame_path, frame.mask_path)
     ]

@@ -36,6 +36,7 @@ NOTES = (
     '"mask" is the one mask of a network that joins the gases. "-": the run has no such answer, or did not learn it.',
     "Single-frame networks answer frame by frame: their states are counted a frame each, their multiplications (GMACs) "
     "are those of one frame. The latency is of a sample, from its files to the masks.",
+    "A run with one gas (data.gases) is measured on the samples that have it: compare the column states of the files.",
     "Intervals: 95 % bootstrap, whole originals drawn. Best epoch: whose weights were evaluated.",
 )
 
