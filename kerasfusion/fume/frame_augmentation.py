@@ -47,10 +47,14 @@ def frame_augmentation(settings: Augmentation):
         frames = _moved(tf.cast(frames, tf.float32), transform, "bilinear")
         masks = _moved(masks, transform, "nearest")
         gases = frames.shape[-1]
-        frames = _brightness_contrast(frames, draw, settings.brightness_contrast, gases)
-        frames = _gamma(frames, draw, settings.random_gamma, gases)
-        frames = _noise(frames, draw, settings.gaussian_noise, gases)
-        frames = _blur(frames, draw, settings.gaussian_blur, gases)
+        for change, its in (
+            (_brightness_contrast, settings.brightness_contrast),
+            (_gamma, settings.random_gamma),
+            (_noise, settings.gaussian_noise),
+            (_blur, settings.gaussian_blur),
+        ):
+            if its.p > 0:
+                frames = change(frames, draw, its, gases)
         return tf.clip_by_value(frames, 0, 255), masks
 
     return augment
@@ -121,7 +125,7 @@ def _blur(frames, draw: _Draw, settings, gases: int):
     for axis in (1, 2):
         padding = [[largest, largest] if axis == side else [0, 0] for side in range(4)]
         padded = tf.pad(frames, padding, "REFLECT")
-        length = tf.shape(frames)[axis]
-        rows = [tf.gather(padded, tf.range(shift, shift + length), axis=axis) for shift in range(2 * largest + 1)]
-        frames = tf.add_n([tap * row for tap, row in zip(taps, rows, strict=True)])
+        size = tf.shape(frames)
+        starts = [[0, shift, 0, 0] if axis == 1 else [0, 0, shift, 0] for shift in range(2 * largest + 1)]
+        frames = tf.add_n([tap * tf.slice(padded, start, size) for tap, start in zip(taps, starts, strict=True)])
     return frames

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasfusion.config import to_dict
+from kerasfusion.file_writing import copy_file
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.epoch_reports import EpochLine, TensorBoardScalars, wandb_callback
@@ -137,8 +138,10 @@ class KeepModels(keras.callbacks.Callback):
         self.network = self.network or _network(self.config, mixed=False)  # built once: it takes a second
         self.network.set_weights(self.model.get_weights())
         description, model = describe(self.config, self.network), with_probabilities(self.network)
-        for name in names:
-            save_model(model, self.folder / f"{name}.keras", description, sample=None)
+        first, *others = (self.folder / f"{name}.keras" for name in names)
+        save_model(model, first, description, sample=None)
+        for path in others:
+            copy_file(first, path)
 
     def _rank(self, values: dict[str, float]) -> tuple[float, float, float]:
         return values[self.monitor], values.get("val_mean_iou", 0.0), -values["val_loss"]

@@ -99,6 +99,7 @@ def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_mask
     monkeypatch.setattr(train_module, "with_probabilities", lambda network: network)
     monkeypatch.setattr(train_module, "describe", lambda config, network: {})
     monkeypatch.setattr(train_module, "save_model", lambda model, path, *_, **__: written.append(path.stem))
+    monkeypatch.setattr(train_module, "copy_file", lambda source, path: written.append(path.stem))
     for number, values in enumerate(logs):
         if resumed or number == 0:
             write_checkpoint(tmp_path / "state.npz", Checkpoint(epoch=number, history=logs[:number]))
