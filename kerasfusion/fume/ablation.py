@@ -130,13 +130,13 @@ def _write(rows: list[Row], results: list[Result], out: Path) -> list[Path]:
     from kerasfusion.fume import ablation_figures as figures
 
     files = write_table(rows, out)
+    paths = [out / f"{name}.png" for name in ("training_curves", "comparison", "confusion_matrices", "panels")]
+    for path in paths:
+        path.unlink(missing_ok=True)  # what these runs cannot fill shall not be of others
+    figures.draw_curves(results, paths[0])
+    figures.draw_comparison(results, paths[1])
     states = [result for result in results if result.state]
-    figures.draw_curves(results, out / "training_curves.png")
-    figures.draw_comparison(results, out / "comparison.png")
-    files += [out / "training_curves.png", out / "comparison.png"]
     if states:
-        figures.draw_matrices(states, out / "confusion_matrices.png")
-        files.append(out / "confusion_matrices.png")
-    if write_comparison_panels(results, out / "panels.png"):
-        files.append(out / "panels.png")
-    return files
+        figures.draw_matrices(states, paths[2])
+    write_comparison_panels(results, paths[3])
+    return files + [path for path in paths if path.is_file()]

@@ -44,7 +44,7 @@ def total_line(rows: Sequence[dict[str, Any]]) -> str:
     if not known:
         return f"{counted}: {steps:,} training steps at most; no earlier run here tells how long a step takes"
     rest = "" if len(known) == len(left) else f", without {len(left) - len(known)} that no earlier run is like"
-    return f"{counted}: {steps:,} training steps at most; about {sum(known):.0f} minutes of training{rest}"
+    return f"{counted}: {steps:,} training steps at most; about {sum(known):.1f} minutes of training{rest}"
 
 
 def _row(run: Run, parameters: int, seconds: float | None) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def status(run: Run) -> str:
         return "finished"
     if run.is_trained:
         return "trained, to be evaluated"
-    return "begun" if run.epochs else "to be trained"
+    return f"begun, {run.epochs} epochs done" if run.epochs else "to be trained"
 
 
 def _kind(run: Run) -> tuple:

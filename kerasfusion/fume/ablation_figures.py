@@ -126,13 +126,14 @@ def _draw_curve(ax, result: Result, metric: str, number: int):
     epochs = np.arange(1, values.size + 1)
     style, marker = STYLES[number // len(COLOURS) % len(STYLES)]
     colour = COLOURS[number % len(COLOURS)]
+    every = max(1, values.size // 6)
     (line,) = ax.plot(
         epochs,
         values,
         color=colour,
         linestyle=style,
         marker=marker,
-        markevery=max(1, values.size // 6),
+        markevery=(number % every, every),
         markersize=4,
         linewidth=1.4,
     )

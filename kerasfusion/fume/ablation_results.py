@@ -59,18 +59,27 @@ def read_result(config: FumeConfig) -> Result:
     """Read metrics.json, history.csv and the checkpoint of a finished run.
 
     Raises:
-        KerasFusionError: one of them is not there, or metrics.json has no test split.
+        KerasFusionError: one of them is not there, or does not hold what it should.
     """
-    from kerasfusion.trainer import read_checkpoint
-
     folder = config.run_folder
     metrics, history = folder / "metrics.json", folder / "history.csv"
     for path in (metrics, history):
         if not path.is_file():
             raise KerasFusionError("the run has no such file", where=path, todo="run the same command again")
+    try:
+        return _read_result(config, metrics, history)
+    except (KeyError, ValueError) as error:
+        raise KerasFusionError(
+            f"the run's files are damaged: {error!r}", where=folder, todo="delete its metrics.json and run this again"
+        ) from error
+
+
+def _read_result(config: FumeConfig, metrics: Path, history: Path) -> Result:
+    from kerasfusion.trainer import read_checkpoint
+
     report = json.loads(metrics.read_text(encoding="utf-8"))
-    parts = {part: values for part, values in report.get(SPLIT, {}).items() if _is_learned(config, part)}
-    best = read_checkpoint(folder / "checkpoints" / "state.npz").early_stopping["best_epoch"]
+    parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
+    best = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").early_stopping["best_epoch"]
     return Result(config, parts, report[NETWORK], _read_history(history, config), int(best) + 1)
 
 

@@ -141,7 +141,10 @@ def test_only_what_is_missing_is_done(root, tmp_path, monkeypatch):
     write_training(begun, finished=False, epochs=2)
     asked = started(monkeypatch, made_by(configs))
     out = tmp_path / "out"
+    out.mkdir()
+    (out / "panels.png").write_text("of an earlier ablation, with masks")
     ablation.ablate(plan_runs(configs), out, lambda line: None)
+    assert not (out / "panels.png").exists()
     assert [(command[0], command[-3 if command[0] == "evaluate" else 2]) for command in asked] == [
         ("evaluate", "--split"),
         ("fit", str(out / "configs" / "begun.yaml")),
@@ -311,7 +314,7 @@ def test_the_cost_is_told_by_the_epochs_of_earlier_runs_alone(root):
     assert rows[0]["minutes_left"] == pytest.approx(6 * 30 / 60)
     assert rows[1]["minutes_left"] == pytest.approx(8 * 30 / 60)
     assert rows[2]["minutes_left"] is None
-    assert "about 7 minutes of training, without 1 that" in total_line(rows)
+    assert "about 7.0 minutes of training, without 1 that" in total_line(rows)
     assert "no earlier run here tells" in total_line(rows[2:])
 
 
