@@ -4,6 +4,7 @@ import ast
 import http.server
 import importlib
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,8 @@ def installs(monkeypatch, checkout):
         commands.append(list(command))
         if "venv" in command:
             make_venv(checkout)
+        if "-e" in command:
+            install_package(checkout, editable=True)
 
     monkeypatch.setattr(module("install"), "run_step", record)
     monkeypatch.setattr(environment, "_python_with_pip", version)
@@ -71,6 +74,13 @@ def make_venv(root):
     python.parent.mkdir(parents=True, exist_ok=True)
     python.touch()
     (root / ".venv" / "pyvenv.cfg").touch()
+
+
+def install_package(root, editable):
+    """What pip leaves of where the package came from."""
+    origin = root / ".venv" / "lib" / "python3.12" / "site-packages" / "kerasfusion-0.1.0.dist-info" / "direct_url.json"
+    origin.parent.mkdir(parents=True, exist_ok=True)
+    origin.write_text(json.dumps({"dir_info": {"editable": True} if editable else {}, "url": root.as_uri()}))
 
 
 @pytest.mark.parametrize(
@@ -275,6 +285,19 @@ def test_interrupted_foreign_or_moved_is_made_again_from_nothing(checkout, insta
     assert not (checkout / ".venv" / "half-installed").exists()
     assert "venv" in installs[0]
     assert environment.is_ready(checkout, ["yolo"])
+
+
+def test_a_copy_of_the_package_is_replaced_by_the_checkout(checkout, installs):
+    """`pip install ".[export]"` leaves a copy, which would stay what it is when the checkout changes."""
+    install = module("install")
+    install.ensure(["yolo"], checkout)
+    installs.clear()
+    install_package(checkout, editable=False)
+    install.ensure(["yolo"], checkout)
+    assert any("-e" in command for command in installs)
+    installs.clear()
+    install.ensure(["yolo"], checkout)
+    assert installs == []
 
 
 def test_a_venv_made_by_hand_is_installed_into(checkout, installs):

@@ -20,6 +20,8 @@ CONSTRAINTS = "tools/constraints.txt"
 INPUTS = ("setup.cfg", "pyproject.toml", CONSTRAINTS)
 PYTHON = "{}.{}".format(*sys.version_info[:2])
 LOCK = "install.lock"
+ORIGIN = "kerasfusion-*.dist-info/direct_url.json"
+"""Where an installer says what it installed from (packaging.python.org, "Recording the Direct URL Origin")."""
 
 
 def executable(name: str, root: Path = ROOT) -> Path:
@@ -60,7 +62,15 @@ def is_ready(root: Path, extras: Sequence[str]) -> bool:
         and state.get("inputs") == fingerprint(root)
         and set(extras) <= set(state.get("extras", ()))
         and executable("python", root).exists()
+        and _is_editable(root)
     )
+
+
+def _is_editable(root: Path) -> bool:
+    """Whether .venv runs the package from this folder: `pip install .` would leave a copy that goes stale."""
+    found = (*root.glob(".venv/lib/python*/site-packages/" + ORIGIN), *root.glob(".venv/Lib/site-packages/" + ORIGIN))
+    origins = [json.loads(path.read_text(encoding="utf-8")) for path in found]
+    return any(origin.get("dir_info", {}).get("editable") for origin in origins)
 
 
 def prepare(root: Path) -> bool:
