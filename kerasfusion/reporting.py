@@ -10,19 +10,22 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.file_writing import write_text
 
 
-def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None, digits: int = 4) -> str:
+def table(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None, digits: int | Mapping[str, int] = 4
+) -> str:
     """Plain text table with a header line: numbers to the right, text to the left, two spaces between columns.
 
     Args:
         rows: one mapping per line; a missing key or None shows as "-".
         columns: keys to show, in order; None: all keys in the order in which they first occur.
-        digits: decimals of a float, also inside a list such as an interval.
+        digits: decimals of a float, also inside a list such as an interval; or of each column, 4 where it names none.
 
     Returns:
         The lines without a trailing newline or trailing spaces; without rows, the header alone.
     """
     columns = list(dict.fromkeys(key for row in rows for key in row)) if columns is None else list(columns)
-    cells = [[_cell(row.get(key), digits) for key in columns] for row in rows]
+    decimals = digits if isinstance(digits, Mapping) else dict.fromkeys(columns, digits)
+    cells = [[_cell(row.get(key), decimals.get(key, 4)) for key in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     right = [_is_numeric([row.get(key) for row in rows]) for key in columns]
     lines = [columns, ["-" * width for width in widths], *cells]

@@ -1,6 +1,7 @@
 """What every run leaves beside its results, so that it can be understood and made again: settings and environment."""
 
 import json
+import os
 import platform
 import shutil
 import sys
@@ -25,6 +26,8 @@ def describe_run(folder: Path, config: Any) -> None:
 def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
     """The folder of a run's checkpoints, which are only gone on with under the settings that they were begun with.
 
+    Settings without a checkpoint (`*.npz`) are of a run that never finished an epoch: they bind nobody.
+
     Args:
         folder: the run's.
         settings: JSON value: all that decides the trained weights.
@@ -33,7 +36,7 @@ def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
         RequestError: an earlier run had other settings; names each that differs.
     """
     path = folder / "checkpoints" / "settings.json"
-    if path.exists():
+    if path.exists() and any(path.parent.glob("*.npz")):
         changed = differences(json.loads(json.dumps(settings)), json.loads(path.read_text(encoding="utf-8")))
         if changed:
             raise RequestError(
@@ -55,6 +58,19 @@ def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "
         elif ours != theirs:
             lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
     return lines
+
+
+def require_folder(folder: Path) -> None:
+    """Check, before long work, that files can be written to a folder; it need not exist yet.
+
+    Raises:
+        RequestError: it or a folder above it is a file, or may not be written to.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise RequestError("this is a file", where=existing, expected="a folder, or a name that is not taken")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
 
 
 def clear_demo_folder(folder: Path) -> None:
@@ -90,5 +106,6 @@ def _version(name: str) -> str | None:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    """As one would write it in YAML: null, true, [a, b]."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 24 else f"{text[:12]}..."

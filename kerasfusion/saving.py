@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.file_writing import disk_errors
 
 DESCRIPTION = "kerasfusion.json"
 TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
 
-_EXPECTED = "a file that `kerasfusion fit` or `export` wrote, such as runs/NAME/fusion.keras"
+_EXPECTED = "a file that `kerasfusion fit` or `export` wrote: runs/NAME/fusion.keras, or fume.keras of fume"
 _ADVICE = "kerasfusion fit makes it; in a run folder, name the file itself"
+_AGAIN = "the file may be damaged: copy it again, or make it again with kerasfusion fit or export"
 
 _RELOAD = """
 import sys
@@ -47,7 +49,8 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
     Raises:
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
     try:
         model.save(partial, include_optimizer=False)
@@ -73,7 +76,8 @@ def read_description(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_ADVICE) from None
     except (zipfile.BadZipFile, OSError) as error:
-        raise RequestError(f"not a .keras file: {error}", where=path, expected=_EXPECTED, todo=_ADVICE) from error
+        what = f"cut short, damaged or not a .keras file: {error}"
+        raise RequestError(what, where=path, expected=_EXPECTED, todo=_ADVICE) from error
     except KeyError:
         raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_ADVICE) from None
 
@@ -100,7 +104,8 @@ def load_model(path: Path):
             model.load_weights(archive.extract("model.weights.h5", folder))
             return model, description
     except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
-        raise RequestError(f"Keras cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
 
 
 def _answers_of_a_clean_process(path: Path, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

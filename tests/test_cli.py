@@ -130,3 +130,20 @@ def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path):
     assert timing["runs"] == 2
     assert "does not exist" in run("predict", model.with_name("gone.keras"), photo, code=2).output
     assert "--default-only" in run("evaluate", model, "-c", config_file, "--vit", "other", code=2).output
+
+
+def test_a_wrong_request_is_refused_before_tensorflow_is_loaded(model, tmp_path, monkeypatch):
+    def loaded():
+        raise AssertionError("TensorFlow was loaded")
+
+    for name in ("models", "results", "training"):
+        monkeypatch.setattr(f"kerasfusion.cli.{name}.import_tensorflow", loaded)
+    (tmp_path / "file").touch()
+    assert "does not exist" in run("export", tmp_path / "nope", code=2).output
+    assert (
+        "litert has no bfloat16" in run("export", model, "--format", "litert", "--precision", "bfloat16", code=2).output
+    )
+    assert "this is a file" in run("export", model, "--out", tmp_path / "file" / "x.keras", code=2).output
+    assert "this is a file" in run("evaluate", model, "--out", tmp_path / "file", code=2).output
+    for command in ("fit", "precompute"):
+        assert "did you mean epochs" in run(command, "--set", "fit.epoch=3", code=2).output

@@ -1,6 +1,8 @@
 """Every format in every precision: the same answers under the same names, whatever runs them."""
 
 import json
+import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.formats.library_notes import without_lines, without_log
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
 
@@ -105,8 +108,35 @@ def test_other_files_are_refused(tmp_path, name):
     with pytest.raises(RequestError, match="does not exist"):
         open_model(path)
     path.write_bytes(b"text")
-    with pytest.raises(RequestError, match="other"):
+    with pytest.raises(RequestError, match=r"cut short(.|\n)*other(.|\n)*what to do"):
         open_model(path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_cut_file_is_said_to_be_cut(files, tmp_path, name):
+    whole, cut = files[name, "float32"], tmp_path / f"cut{FORMATS[name]}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(RequestError, match=r"cut short(.|\n)*damaged(.|\n)*what to do"):
+        read_description(cut)
+
+
+def test_libraries_write_no_notes(files, model, tmp_path, capfd, recwarn):
+    open_model(files["litert", "float32"])
+    for name in ("onnx", "openvino"):
+        format_module(name).write(model, tmp_path / f"again{FORMATS[name]}", "int8", describe(name, "int8"))
+    assert capfd.readouterr().err == ""
+    assert [str(each.message) for each in recwarn if "np.object" in str(each.message)] == []
+
+
+def test_only_the_named_notes_are_left_out(capfd, caplog):
+    with without_lines("INFO: Created"):
+        os.write(2, b"INFO: Created a delegate\nERROR: no memory\n")
+    with without_log(None, "pre-processing"):
+        logging.getLogger().error("consider pre-processing")
+        logging.getLogger().error("another")
+    err = capfd.readouterr().err
+    assert "ERROR: no memory" in err and "INFO" not in err
+    assert caplog.messages == ["another"]
 
 
 def test_a_missing_library_is_named_with_its_extra(files, monkeypatch):

@@ -27,6 +27,11 @@ def test_columns_choose_and_order_what_is_shown():
     assert table(rows, columns=["b", "a"]).splitlines() == ["b   a", "-  --", "x   1", "-  10"]
 
 
+def test_each_column_may_have_digits_of_its_own():
+    row = {"ms": 12.345, "mb": 888.9, "dp": 0.12345}
+    assert table([row], digits={"ms": 1, "mb": 0}).splitlines()[-1] == "12.3  889  0.1235"
+
+
 def test_a_key_that_only_a_later_row_has_gets_a_column():
     assert table([{"a": 1}, {"a": 2, "b": 3}]).splitlines() == ["a  b", "-  -", "1  -", "2  3"]
 

@@ -6,7 +6,7 @@ import yaml
 from kerasfusion.device import select_device
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.run_folder import describe_run
+from kerasfusion.run_folder import claim_checkpoints, describe_run, require_folder
 
 
 def test_settings_and_environment_are_kept(tmp_path):
@@ -15,6 +15,24 @@ def test_settings_and_environment_are_kept(tmp_path):
     environment = json.loads((tmp_path / "environment.json").read_text())
     assert set(environment) == {"command", "python", "platform", "packages"}
     assert environment["packages"]["keras"].startswith("3.")
+
+
+def test_settings_bind_once_there_is_a_checkpoint(tmp_path):
+    folder = claim_checkpoints(tmp_path, {"weights": "imagenet", "epochs": 3})
+    claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})  # nothing was trained under the others
+    (folder / "state.npz").touch()
+    claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})
+    with pytest.raises(RequestError, match=r"weights: was null, is now true\n(.|\n)*--restart"):
+        claim_checkpoints(tmp_path, {"weights": True, "epochs": 3})
+    claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})
+
+
+def test_a_folder_that_cannot_be_is_refused_early(tmp_path):
+    require_folder(tmp_path / "new" / "deeper")
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(RequestError, match="this is a file"):
+            require_folder(path)
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):

@@ -43,6 +43,11 @@ def export(ctx, run_or_model: Path, **options):
 
     Example: kerasfusion export runs/fume --format openvino
     """
+    from kerasfusion.formats.converting import refuse_missing_precision
+    from kerasfusion.formats.measuring import DIGITS
+    from kerasfusion.reporting import table
+
+    refuse_missing_precision(options["format"], options["precision"])  # before TensorFlow, which takes seconds to load
     network = run_or_model / FUME_NETWORK
     if network.is_file() or (run_or_model.is_file() and system_of_model(run_or_model) == "fume"):
         refuse_options(ctx, ("vit", "yolo"), "fume")
@@ -51,13 +56,14 @@ def export(ctx, run_or_model: Path, **options):
 
         options = {name: value for name, value in options.items() if name not in ("vit", "yolo")}
     else:
+        from kerasfusion.roadwork.export_run import Request, refuse_source, run
+
+        refuse_source(Request(run_or_model, **options))
         import_tensorflow()
-        from kerasfusion.roadwork.export_run import Request, run
-    from kerasfusion.reporting import table
 
     done = run(Request(run_or_model, **options), lambda line: click.echo(line, err=True))
     if done.rows:
-        click.echo(table(done.rows))
+        click.echo(table(done.rows, digits=DIGITS))
     click.echo(f"model: {done.path}")
 
 

@@ -9,7 +9,6 @@ import click
 from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option, read_config
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import refuse_options, system_of_model
-from kerasfusion.errors import RequestError
 
 ROADWORK_BATCH = 16
 _ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta")
@@ -49,6 +48,10 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
+    if options["out"] is not None:
+        from kerasfusion.run_folder import require_folder
+
+        require_folder(options["out"])
     if system_of_model(model) == "fume":
         refuse_options(ctx, _ROADWORK_EVALUATE, "fume")
         from kerasfusion.cli import fume_results
@@ -62,12 +65,13 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     options["batch"] = options["batch"] or ROADWORK_BATCH
     if options["vit__weights"] and not options["default_only"]:
         raise click.UsageError("--vit is for --default-only: a model of ours holds its ViT")
+    keys = ("data__root", "vit__weights", "cache__folder")
+    config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
+    model = _choose(model, options.pop("precision"))
     _load_libraries(model)
     from kerasfusion.roadwork import evaluation_run
     from kerasfusion.roadwork.evaluation_run import Request
 
-    keys = ("data__root", "vit__weights", "cache__folder")
-    config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
     result = evaluation_run.run(Request(model=model, config=config, **options), lambda line: click.echo(line, err=True))
     if as_json:
         click.echo(json.dumps({result.split: result.report}, indent=2))
@@ -113,7 +117,8 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
 
     names = list_images(images)
     failed, width = 0, max(len(name) for name in names)
-    for result in answer(_open(model, device, **options), names, sys.stdin.buffer, batch):
+    detector = _open(_choose(model, options["precision"]), device, options["tta"])
+    for result in answer(detector, names, sys.stdin.buffer, batch):
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     ctx.exit(1 if failed else 0)
@@ -146,7 +151,9 @@ def benchmark(ctx, model: Path, image: Path | None, runs: int, warmup: int, as_j
     refuse_options(ctx, tuple(gases), "roadwork")
     from kerasfusion.roadwork import latency
 
-    result = latency.measure_latency(lambda: _open(model, device, **options), image, runs, warmup)
+    latency.require_photo(image)
+    model = _choose(model, options["precision"])
+    result = latency.measure_latency(lambda: _open(model, device, options["tta"]), image, runs, warmup)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -155,25 +162,24 @@ def benchmark(ctx, model: Path, image: Path | None, runs: int, warmup: int, as_j
         click.echo("warning: p99 is over 9 s; a validator would not wait for this answer", err=True)
 
 
-def _open(model: Path, device: str, **options):
+def _choose(model: Path | None, precision: str | None) -> Path | None:
+    """The file that lies beside the model in this precision; without one, the model itself."""
+    if model is None or precision is None:
+        return model
+    from kerasfusion.roadwork.precision import choose_file
+
+    return choose_file(model, precision, lambda line: click.echo(line, err=True))
+
+
+def _open(model: Path, device: str, tta: bool):
     _load_libraries(model)
-    from kerasfusion.roadwork.detector import open_detector
+    from kerasfusion.roadwork.detector import open_detector, use_device
 
-    if model.suffix == ".keras":
-        from kerasfusion.device import select_device
-
-        select_device(device)
-    elif device == "gpu":
-        raise RequestError("only a .keras file computes on a GPU", where=model)
-    return open_detector(model, **options)
+    use_device(model, device)
+    return open_detector(model, tta)
 
 
 def _load_libraries(model: Path | None) -> None:
-    """Load TensorFlow, which takes seconds, for what needs it: a `.keras` file that is there, or the ViT alone."""
-    if model is None:
-        import_tensorflow()
-    elif model.suffix == ".keras":
-        from kerasfusion.saving import read_description
-
-        read_description(model)
+    """Load TensorFlow, which takes seconds, for what needs it: a `.keras` file, or the ViT alone."""
+    if model is None or model.suffix == ".keras":
         import_tensorflow()

@@ -43,7 +43,6 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
     training, held_out = hold_out(
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
-    describe_run(config.run_folder, config)
     result = train(
         training,
         held_out,
@@ -52,6 +51,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
         seed=config.seed,
         max_pixels=config.data.max_pixels,
         report=click.echo,
+        begin=lambda: describe_run(config.run_folder, config),
     )
     click.echo(f"weights: {result.weights}\ncurve: {result.history}")
 
@@ -74,11 +74,11 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 
     Example: kerasfusion precompute -c configs/roadwork.yaml --vit weights/roadwork-vit
     """
+    config = read_config(config_file, settings, **flags)
     import_tensorflow()
     from kerasfusion.roadwork.dataset import SPLITS
     from kerasfusion.roadwork.precompute import precompute as run
 
-    config = read_config(config_file, settings, **flags)
     manifest = run(config, splits or SPLITS, skip_unreadable)
     for split, done in manifest["splits"].items():
         skipped = f", {len(done['skipped'])} unreadable left out" if done.get("skipped") else ""
@@ -93,9 +93,7 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 @click.option("--data", type=ANY_PATH, help="data.root: the imagefolder; fume: data.dataset_root.")
 @click.option("--name", help="name: the run's folder is runs/NAME; fume: experiment.name.")
 @click.option("--epochs", type=int, help="fit.epochs; fume: training.num_epochs.")
-@click.option(
-    "--batch", type=int, help="fit.batch: 24, 16, 8 or 4 for as many GB of memory; training.batch_size."
-)
+@click.option("--batch", type=int, help="fit.batch: 24, 16, 8 or 4 for as many GB of memory; training.batch_size.")
 @click.option("--cache", type=ANY_PATH, help="cache.folder; fume: data.frame_cache.")
 @click.option("--vit", help="roadwork: vit.weights: hf://owner/name or a folder.")
 @click.option("--yolo", type=ANY_PATH, help="roadwork: yolo.weights: the trained best.pt.")
@@ -113,8 +111,8 @@ def fit(config_file, settings, restart: bool, **flags):
     Example: kerasfusion fit -c configs/fume/fume_fastscnn.yaml --data data/fume
     """
     system = system_of_config(config_file, settings)
-    import_tensorflow()
     config = read_config_of(system, config_file, settings, flags, FIT_FLAGS)
+    import_tensorflow()
     if system == "fume":
         from kerasfusion.fume.fit import fit as fit_fume
 

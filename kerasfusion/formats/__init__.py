@@ -21,6 +21,12 @@ from typing import Any
 
 import numpy as np
 
+MAKE_IT = "kerasfusion export RUN --format FORMAT makes it; in a run folder, name the file itself"
+"""What to do where an export is not there."""
+
+EXPORT_AGAIN = "copy the file again, or make it again: kerasfusion export RUN --format FORMAT"
+"""What to do about an export that is cut, damaged or of another program."""
+
 
 @dataclass(frozen=True)
 class OpenModel:

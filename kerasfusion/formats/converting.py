@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
+from kerasfusion.file_writing import disk_errors
 from kerasfusion.formats.measuring import Measurement, measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module
 
@@ -66,7 +67,8 @@ def convert(
     """
     original = description | {"format": "keras", "precision": "float32"}
     said = {"outputs": list(model.output)} | description | {"format": target.format, "precision": target.precision}
-    target.path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(target.path):
+        target.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.path.parent) as folder:
         partial = Path(folder) / target.path.name
         format_module(target.format).write(model, partial, target.precision, said, target.kept)
@@ -118,6 +120,7 @@ def refuse_missing_precision(format: str, precision: str) -> None:
     if precision not in format_module(format).PRECISIONS:
         raise RequestError(
             f"{format} has no {precision}",
+            where="--precision",
             expected=", ".join(format_module(format).PRECISIONS),
             todo="; ".join(f"{name}: {', '.join(format_module(name).PRECISIONS)}" for name in FORMATS),
         )

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.formats import OpenModel
+from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.saving import DESCRIPTION
 
 SUFFIX = ".tflite"
@@ -52,10 +53,13 @@ def open_model(path: Path) -> OpenModel:
     description = read_description(path)
     litert = require("ai_edge_litert.interpreter", extra="export")
     try:
-        interpreter = litert.Interpreter(str(path), num_threads=os.cpu_count())
-        runner = interpreter.get_signature_runner()
+        with without_lines("Created TensorFlow Lite XNNPACK delegate"):
+            interpreter = litert.Interpreter(str(path), num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
+            runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:
-        raise RequestError(f"LiteRT cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"LiteRT cannot open the model: {reason}", where=path, todo=EXPORT_AGAIN) from error
     lock = threading.Lock()  # the interpreter serves one thread at a time
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -78,6 +82,10 @@ def read_description(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(DESCRIPTION))
     except FileNotFoundError:
-        raise RequestError("the file does not exist", where=path) from None
-    except (zipfile.BadZipFile, KeyError):
-        raise RequestError("this program did not write the file: it holds no description", where=path) from None
+        raise RequestError("the file does not exist", where=path, todo=MAKE_IT) from None
+    except (zipfile.BadZipFile, KeyError, OSError):  # the description is the file's end: a cut file lacks it
+        raise RequestError(
+            "the file is cut short or damaged, or this program did not write it: it holds no description",
+            where=path,
+            todo=EXPORT_AGAIN,
+        ) from None

@@ -13,6 +13,8 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError
 
 RUNS = 20
+DIGITS = {"size MB": 1, "first answer s": 1, "p50 ms": 1, "memory MB": 0}
+"""Decimals of the columns of `as_row`: what the next run would give again."""
 
 
 @dataclass(frozen=True)

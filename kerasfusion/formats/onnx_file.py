@@ -1,6 +1,7 @@
 """ONNX, run by ONNX Runtime without TensorFlow."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.formats import OpenModel
+from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.library_notes import without_log
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -33,7 +35,9 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     # Keras exports in training mode what comes after a layer of image preprocessing, unless it is told otherwise.
     model = keras.Model(model.input, model(model.input, training=False), name=model.name)
     model({name: np.zeros((1, *value.shape[1:]), value.dtype) for name, value in model.input.items()})  # Keras asks so
-    model.export(str(path), format="onnx", verbose=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras asks NumPy for it
+        model.export(str(path), format="onnx", verbose=False)
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
@@ -69,18 +73,27 @@ def read_description(path: Path) -> dict[str, Any]:
 
 def _session(path: Path):
     if not path.is_file():
-        raise RequestError("the file does not exist", where=path)
+        raise RequestError("the file does not exist", where=path, todo=MAKE_IT)
     runtime = require("onnxruntime", extra="export")
     try:
         return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no common class but Exception
-        raise RequestError(f"ONNX Runtime cannot open the model: {str(error).splitlines()[0]}", where=path) from error
+        what = f"cut short, damaged or not an ONNX file; ONNX Runtime says: {_reason(error, path)}"
+        raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """The runtime's sentence without its error code and the file's name, which is said anyway."""
+    text = str(error).splitlines()[0]
+    return text.rpartition(f"{path} failed:")[2].strip() or text
 
 
 def _description(session, path: Path) -> dict[str, Any]:
     properties = session.get_modelmeta().custom_metadata_map
     if KEY not in properties:
-        raise RequestError("this program did not write the file: it holds no description", where=path)
+        raise RequestError(
+            "this program did not write the file: it holds no description", where=path, todo=EXPORT_AGAIN
+        )
     return json.loads(properties[KEY])
 
 
@@ -90,4 +103,6 @@ def _quantise(path: Path, kept: Sequence[str]) -> None:
 
     names = [node.name for node in require("onnx", extra="export").load(path).graph.node if node.op_type == "MatMul"]
     left = [name for name in names if any(f"/{layer}" in name for layer in kept)]
-    quantization.quantize_dynamic(path, path, op_types_to_quantize=["MatMul"], per_channel=True, nodes_to_exclude=left)
+    options = {"op_types_to_quantize": ["MatMul"], "per_channel": True, "nodes_to_exclude": left}
+    with without_log(None, "Please consider to run pre-processing"):
+        quantization.quantize_dynamic(path, path, **options)

@@ -38,4 +38,17 @@ def _format_of(path: Path) -> str:
     for name, suffix in FORMATS.items():
         if path.suffix == suffix:
             return name
-    raise RequestError("not a model file", where=path, expected="a name that ends in " + ", ".join(FORMATS.values()))
+    expected = "a name that ends in " + ", ".join(FORMATS.values())
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.suffix in FORMATS.values())
+        hint = (
+            f"name a file in it, such as {_likely(inside)}" if inside else "kerasfusion fit and export make model files"
+        )
+        raise RequestError("this is a folder, not a model file", where=path, expected=expected, todo=hint)
+    what = "not a model file" if path.exists() else "the file does not exist, and this is no name of a model file"
+    raise RequestError(what, where=path, expected=expected)
+
+
+def _likely(files: list[Path]) -> Path:
+    """The one that is meant most often: a whole model, not the parts that it was composed of."""
+    return next((path for path in files if path.name in ("fusion.keras", "fume.keras")), files[0])

@@ -9,9 +9,10 @@ import json
 import logging
 import sys
 import threading
+import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import numpy as np
 
 from kerasfusion.amx import avoid_broken_amx
 from kerasfusion.errors import KerasFusionError, RequestError, require
-from kerasfusion.formats import OpenModel
+from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.library_notes import without_log
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -79,6 +81,7 @@ def open_model(path: Path) -> OpenModel:
             f"OpenVINO cannot open the model: {str(error).strip().splitlines()[-1]}",
             where=path,
             expected=f"the {path.with_suffix('.bin').name} that was written with it beside it",
+            todo=EXPORT_AGAIN,
         ) from error
     request, lock = compiled.create_infer_request(), threading.Lock()
     outputs = tuple(description["outputs"])
@@ -102,11 +105,12 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         found = ElementTree.parse(path).find("./rt_info/" + "/".join(_RT_INFO))
     except FileNotFoundError:
-        raise RequestError("the file does not exist", where=path) from None
+        raise RequestError("the file does not exist", where=path, todo=MAKE_IT) from None
     except (ElementTree.ParseError, OSError) as error:
-        raise RequestError(f"not an OpenVINO file: {error}", where=path) from error
+        what = f"cut short, damaged or not an OpenVINO file: {error}"
+        raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
     if found is None:
-        raise RequestError("not an OpenVINO file that this program wrote", where=path)
+        raise RequestError("not an OpenVINO file that this program wrote", where=path, todo=EXPORT_AGAIN)
     return json.loads(found.attrib["value"])
 
 
@@ -134,16 +138,27 @@ def _convert(openvino, model):
 
 def _compress(graph, kept: Sequence[str]):
     """8-bit weights in every matrix product with weights, but those of the layers named `kept`."""
-    nncf = require("nncf", extra="export")
-    nncf.set_log_level(logging.ERROR)
-    operations = [node for node in graph.get_ops() if node.get_type_name() not in ("Constant", "Parameter", "Result")]
-    left = [node.get_friendly_name() for node in operations if not _is_product(node) or _is_of(node, kept)]
-    with redirect_stdout(io.StringIO()):  # tables and progress bars
-        return nncf.compress_weights(
-            graph,
-            mode=nncf.CompressWeightsMode.INT8_SYM,
-            ignored_scope=nncf.IgnoredScope(names=left, validate=False),
-        )
+    with _without_notes_of_torch():
+        nncf = require("nncf", extra="export")
+        nncf.set_log_level(logging.ERROR)
+        operations = [
+            each for each in graph.get_ops() if each.get_type_name() not in ("Constant", "Parameter", "Result")
+        ]
+        left = [node.get_friendly_name() for node in operations if not _is_product(node) or _is_of(node, kept)]
+        with redirect_stdout(io.StringIO()):  # tables and progress bars
+            return nncf.compress_weights(
+                graph,
+                mode=nncf.CompressWeightsMode.INT8_SYM,
+                ignored_scope=nncf.IgnoredScope(names=left, validate=False),
+            )
+
+
+@contextmanager
+def _without_notes_of_torch() -> Iterator[None]:
+    """nncf imports torch, which looks for a GPU that is not needed here, and says that there is none."""
+    with warnings.catch_warnings(), without_log("torch.utils.cpp_extension", "No CUDA runtime is found"):
+        warnings.filterwarnings("ignore", "CUDA initialization", UserWarning)
+        yield
 
 
 def _is_product(node) -> bool:

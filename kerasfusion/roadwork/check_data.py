@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class DataCheck:
         root: the imagefolder.
         problems: what makes the set unusable; empty when it can be used.
         warnings: what a person should know.
-        counts: image files per split and class name, for the splits that have any.
+        counts: readable images per split and class name, for the splits that have any.
         sizes: {"width" | "height" (pixels, upright) | "bytes": {"min", "median", "max"}} of the readable images.
         unreadable: {sample_id: reason} of images that are damaged, cut short or too large.
         across_splits: groups of sample ids with identical bytes in more than one split.
@@ -71,7 +71,7 @@ def check_dataset(root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callabl
     root = Path(root)
     samples = scan(root)
     results = ordered_map(lambda sample: _examine(sample, max_pixels), samples)
-    check = DataCheck(root, counts=_count(samples))
+    check = DataCheck(root)
     shapes, same_bytes = [], defaultdict(list)
     for sample, result in zip(samples, progress(results, "check", total=len(samples)), strict=True):
         if isinstance(result, str):
@@ -79,6 +79,7 @@ def check_dataset(root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callabl
         else:
             shapes.append(result[:3])
             same_bytes[result[3]].append(sample)
+    check.counts = _count([sample for sample in samples if sample.sample_id not in check.unreadable])
     check.sizes = _sizes(shapes)
     _compare([group for group in same_bytes.values() if len(group) > 1], check)
     _judge(check)
@@ -127,7 +128,7 @@ def _judge(check: DataCheck) -> None:
     if check.unreadable:
         named = [f"{name}: {reason}" for name, reason in list(check.unreadable.items())[:NAMED]]
         more = ["--json names all"] if len(check.unreadable) > NAMED else []
-        check.problems.append(f"{len(check.unreadable)} images cannot be read: {'; '.join(named + more)}")
+        check.problems.append(f"{_number(check.unreadable, 'image')} cannot be read: {'; '.join(named + more)}")
     for groups, what in ((check.two_labels, "with both labels"), (check.across_splits, "in several splits")):
         if groups:
             check.problems.append(f"identical images {what}: {', '.join(groups[0])}{_more(groups)}")
@@ -140,10 +141,17 @@ def _judge(check: DataCheck) -> None:
         elif most > STRONG_IMBALANCE * fewest:
             check.warnings.append(f"{split}/ is unbalanced, {most} to {fewest}: consider class weights")
         if most + fewest < SMALL_SPLIT:
-            check.warnings.append(f"{split}/ has only {most + fewest} images: its scores will be rough")
+            check.warnings.append(f"{split}/ has only {_number(most + fewest, 'image')}: its scores will be rough")
     check.warnings += [f"there is no {split}/" for split in ("val", "test") if split not in check.counts]
     if check.copies:
-        check.warnings.append(f"{check.copies} images are copies of another one with the same split and label")
+        copies = "is a copy" if check.copies == 1 else "are copies"
+        check.warnings.append(f"{_number(check.copies, 'image')} {copies} of another one with the same split and label")
+
+
+def _number(counted: int | Sized, what: str) -> str:
+    """For example "1 image", "2 images"."""
+    count = counted if isinstance(counted, int) else len(counted)
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _more(items: list) -> str:
@@ -163,6 +171,5 @@ def _warn_of_unused(root: Path, check: DataCheck) -> None:
         if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
     if others:
-        check.warnings.append(
-            f"{len(others)} files are not images by their suffix and are not used: {others[0].relative_to(root)}"
-        )
+        kind = "is not an image by its suffix and is" if len(others) == 1 else "are not images by their suffix and are"
+        check.warnings.append(f"{_number(others, 'file')} {kind} not used: {others[0].relative_to(root)}")

@@ -43,7 +43,7 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
             "the dataset folder does not exist",
             where=root,
             expected="a folder with train/, val/ and test/, each with no_roadwork/ and roadwork/",
-            todo="kerasfusion data import SOURCE OUT, or set data.root",
+            todo="name it with --data FOLDER (data.root in a configuration); kerasfusion data import makes one",
         )
     samples = sorted(sample for split in splits for sample in _scan_split(root, split))
     if not samples:

@@ -19,7 +19,7 @@ from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.predict import predict
 from kerasfusion.roadwork.scenes import write_dataset
 from kerasfusion.roadwork.yolo_training import train_yolo
-from kerasfusion.run_folder import clear_demo_folder
+from kerasfusion.run_folder import clear_demo_folder, describe_run
 
 COUNTS = {"train": 400, "val": 100, "test": 140}
 
@@ -68,32 +68,39 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     begin = time.monotonic()
     config = demo_config(folder, seed)
     clear_demo_folder(folder)
+    describe_run(config.run_folder, config)
+    own, root = f"-c {config.run_folder / 'config.yaml'}", config.data.root
 
     def stage(text: str) -> None:
         report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
 
-    stage(f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {config.data.root}")
-    write_dataset(config.data.root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
-    stage(f"checking them: kerasfusion data check {config.data.root}")
-    check = check_dataset(config.data.root)
+    counts = " ".join(f"--{split} {count}" for split, count in COUNTS.items())
+    stage(
+        f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {root} {counts} --seed {seed}"
+    )
+    write_dataset(root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
+    stage(f"checking them: kerasfusion data check {root}")
+    check = check_dataset(root)
     for split, counts in check.counts.items():
         report(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    training, held_out = hold_out(scan(config.data.root, SPLITS[:2]), 0.0, seed)
+    training, held_out = hold_out(scan(root, SPLITS[:2]), 0.0, seed)
     stage("training a small ViT from random weights, in the place of the subnet's default model")
     train_demo_vit(training, Path(config.vit.weights), seed)
-    stage("training YOLO from random weights: kerasfusion train-yolo")
+    stage(f"training YOLO from random weights: kerasfusion train-yolo {own}")
     train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, report=report)
-    stage("asking YOLO and the ViT about every scene once: kerasfusion precompute")
+    stage(f"asking YOLO and the ViT about every scene once: kerasfusion precompute {own}")
     precompute(config)
-    stage("fitting EfficientNetV2 and the head from the cache: kerasfusion fit")
+    stage(f"fitting EfficientNetV2 and the head from the cache: kerasfusion fit {own}")
     result = fit(config, report=report)
-    stage(f"evaluating: kerasfusion evaluate {result.fusion}")
+    stage(f"evaluating: kerasfusion evaluate {result.fusion} {own}")
     evaluation = run(Request(result.fusion, config), report)
     report("\n" + as_text(evaluation))
-    stage(f"answering two scenes and timing it: kerasfusion predict, kerasfusion benchmark {result.fusion}")
-    test = scan(config.data.root, ("test",))
-    for answer in predict(open_detector(result.fusion), [str(test[0].path), str(test[-1].path)], io.BytesIO()):
+    test = scan(root, ("test",))
+    photos = [str(test[0].path), str(test[-1].path)]
+    stage(f"answering two scenes: kerasfusion predict {result.fusion} {' '.join(photos)}")
+    for answer in predict(open_detector(result.fusion), photos, io.BytesIO()):
         report(answer.to_line(len(answer.image)))
+    stage(f"timing it: kerasfusion benchmark {result.fusion} --runs 20")
     report(as_table(measure_latency(lambda: open_detector(result.fusion), runs=20)))
     stage("done")
     return evaluation.report["fusion"]["accuracy"]

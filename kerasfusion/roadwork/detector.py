@@ -3,13 +3,14 @@
 `evaluate`, `predict`, `benchmark` and a miner all use it, so that none of them can make its inputs in a way of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from kerasfusion.errors import RequestError
 from kerasfusion.formats import OpenModel
 from kerasfusion.formats.opening import open_model
 from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
@@ -92,14 +93,14 @@ class Detector:
             prepared: what `prepare` gave for each photo, with (2,) float32 for each of `other_inputs` beside it.
 
         Returns:
-            {output: (B,) float32 P(roadwork)}.
+            {output: (B,) float32 P(roadwork)}, in the order of `outputs` whatever runs the model.
         """
         inputs = {name: np.stack([views[name] for views in prepared]).astype(np.float32) for name in prepared[0]}
         answers = self._model.answer(inputs)
         if self._tta:
             mirrored = self._model.answer(inputs | {name: inputs[name][:, :, ::-1] for name in self._sizes})
             answers = {name: (probs + mirrored[name]) / 2 for name, probs in answers.items()}
-        return {name: probs[:, 1] for name, probs in answers.items()}
+        return {name: answers[name][:, 1] for name in self.outputs}
 
     def _pixels(self, photo: Photo) -> np.ndarray:
         if isinstance(photo, Image.Image):
@@ -109,7 +110,9 @@ class Detector:
         return read_image(Path(photo), self._max_pixels)[0]
 
 
-def open_detector(path: Path | str, tta: bool = False, precision: str | None = None) -> Detector:
+def open_detector(
+    path: Path | str, tta: bool = False, precision: str | None = None, report: Callable[[str], None] = lambda line: None
+) -> Detector:
     """Open a model file.
 
     Args:
@@ -118,6 +121,7 @@ def open_detector(path: Path | str, tta: bool = False, precision: str | None = N
         tta: see Detector.
         precision: None takes the file as it is; "float32", "bfloat16" or "int8" takes the export in that precision
             that lies beside it; "auto" tries them all on this machine and takes the fastest.
+        report: is told which file that is.
 
     Raises:
         RequestError: not there, not a model of this program, or no such export.
@@ -126,8 +130,22 @@ def open_detector(path: Path | str, tta: bool = False, precision: str | None = N
     if precision is not None:
         from kerasfusion.roadwork.precision import choose_file
 
-        path = choose_file(path, precision)
+        path = choose_file(path, precision, report)
     return Detector(open_model(path), tta)
+
+
+def use_device(path: Path | None, device: str) -> None:
+    """`select_device` for what computes in TensorFlow: a `.keras` file, or, without a file, the default ViT.
+
+    Raises:
+        RequestError: a GPU is asked for that is not there, or for a file that does not use one.
+    """
+    if path is None or path.suffix == ".keras":
+        from kerasfusion.device import select_device
+
+        select_device(device)
+    elif device == "gpu":
+        raise RequestError("only a .keras file computes on a GPU", where=path, todo="--device cpu")
 
 
 def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Detector:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasfusion.device import select_device
 from kerasfusion.errors import RequestError
 from kerasfusion.reporting import table, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.detector import Detector, open_default, open_detector
+from kerasfusion.roadwork.detector import Detector, open_default, open_detector, use_device
 from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
 from kerasfusion.roadwork.figures import history_curves
+from kerasfusion.run_folder import require_folder
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
 
@@ -29,7 +29,7 @@ class Request:
         no_default: without the ViT's own answers.
         max_samples: a random part of the split; None is all of it.
         batch: photos a forward pass.
-        precision, tta: see `open_detector`.
+        tta: see `open_detector`.
         device: "auto", "cpu" or "gpu".
         out: folder for metrics.json and figures/; None is the model's run folder, if it lies in one.
     """
@@ -41,7 +41,6 @@ class Request:
     no_default: bool = False
     max_samples: int | None = None
     batch: int = 16
-    precision: str | None = None
     tta: bool = False
     device: str = "auto"
     out: Path | None = None
@@ -63,9 +62,11 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         )
     if request.default_only and request.no_default:
         raise RequestError("--default-only and --no-default leave nothing to evaluate")
+    if request.out is not None:
+        require_folder(request.out)
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
-    select_device(request.device)
+    use_device(request.model, request.device)
     detector, records = _open(request)
     result = evaluate(
         detector,
@@ -103,7 +104,7 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
     config = request.config
     if request.default_only:
         return open_default(config.vit.weights, config.vit.class_names), None
-    detector = open_detector(request.model, request.tta, request.precision)
+    detector = open_detector(request.model, request.tta)
     if not detector.other_inputs:
         return detector, None
     return detector, cached_branches(config.cache.folder, request.split, detector.description)

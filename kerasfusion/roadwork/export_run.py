@@ -15,6 +15,7 @@ from kerasfusion.formats.converting import (
     refuse_missing_precision,
     refuse_wrong_name,
 )
+from kerasfusion.formats.opening import FORMATS
 from kerasfusion.roadwork import yolo_keras
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import HEADS
@@ -22,7 +23,8 @@ from kerasfusion.roadwork.export import FUSION, PARTS, Branches, export
 from kerasfusion.roadwork.export_check import compare
 from kerasfusion.roadwork.export_samples import choose_photos, drawn_pictures, photo_pictures
 from kerasfusion.roadwork.vit import read_checkpoint
-from kerasfusion.saving import load_model
+from kerasfusion.run_folder import require_folder
+from kerasfusion.saving import load_model, read_description
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
         KerasFusionError: the file does not answer as it should; it is not kept.
     """
     refuse_missing_precision(request.format, request.precision)
-    path = request.source
-    if path.is_dir():
-        composed = path / FUSION
-        path = composed if composed.is_file() and _is_conversion(request) else path / PARTS
+    path = _source_file(request)
     model, description = load_model(path)
     if "vit_probs" in model.input:
         composed = request.out if not _is_conversion(request) and request.out else path.with_name(FUSION)
@@ -79,6 +78,26 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
     report(f"writing {out} and comparing it with {path} on {len(pictures['image'])} pictures")
     target = Target(out, request.format, request.precision, HEADS)
     return convert(path, model, description, target, pictures, compare)
+
+
+def refuse_source(request: Request) -> None:
+    """Check, without loading TensorFlow, that there is a model to export and that it can be written to `out`.
+
+    Raises:
+        RequestError: otherwise.
+    """
+    read_description(_source_file(request))
+    if request.out is not None:
+        refuse_wrong_name(request.out, FORMATS[request.format])
+        require_folder(request.out.parent)
+
+
+def _source_file(request: Request) -> Path:
+    path = request.source
+    if not path.is_dir():
+        return path
+    composed = path / FUSION
+    return composed if composed.is_file() and _is_conversion(request) else path / PARTS
 
 
 def _pictures(model, description: dict, request: Request, report) -> dict[str, np.ndarray]:

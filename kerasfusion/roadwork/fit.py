@@ -1,6 +1,5 @@
 """`fit`: train the parts, save them, and compose the one file if the other branches' weights are at hand."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import build_trained_parts
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, describe, export, refuse_other_weights
 from kerasfusion.roadwork.vit import read_checkpoint
-from kerasfusion.run_folder import describe_run
 from kerasfusion.saving import save_model
 
 
@@ -47,12 +45,9 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     folder = config.run_folder
     manifest = prediction_cache.read_manifest(config.cache.folder)
     branches, reason = _find_branches(config, manifest)
-    if restart:
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    describe_run(folder, config)
     from kerasfusion.roadwork.train import fit_parts
 
-    parts = fit_parts(config, manifest)
+    parts = fit_parts(config, manifest, restart)
     model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
     description = describe(to_dict(config), manifest)
     save_model(model, folder / PARTS, description, sample=None)

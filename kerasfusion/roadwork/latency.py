@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasfusion.benchmark import resident_memory_mb, summarise, time_stages
 from kerasfusion.errors import RequestError
-from kerasfusion.image_decoding import MAX_PIXELS, decode_image
+from kerasfusion.image_decoding import MAX_PIXELS, decode_image, read_image
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.detector import Detector
 from kerasfusion.roadwork.scenes import draw_scene
@@ -37,8 +37,7 @@ def measure_latency(
     Raises:
         RequestError: the photo does not exist. ImageError: it cannot be decoded.
     """
-    if image is not None and not image.is_file():
-        raise RequestError("the photo does not exist", where=image)
+    require_photo(image)
     data = _scene() if image is None else image.read_bytes()
     height, width = decode_image(data, MAX_PIXELS).shape[:2]
     begin = time.perf_counter()
@@ -60,6 +59,18 @@ def measure_latency(
         "stages": summary,
         "within_timeout": summary["total"]["p99_ms"] <= VALIDATOR_TIMEOUT_MS,
     }
+
+
+def require_photo(image: Path | None) -> None:
+    """Check the photo, if one is named, before a model is opened for it.
+
+    Raises:
+        RequestError: it does not exist. ImageError: it cannot be decoded.
+    """
+    if image is not None:
+        if not image.is_file():
+            raise RequestError("the photo does not exist", where=image)
+        read_image(image)
 
 
 def as_text(result: dict[str, Any]) -> str:

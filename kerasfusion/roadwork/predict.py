@@ -66,10 +66,15 @@ def list_images(arguments: Sequence[str]) -> list[str]:
         elif path.is_dir():
             found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
             if not found:
-                raise RequestError("no images in this folder", where=path)
+                raise RequestError(
+                    "no images in this folder",
+                    where=path,
+                    expected="files that end in " + ", ".join(sorted(IMAGE_SUFFIXES)) + ", also in folders below it",
+                    todo="name a folder with photos, or the files themselves",
+                )
             images += found
         else:
-            raise RequestError("no such file or folder", where=path)
+            raise RequestError("no such file or folder", where=path, todo="name a photo, a folder of photos, or -")
     return images
 
 

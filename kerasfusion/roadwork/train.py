@@ -6,6 +6,7 @@ Two ways (fusion.fit_on):
 - train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from kerasfusion.roadwork import efficientnetv2, ensemble
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.efficientnetv2_folded import compiled, fold
 from kerasfusion.roadwork.training_data import Photos, load_photos, stored_features, stored_pixels
-from kerasfusion.run_folder import claim_checkpoints
+from kerasfusion.run_folder import claim_checkpoints, describe_run
 from kerasfusion.trainer import train
 
 
@@ -64,21 +65,27 @@ class Source:
         }
 
 
-def fit_parts(config: RoadworkConfig, manifest: dict[str, Any]) -> Parts:
+def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = False) -> Parts:
     """Train, or go on with a run that was killed.
+
+    Nothing is written before data, cache, weights and an earlier run's settings are known to suit.
 
     Args:
         config: everything.
         manifest: of the branch cache.
+        restart: forget an earlier run in the folder.
 
     Raises:
-        RequestError: cache and data differ, or the run folder holds a run with other settings.
+        RequestError: cache and data differ, weights are missing, or the run folder holds a run with other settings.
     """
     training, validation = load_photos(config, manifest)
-    _refuse_other_run(config, manifest)
     keras.utils.set_random_seed(config.seed)
     image_size = manifest["sizes"]["image"]
     parts = build_parts(config, image_size)
+    if restart:
+        shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
+    _refuse_other_run(config, manifest)
+    describe_run(config.run_folder, config)
     sources = _sources(config, parts, image_size, training, validation)
     if config.fusion.fit_on == "val":
         _fit_apart(config, parts, *sources)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.digests import file_sha256
-from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.errors import RequestError, require
 from kerasfusion.roadwork.dataset import class_order
 from kerasfusion.roadwork.vit_keras import rebuild
 
@@ -204,7 +204,7 @@ def _download(source: str) -> Path:
             )
         )
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
-        raise KerasFusionError(
+        raise RequestError(
             f"cannot get the ViT from the hub: {type(error).__name__}: {str(error).splitlines()[0]}",
             where=source,
             expected="config.json, preprocessor_config.json and model.safetensors",

@@ -97,8 +97,7 @@ def starting_model(model: str) -> Any:
     Pretrained weights that ultralytics publishes are downloaded to the very path that was asked for.
 
     Raises:
-        RequestError: neither `.pt` nor `.yaml`, unknown, damaged, or not a classifier.
-        KerasFusionError: published weights cannot be downloaded.
+        RequestError: neither `.pt` nor `.yaml`, unknown, damaged, not a classifier, or not to be downloaded.
     """
     suffix = Path(model).suffix.lower()
     if suffix in (".yaml", ".yml") and "://" not in model:
@@ -186,11 +185,13 @@ def _download(path: Path) -> None:
     _import_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
+    published = path.name in GITHUB_ASSETS_NAMES and path.stem.endswith("-cls")
+    source = "(it is on https://github.com/ultralytics/assets/releases)" if published else "or name yolo11n-cls.pt"
     advice = (
-        "put the file there (it is on https://github.com/ultralytics/assets/releases), or set yolo.model to its path; "
-        f"yolo.model: {path.stem}.yaml trains from random weights on purpose"
+        f"put the file there {source}, or set yolo.model to its path; "
+        f"yolo.model: {path.stem if published else 'yolo11n-cls'}.yaml trains from random weights on purpose"
     )
-    if path.name not in GITHUB_ASSETS_NAMES or not path.stem.endswith("-cls"):
+    if not published:
         raise RequestError(
             f"the weights {path.name} are not there, and ultralytics publishes no classifier of that name",
             where=path.absolute(),
@@ -199,7 +200,7 @@ def _download(path: Path) -> None:
     try:
         attempt_download_asset(path, retry=0, progress=False)
     except Exception as error:  # whatever the network stack raises
-        raise KerasFusionError(
+        raise RequestError(
             f"the pretrained weights {path.name} are not there, and downloading them failed: {_reason(error)}",
             where=path.absolute(),
             todo=advice,

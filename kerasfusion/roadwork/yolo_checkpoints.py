@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.yolo import Epoch
+from kerasfusion.run_folder import differences
 
 
 class Checkpoints:
@@ -59,9 +60,7 @@ class Checkpoints:
 
 
 def refuse_other(folder: Path, before: Mapping[str, Any], request: Mapping[str, Any]) -> None:
-    changes = [
-        f"{key}: {before.get(key)} there, {request[key]} now" for key in request if before.get(key) != request[key]
-    ]
+    changes = differences(json.loads(json.dumps(request)), {key: before.get(key) for key in request})
     if changes:
         raise RequestError(
             "the run folder holds a YOLO training that was asked for in another way:\n"

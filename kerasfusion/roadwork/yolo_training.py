@@ -53,6 +53,7 @@ def train_yolo(
     seed: int,
     max_pixels: int = MAX_PIXELS,
     report: Callable[[str], None] = print,
+    begin: Callable[[], None] = lambda: None,
 ) -> YoloTraining:
     """Train a two-class YOLO classifier and choose its best epoch on the validation photos.
 
@@ -68,6 +69,7 @@ def train_yolo(
         seed: of initial weights, order and augmentation.
         max_pixels: largest photo, width x height.
         report: takes a line for the person who waits: one an epoch and a few before.
+        begin: called before the training starts or goes on, once it is not refused.
 
     Raises:
         RequestError: an empty split or class, a size or a starting model that does not suit, ultralytics missing, or
@@ -89,7 +91,9 @@ def train_yolo(
 
     checkpoints = Checkpoints(folder / "work", request)
     arguments = _arguments(settings, applied, seed)
-    if checkpoints.restore():
+    goes_on = checkpoints.restore()
+    begin()
+    if goes_on:
         model = yolo.load_classifier(checkpoints.session / "weights" / "last.pt")
         arguments = {"resume": True, "device": settings.device}
         report(f"continuing after epoch {checkpoints.epoch} of {settings.epochs}")

@@ -74,6 +74,7 @@ def test_unreadable_images_are_named_with_the_reason(tmp_path):
     assert "60,000 pixels" in check.unreadable["val/no_roadwork/large.jpg"]
     assert len(check.problems) == 1
     assert check.problems[0].startswith("4 images cannot be read: train/roadwork/cut.jpg")
+    assert check.counts["train"] == {"no_roadwork": 10, "roadwork": 10}  # they are not there to be learned from
 
 
 def test_identical_images_across_splits_and_with_two_labels(tmp_path):
@@ -121,7 +122,7 @@ def test_warnings(tmp_path):
         "val/ has only 19 images: its scores will be rough",
         "there is no test/",
         "only train/, val/ and test/ are used, not validation/",
-        "1 files are not images by their suffix and are not used: train/roadwork/phone.heic",
+        "1 file is not an image by its suffix and is not used: train/roadwork/phone.heic",
     ]
 
 
@@ -137,7 +138,7 @@ def test_json_holds_everything(tmp_path):
     assert read["usable"] is False
     assert read["root"] == str(root)
     assert list(read["unreadable"]) == ["train/roadwork/bad.jpg"]
-    assert read["counts"]["train"] == {"no_roadwork": 10, "roadwork": 11}
+    assert read["counts"]["train"] == {"no_roadwork": 10, "roadwork": 10}
 
 
 def test_the_set_is_left_as_it_was(tmp_path):

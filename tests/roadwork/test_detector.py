@@ -80,6 +80,17 @@ def test_test_time_augmentation_averages_with_the_mirrored_photo(paths):
     assert Detector(model, tta=True).detect(photo).p_roadwork == pytest.approx(0.5)
 
 
+def test_branches_come_in_one_order_whatever_runs_the_model(paths):
+    """ONNX Runtime and LiteRT give outputs in an order of their own."""
+    names = ("fusion", "vit", "yolo", "efficientnetv2")
+
+    def answer(inputs):
+        return {name: np.full((len(inputs["image"]), 2), 0.5) for name in sorted(names)}
+
+    detector = Detector(OpenModel(answer, {"image": (4, 4, 3)}, names, {}))
+    assert list(detector.detect(paths[0]).branches) == ["vit", "yolo", "efficientnetv2"]
+
+
 def test_what_is_no_photo_or_no_model_is_refused(detector, tmp_path):
     with pytest.raises(ImageError, match="not an image"):
         detector.detect(b"text")
@@ -87,7 +98,10 @@ def test_what_is_no_photo_or_no_model_is_refused(detector, tmp_path):
         detector.detect(tmp_path / "gone.jpg")
     with pytest.raises(ImageError, match="at most 100 pixels"):
         Detector(detector._model, max_pixels=100).detect(Image.new("RGB", (20, 20)))
-    with pytest.raises(RequestError, match="not a model file"):
+    with pytest.raises(RequestError, match="no name of a model file"):
         open_detector(tmp_path / "model.h5")
+    (tmp_path / "fusion.onnx").touch()
+    with pytest.raises(RequestError, match=r"a folder, not a model file(.|\n)*such as .*fusion\.onnx"):
+        open_detector(tmp_path)
     with pytest.raises(RequestError, match="does not exist"):
         open_detector(tmp_path / "gone.keras")

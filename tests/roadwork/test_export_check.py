@@ -62,8 +62,35 @@ def test_the_fastest_file_in_the_precision_asked_for_is_chosen(files, monkeypatc
         return Measurement(1.0, times[path], 1.0, {})
 
     monkeypatch.setattr(precision, "measure", timed)
+    lines = []
     with pytest.warns(UserWarning, match="cannot run here"):
-        assert choose_file(base, "auto") == files["onnx", "int8"]
+        assert choose_file(base, "auto", lines.append) == files["onnx", "int8"]
+    assert lines[-1] == f"taken: {files['onnx', 'int8']} (p50 3.0 ms)"
     assert choose_file(base, "bfloat16") == min((files[c] for c in CASES if c[1] == "bfloat16"), key=times.get)
     with pytest.raises(RequestError, match="no float16 export"):
         choose_file(base, "float16")
+
+
+def test_a_trial_is_remembered_until_a_file_changes(files, monkeypatch):
+    base, measured = files["keras", "float32"], []
+
+    def timed(path, pictures):
+        measured.append(path)
+        if path == files["litert", "float32"]:
+            raise KerasFusionError("cannot run here")
+        # The machine is busy when the fastest is measured for the first time.
+        slow = path == files["onnx", "int8"] and measured.count(path) == 1
+        return Measurement(1.0, {"fusion-int8.onnx": 9.0 if slow else 4.0}.get(path.name, 7.0), 1.0, {})
+
+    monkeypatch.setattr(precision, "measure", timed)
+    with pytest.warns(UserWarning, match="cannot run here"):
+        assert choose_file(base, "auto") == files["onnx", "int8"]
+    count, lines = len(measured), []
+    assert choose_file(base, "auto", lines.append) == files["onnx", "int8"]
+    assert choose_file(base, "bfloat16", lines.append).name.startswith("fusion-bfloat16")
+    assert len(measured) == count
+    assert "left out as before: fusion-float32.tflite" in lines[0]
+    files["litert", "float32"].touch()
+    with pytest.warns(UserWarning, match="cannot run here"):
+        choose_file(base, "auto")
+    assert len(measured) > count

@@ -119,6 +119,7 @@ def test_another_content_of_the_weights_file_is_another_run(with_cache, tmp_path
         _refuse_other_run(config, manifest)
     path.write_bytes(b"some weights")
     _refuse_other_run(config, manifest)
+    (config.run_folder / "checkpoints" / "efficientnetv2.npz").touch()
     _refuse_other_run(config, manifest)
     path.write_bytes(b"other weights")
     with pytest.raises(RequestError, match=r"efficientnetv2\.weights_sha256(.|\n)*--restart"):
@@ -129,6 +130,17 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(fitted, with_cach
     other = with_cache(fitted.runs_folder.parent, "fit.epochs=4", "fit.learning_rate=0.01")
     with pytest.raises(RequestError, match=r"fit\.epochs(.|\n)*fit\.learning_rate(.|\n)*--restart"):
         fit(other, report=quiet)
+
+
+def test_a_refused_fit_leaves_the_run_folder_as_it_was(fitted, with_cache, tmp_path):
+    settings = (fitted.run_folder / "config.yaml").read_text()
+    with pytest.raises(RequestError):
+        fit(with_cache(fitted.runs_folder.parent, "fit.epochs=4"), report=quiet)
+    assert (fitted.run_folder / "config.yaml").read_text() == settings
+    gone = with_cache(tmp_path, f"efficientnetv2.weights={tmp_path / 'gone.h5'}")
+    with pytest.raises(RequestError, match="does not exist"):
+        fit(gone, restart=True, report=quiet)
+    assert not gone.run_folder.exists()
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])

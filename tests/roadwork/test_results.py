@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.image_decoding import crop_centre, read_image, squash
+from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.roadwork.dataset import scan
 from kerasfusion.roadwork.detector import open_default, open_detector
 from kerasfusion.roadwork.evaluate import cached_branches, evaluate
@@ -145,7 +145,7 @@ def test_images_are_listed_and_bad_paths_refused(photos, tmp_path):
     folder = photos / "test" / "roadwork"
     assert list_images([str(folder)]) == sorted(str(path) for path in folder.iterdir())
     assert list_images(["-", str(next(folder.iterdir()))])[0] == "-"
-    with pytest.raises(RequestError, match="no images"):
+    with pytest.raises(RequestError, match=r"no images(.|\n)*\.jpg(.|\n)*what to do"):
         list_images([str(tmp_path)])
     with pytest.raises(RequestError, match="no such file"):
         list_images([str(tmp_path / "gone.jpg")])
@@ -174,6 +174,8 @@ def test_latency_is_measured_stage_by_stage(model):
     assert result["memory_mb"] > 100
     with pytest.raises(RequestError, match="does not exist"):
         measure_latency(lambda: open_detector(model), image=model.with_name("gone.jpg"))
+    with pytest.raises(ImageError, match=r"config\.yaml"):
+        measure_latency(lambda: open_detector(model), image=model.with_name("config.yaml"))
 
 
 def test_a_file_that_answers_otherwise_is_not_saved(tmp_path, monkeypatch):

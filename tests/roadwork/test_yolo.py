@@ -82,7 +82,7 @@ def test_random_weights_of_each_family(name):
         ("yolo11n-cls", "not a model that YOLO can start from"),
         ("https://example.org/yolo11n-cls.pt", "not a model that YOLO can start from"),
         ("mine.pt", r"no classifier of that name[^$]*mine\.pt"),
-        ("yolo11n.pt", r"no classifier of that name"),
+        ("yolo11n.pt", r"no classifier of that name(.|\n)*yolo\.model: yolo11n-cls\.yaml"),
     ],
 )
 def test_a_model_that_cannot_be_started_from(name, message, tmp_path, monkeypatch):
@@ -103,12 +103,12 @@ def test_pretrained_weights_that_cannot_be_downloaded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(downloads, "safe_download", unreachable)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(KerasFusionError) as caught:
+    with pytest.raises(RequestError) as caught:
         yolo.starting_model("yolo11n-cls.pt")
     ((url, file, retry),) = asked
     assert url.startswith("https://github.com/ultralytics/assets/releases/download/")
     assert (file, retry) == ("yolo11n-cls.pt", 0)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     message = str(caught.value)
     assert "Environment may be offline" in message
     assert str(tmp_path / "yolo11n-cls.pt") in message

@@ -46,8 +46,9 @@ def state(folder):
     return {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in folder.rglob("*")}
 
 
-def run(root, run_folder, settings=SETTINGS, seed=5, report=lambda line: None):
-    return train_yolo(scan(root, ("train",)), scan(root, ("val",)), settings, run_folder, seed=seed, report=report)
+def run(root, run_folder, settings=SETTINGS, seed=5, report=lambda line: None, **options):
+    train, val = scan(root, ("train",)), scan(root, ("val",))
+    return train_yolo(train, val, settings, run_folder, seed=seed, report=report, **options)
 
 
 def read_history(training):
@@ -136,10 +137,11 @@ def test_a_finished_training_is_not_repeated(root, finished):
 
 
 def test_another_request_does_not_overwrite_it(root, finished):
-    before = state(finished[0])
-    with pytest.raises(RequestError, match=r"epochs: 3 there, 4 now\n  - seed: 5 there, 6 now"):
-        run(root, finished[0], dataclasses.replace(SETTINGS, epochs=4), seed=6)
+    before, begun = state(finished[0]), []
+    with pytest.raises(RequestError, match=r"epochs: was 3, is now 4\n  - seed: was 5, is now 6"):
+        run(root, finished[0], dataclasses.replace(SETTINGS, epochs=4), seed=6, begin=lambda: begun.append(1))
     assert state(finished[0]) == before
+    assert not begun
 
 
 def test_weights_of_someone_else_are_not_overwritten(root, tmp_path):
@@ -160,7 +162,7 @@ def test_a_stopped_training_goes_on(root, tmp_path):
     left = {path.relative_to(tmp_path / "yolo").as_posix() for path in (tmp_path / "yolo").glob("*/*")}
     assert left == {"work/epoch-00002"}
 
-    with pytest.raises(RequestError, match="seed: 5 there, 6 now"):
+    with pytest.raises(RequestError, match="seed: was 5, is now 6"):
         run(root, tmp_path, seed=6)
 
     lines = []
