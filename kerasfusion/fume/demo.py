@@ -15,9 +15,9 @@ from kerasfusion.progress import track
 from kerasfusion.reporting import table
 from kerasfusion.run_folder import clear_demo_folder
 
-ORIGINALS = {"train": 360, "val": 60, "test": 90}
+ORIGINALS = {"train": 300, "val": 60, "test": 75}
 SIZE = (160, 120)
-EPOCHS = 14
+EPOCHS = 12
 
 
 def demo_config(folder: Path, seed: int = 42) -> FumeConfig:

@@ -37,7 +37,7 @@ def flow(scene: Scene, distance: np.ndarray) -> np.ndarray:
     """How much gas is on its way at these distances from the mouth, 0..1; a puff is always just leaving the mouth."""
     plume = scene.plume
     wave = 0.5 + 0.5 * np.cos(2 * np.pi * distance / plume.spacing)
-    steady = 1 - plume.pulsing * (1 - wave**1.5)
+    steady = 1 - plume.pulsing * (1 - wave**3)
     share = distance / plume.length
     return steady * (1 - 0.6 * share) * np.clip((1 - share) / 0.2, 0, 1)
 

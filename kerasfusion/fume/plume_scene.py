@@ -67,9 +67,9 @@ def plume_at(ph: float, rng: np.random.Generator) -> Plume:
         puffs = not puffs
     return Plume(
         opening=float(np.clip(rng.normal(0.34 - 0.2 * share, 0.02), 0.1, 0.42)),
-        rise=float(rng.normal(np.radians(4 + 60 * share**1.5), np.radians(8))),
+        rise=float(rng.normal(np.radians(4 + 66 * share**2.5), np.radians(8))),
         pulsing=float(rng.uniform(0.85, 1.0) if puffs else rng.uniform(0.0, 0.3)),
-        spacing=float(rng.uniform(0.27, 0.36)),
+        spacing=float(rng.uniform(0.33, 0.42)),
         length=float(rng.uniform(0.75, 1.2)),
     )
 
