@@ -14,6 +14,16 @@ Weight = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
 Side = Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
+ModelName = Literal[
+    "FUMEFastSCNN",
+    "FUMEFastSCNNConcat",
+    "SegmentationOnlyFastSCNN",
+    "ClassificationOnlyFastSCNN",
+    "GasAwareClassifierFastSCNN",
+    "EarlyFusionFastSCNN",
+    "MultiTaskFastSCNN",
+]
+"""The keys of models.ARCHITECTURES, which cannot be asked without loading TensorFlow."""
 Gamma = Annotated[float, Field(ge=0, le=10)]
 
 WITHOUT_MEANING = (
@@ -68,7 +78,7 @@ class Model:
         num_classes, num_seg_classes: of states and of pixels; fixed.
     """
 
-    name: str = "FUMEFastSCNN"
+    name: ModelName = "FUMEFastSCNN"
     shared_encoder: bool = True
     num_classes: Literal[3] = 3
     num_seg_classes: Literal[3] = 3

@@ -9,7 +9,7 @@ import numpy as np
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.training_data import load_split, validation_batches
-from kerasfusion.run_folder import describe_run
+from kerasfusion.run_folder import claim_checkpoints, describe_run
 from kerasfusion.saving import save_model
 
 MODEL = "fume.keras"
@@ -32,13 +32,14 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
     """
     folder = config.run_folder
     training, validation = load_split(config, "train"), load_split(config, "val")
+    from kerasfusion.fume.models import count_trainable, with_probabilities
+    from kerasfusion.fume.train import settings_of, train_network
+
     if restart:
         for name in ("checkpoints", "tensorboard"):
             shutil.rmtree(folder / name, ignore_errors=True)
+    claim_checkpoints(folder, settings_of(config, training, validation))
     describe_run(folder, config)
-    from kerasfusion.fume.models import count_trainable, with_probabilities
-    from kerasfusion.fume.train import train_network
-
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
     report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")

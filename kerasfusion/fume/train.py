@@ -17,7 +17,6 @@ from kerasfusion.fume.losses import Focal, FocalDice
 from kerasfusion.fume.models import ARCHITECTURES, build_network, with_probabilities
 from kerasfusion.fume.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.training_metrics import Confusion, MeanIou
-from kerasfusion.run_folder import claim_checkpoints
 from kerasfusion.saving import load_model, save_model
 from kerasfusion.trainer import read_checkpoint, train
 
@@ -39,10 +38,9 @@ def train_network(
         The network (logits, float32) with the weights of the best epoch.
 
     Raises:
-        RequestError: the run folder holds a run with other settings or frames.
         KerasFusionError: the loss is not finite; names the batch's samples.
     """
-    folder = claim_checkpoints(config.run_folder, _settings(config, training, validation))
+    folder = config.run_folder / "checkpoints"
     keras.utils.set_random_seed(config.experiment.seed)
     mixed = config.training.use_amp and bool(tf.config.list_physical_devices("GPU"))
     learner = with_fused_normalisation(_network(config, mixed))
@@ -171,8 +169,8 @@ def _stopping(config: FumeConfig, monitor: str) -> keras.callbacks.EarlyStopping
     return keras.callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience, min_delta=settings.min_delta)
 
 
-def _settings(config: FumeConfig, training: Frames, validation: Frames) -> dict:
-    """All that decides the weights: a run is only gone on with under the same."""
+def settings_of(config: FumeConfig, training: Frames, validation: Frames) -> dict:
+    """All that decides the weights, as a JSON value: a run is only gone on with under the same."""
     tree = to_dict(config)
     settings = {key: tree[key] for key in ("model", "training", "weighted_sampling")}
     settings["training"].pop("checkpoint")

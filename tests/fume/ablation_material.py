@@ -10,7 +10,7 @@ from kerasfusion.fume.ablation_plan import compared_samples, record_evaluation
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.masks import write_mask
 from kerasfusion.fume.models import ARCHITECTURES
-from kerasfusion.fume.train import _settings
+from kerasfusion.fume.train import settings_of
 from kerasfusion.fume.training_data import load_split
 from kerasfusion.run_folder import claim_checkpoints, describe_run
 from kerasfusion.trainer import Checkpoint, write_checkpoint, write_history
@@ -44,7 +44,7 @@ def write_training(config, best_epoch=3, finished=True, epochs=4):
     """What `fit` leaves."""
     folder, outputs = config.run_folder, ARCHITECTURES[config.model.name].outputs
     describe_run(folder, config)
-    claim_checkpoints(folder, _settings(config, load_split(config, "train"), load_split(config, "val")))
+    claim_checkpoints(folder, settings_of(config, load_split(config, "train"), load_split(config, "val")))
     history = []
     for epoch in range(1, epochs + 1):
         row = {"epoch": epoch, "loss": 2.0 / epoch, "val_loss": 2.2 / epoch}
