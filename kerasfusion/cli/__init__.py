@@ -56,10 +56,15 @@ class LazyCommands(click.Group):
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool):
-    """Fuse a ViT, a YOLO classifier and EfficientNetV2 into one Keras file that finds roadwork in street photos.
+    """Two fusion systems in Keras.
 
-    The usual order: data import, data split, data check, train-yolo, precompute, fit, evaluate, benchmark, predict.
-    `kerasfusion demo` does all of it on generated photos.
+    roadwork: a ViT, a YOLO classifier and EfficientNetV2 in one file that finds roadwork in street photos. The usual
+    order: data import, data split, data check, train-yolo, precompute, fit, evaluate, benchmark, predict.
+
+    fume: plumes in CO2 and CH4 frames and the rumen's state. The usual order: data pair, fit, evaluate, predict,
+    ablate.
+
+    `kerasfusion demo` and `kerasfusion demo fume` do all of it on generated pictures.
     """
 
 

@@ -16,8 +16,8 @@ from kerasfusion.reporting import table
 from kerasfusion.run_folder import clear_demo_folder
 
 ORIGINALS = {"train": 300, "val": 60, "test": 75}
-SIZE = (160, 120)
-EPOCHS = 12
+SIZE = (128, 96)
+EPOCHS = 13
 
 
 def demo_config(folder: Path, seed: int = 42) -> FumeConfig:
@@ -27,6 +27,7 @@ def demo_config(folder: Path, seed: int = 42) -> FumeConfig:
         flags={
             "experiment.name": "demo",
             "experiment.seed": seed,
+            "weighted_sampling": False,  # the states come equally often as they are
             "runs_folder": str(folder / "runs"),
             "data.dataset_root": str(folder / "frames"),
             "data.image_size": list(SIZE),
@@ -35,9 +36,9 @@ def demo_config(folder: Path, seed: int = 42) -> FumeConfig:
             "data.augmentation.rotate_limit": 5,
             "data.augmentation.shift_scale_rotate.p": 0,
             "data.augmentation.gaussian_blur.p": 0,
-            "training.batch_size": 8,
+            "training.batch_size": 16,
             "training.num_epochs": EPOCHS,
-            "training.loss.cls_alpha": [1, 1, 1],  # the states come equally often
+            "training.loss.cls_alpha": [1, 1, 1],
             "training.checkpoint.save_freq": 0,
         },
     )
