@@ -248,7 +248,7 @@ def test_bad_requests_are_all_named_at_once(root, tmp_path, monkeypatch):
     message = run(good, bad, other, code=2).output
     assert "num_epohcs: unknown key" in message
     assert "this configuration is of roadwork" in message
-    assert "no network 'Nobody'" in run(good, "--set", "model.name=Nobody", code=2).output
+    assert "'Nobody' was given" in run(good, "--set", "model.name=Nobody", code=2).output
     assert "no configurations" in run(tmp_path / "gone", code=2).output
     with pytest.raises(RequestError, match="do not exist"):
         plan_runs([configured(tmp_path / "nowhere", "one")])

@@ -1,4 +1,6 @@
 import csv
+from pathlib import Path
+from typing import get_args
 
 import keras
 import numpy as np
@@ -9,8 +11,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume import train as train_module
-from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig
+from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
 from kerasfusion.fume.fit import fit
+from kerasfusion.fume.models import ARCHITECTURES
 from kerasfusion.fume.training_metrics import Confusion
 from kerasfusion.saving import load_model, read_description
 from kerasfusion.trainer import Checkpoint, write_checkpoint
@@ -203,8 +206,6 @@ def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
 
 
 def test_every_committed_configuration_is_valid_and_names_its_own_run():
-    from pathlib import Path
-
     paths = sorted((Path(__file__).parents[2] / "configs" / "fume").rglob("*.yaml"))
     configs = [load_config(FumeConfig, path) for path in paths]
     names = [config.experiment.name for config in configs]
@@ -212,6 +213,10 @@ def test_every_committed_configuration_is_valid_and_names_its_own_run():
     assert load_config(FumeConfig) == load_config(
         FumeConfig, paths[[path.name for path in paths].index("fume_fastscnn.yaml")], ["experiment.name=fume"]
     )
+
+
+def test_the_names_in_the_settings_are_the_networks():
+    assert set(get_args(ModelName)) == set(ARCHITECTURES)
 
 
 def test_keras_state_is_left_as_it_was():
