@@ -1,5 +1,7 @@
 import csv
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import keras
@@ -12,6 +14,7 @@ from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume import train as train_module
 from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
+from kerasfusion.fume.epoch_reports import wandb_callback
 from kerasfusion.fume.fit import fit
 from kerasfusion.fume.models import ARCHITECTURES
 from kerasfusion.fume.training_metrics import Confusion
@@ -181,6 +184,23 @@ def test_metrics_while_training_are_sklearns():
     mask.reset_state()
     mask.update_state(np.zeros((1, 5, 6), int), np.tile([1.0, 0, 0], (1, 5, 6, 1)))
     assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
+
+
+def test_weights_and_biases_is_told_of_each_epoch_where_asked_for(root, tmp_path, monkeypatch):
+    assert wandb_callback(configured(root, tmp_path)) == []
+    config = configured(root, tmp_path, "experiment.use_wandb=true", "experiment.tags=[a, b]")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(RequestError, match=r"kerasfusion\[wandb\]"):
+        wandb_callback(config)
+    begun, logged = [], []
+    run = SimpleNamespace(log=logged.append, finish=lambda: logged.append("finished"))
+    fake = SimpleNamespace(init=lambda **settings: begun.append(settings) or run)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    (callback,) = wandb_callback(config)
+    callback.on_epoch_end(0, {"loss": 2.0})
+    callback.on_train_end(None)
+    assert (begun[0]["name"], begun[0]["tags"]) == (config.experiment.name, ["a", "b"])
+    assert logged == [{"loss": 2.0, "epoch": 1}, "finished"]
 
 
 def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
