@@ -9,6 +9,7 @@ from typing import Any
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.fume.ablation_plan import SPLIT
 from kerasfusion.fume.annotations import GASES
+from kerasfusion.fume.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.evaluation_run import NETWORK
 
@@ -79,8 +80,9 @@ def _read_result(config: FumeConfig, metrics: Path, history: Path) -> Result:
 
     report = json.loads(metrics.read_text(encoding="utf-8"))
     parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
-    best = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").early_stopping["best_epoch"]
-    return Result(config, parts, report[NETWORK], _read_history(history, config), int(best) + 1)
+    epochs = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").history
+    best = best_epoch(epochs, monitor_of(config))
+    return Result(config, parts, report[NETWORK], _read_history(history, config), best)
 
 
 def _is_learned(config: FumeConfig, part: str) -> bool:

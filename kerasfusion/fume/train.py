@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from kerasfusion.config import to_dict
 from kerasfusion.file_writing import copy_file
+from kerasfusion.fume.best_epoch import monitor_of, rank
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.epoch_reports import EpochLine, TensorBoardScalars, wandb_callback
 from kerasfusion.fume.frames import Frames
 from kerasfusion.fume.fused_normalisation import with_fused_normalisation
 from kerasfusion.fume.losses import Focal, FocalDice
-from kerasfusion.fume.models import ARCHITECTURES, build_network, with_probabilities
+from kerasfusion.fume.models import build_network, with_probabilities
 from kerasfusion.fume.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.training_metrics import Confusion, MeanIou
 from kerasfusion.saving import load_model, save_model
@@ -46,7 +47,7 @@ def train_network(
     learner = with_fused_normalisation(_network(config, mixed))
     steps = -(-len(training) // config.training.batch_size)
     compile_network(config, learner, steps)
-    monitor = _monitor(config)
+    monitor = monitor_of(config)
     train(
         learner,
         training_stream(config, training),
@@ -112,7 +113,7 @@ class KeepModels(keras.callbacks.Callback):
     Args:
         config: what the files say of themselves.
         folder: where they and the run's state are kept.
-        monitor: metric by which epochs are compared; the mean IoU, then the loss decides between equals.
+        monitor: metric by which epochs are compared, see `best_epoch.rank`.
     """
 
     def __init__(self, config: FumeConfig, folder: Path, monitor: str):
@@ -122,14 +123,15 @@ class KeepModels(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Find out how good the best epoch of an earlier run was."""
-        self.best = max(map(self._rank, read_checkpoint(self.folder / STATE).history), default=None)
+        history = read_checkpoint(self.folder / STATE).history
+        self.best = max((rank(values, self.monitor) for values in history), default=None)
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the files that this epoch is due in."""
-        every, rank = self.config.training.checkpoint.save_freq, self._rank(logs)
+        every, reached = self.config.training.checkpoint.save_freq, rank(logs, self.monitor)
         names = ["last"]
-        if self.best is None or rank > self.best:
-            self.best = rank
+        if self.best is None or reached > self.best:
+            self.best = reached
             names.append("best")
         if every and (epoch + 1) % every == 0:
             names.append(f"epoch-{epoch + 1:03d}")
@@ -141,9 +143,6 @@ class KeepModels(keras.callbacks.Callback):
         for path in others:
             copy_file(first, path)
 
-    def _rank(self, values: dict[str, float]) -> tuple[float, float, float]:
-        return values[self.monitor], values.get("val_mean_iou", 0.0), -values["val_loss"]
-
 
 def _network(config: FumeConfig, mixed: bool) -> keras.Model:
     usual = keras.config.dtype_policy()
@@ -153,13 +152,6 @@ def _network(config: FumeConfig, mixed: bool) -> keras.Model:
         return build_network(config.model.name, height, width, config.model.shared_encoder)
     finally:
         keras.config.set_dtype_policy(usual)
-
-
-def _monitor(config: FumeConfig) -> str:
-    """What epochs are judged by: the network's own metric, or the masks' where the state is not learned."""
-    architecture = ARCHITECTURES[config.model.name]
-    learns_state = "state" in architecture.outputs and config.training.loss.cls_weight > 0
-    return architecture.monitor if learns_state else "val_mean_iou"
 
 
 def _stopping(config: FumeConfig, monitor: str) -> keras.callbacks.EarlyStopping | None:

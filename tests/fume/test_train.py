@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume import train as train_module
+from kerasfusion.fume.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
 from kerasfusion.fume.epoch_reports import wandb_callback
 from kerasfusion.fume.fit import fit
@@ -116,6 +117,7 @@ def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_mask
         keep.on_epoch_end(number, values)
     epochs_of_best = [written[:place].count("last") for place, name in enumerate(written) if name == "best"]
     assert epochs_of_best[-1] == best
+    assert best_epoch(logs, keys[0]) == best
 
 
 def test_event_files_hold_the_history(trained):
@@ -205,8 +207,8 @@ def test_weights_and_biases_is_told_of_each_epoch_where_asked_for(root, tmp_path
 
 def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
     config = configured(root, tmp_path, "training.loss.cls_weight=0")
-    assert train_module._monitor(config) == "val_mean_iou"
-    assert train_module._monitor(configured(root, tmp_path)) == "val_state_balanced_accuracy"
+    assert monitor_of(config) == "val_mean_iou"
+    assert monitor_of(configured(root, tmp_path)) == "val_state_balanced_accuracy"
 
 
 def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
