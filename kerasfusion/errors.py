@@ -44,5 +44,6 @@ def require(module: str, *, extra: str):
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise RequestError(
-            f"this step needs {error.name}, which is not installed", todo=f'pip install "kerasfusion[{extra}]"'
+            f"this step needs {error.name}, which is not installed",
+            todo=f'pip install -e ".[{extra}]" in the folder of the source',
         ) from error

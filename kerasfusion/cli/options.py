@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from kerasfusion.errors import RequestError
+
 EXISTING = click.Path(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
@@ -46,9 +48,20 @@ def detector_options(command):
 
 
 def read_config(config_file: Path | None, settings: tuple[str, ...], **flags):
-    """The RoadworkConfig: flag over --set over file over default; a flag's name is its key with __ for the dot."""
+    """The RoadworkConfig: flag over --set over file over default; a flag's name is its key with __ for the dot.
+
+    Raises:
+        RequestError: see `load_config`; or the configuration is one of fume.
+    """
+    from kerasfusion.cli.systems import system_of_config
     from kerasfusion.config import load_config
     from kerasfusion.roadwork.config import RoadworkConfig
 
+    if system_of_config(config_file, settings) != "roadwork":
+        raise RequestError(
+            "this configuration is of fume, and what was asked for is of roadwork",
+            where=config_file or "--set",
+            expected="a file such as configs/roadwork.yaml",
+        )
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
     return load_config(RoadworkConfig, config_file, settings, dotted)

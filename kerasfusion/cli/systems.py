@@ -11,7 +11,7 @@ SYSTEMS = ("roadwork", "fume")
 
 
 def system_of_config(config_file: Path | None, settings: tuple[str, ...]) -> str:
-    """The key `system` of `--set` or the file; roadwork without one.
+    """The key `system` of `--set` or the file; without one roadwork, or fume if there is a section `experiment`.
 
     Raises:
         RequestError: another system, or a file that cannot be read.
@@ -19,7 +19,7 @@ def system_of_config(config_file: Path | None, settings: tuple[str, ...]) -> str
     from kerasfusion.config import read_yaml
 
     tree = read_yaml(config_file) if config_file is not None else {}
-    said = tree.get("system", SYSTEMS[0])
+    said = tree.get("system", "fume" if "experiment" in tree else SYSTEMS[0])  # the reference's files do not say
     for text in settings:
         key, _, value = text.partition("=")
         if key.strip() == "system":
@@ -70,9 +70,15 @@ def read_fume_config(config_file: Path | None, settings: tuple[str, ...], **flag
     """The FumeConfig; arguments as for `options.read_config`."""
     import warnings
 
-    from kerasfusion.config import load_config
+    from kerasfusion.config import load_config, read_yaml
     from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig
 
+    if config_file is not None and read_yaml(config_file).get("system") == "roadwork":
+        raise RequestError(
+            "this configuration is of roadwork, and what was asked for is of fume",
+            where=config_file,
+            expected="a file such as configs/fume/fume_fastscnn.yaml",
+        )
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
     with warnings.catch_warnings(record=True) as notices:
         warnings.simplefilter("always")

@@ -67,7 +67,7 @@ def _numbered_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict]]
             header = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
-        raise RequestError("the annotations do not exist", where=path) from None
+        raise RequestError("the annotations do not exist", where=path, todo=_how_to_make(path)) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RequestError(f"cannot read the annotations: {error}", where=path) from error
     for counted, what in ((0, "lack"), (2, "have twice")):
@@ -77,3 +77,9 @@ def _numbered_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict]]
                 f"the annotations {what} the column(s) {', '.join(wrong)}", where=path, expected=", ".join(columns)
             )
     return rows
+
+
+def _how_to_make(path: Path) -> str:
+    if path.name.startswith("paired_"):
+        return f"kerasfusion data pair {path.parent}, or name the dataset's folder with --data (data.dataset_root)"
+    return "name the folder that holds {train,val,test}_annotations.csv"

@@ -66,7 +66,7 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     def stage(text: str) -> None:
         report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
 
-    stage(f"drawing frames of {sum(ORIGINALS.values())} originals: kerasfusion data synth fume {root} --balanced")
+    stage(f"drawing frames of {sum(ORIGINALS.values())} originals, as `kerasfusion data synth fume` does")
     write_dataset(
         root,
         ORIGINALS,
@@ -76,7 +76,7 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
         balanced=True,
         progress=lambda work, total: track(work, "draw frames", total=total),
     )
-    stage(f"pairing CO2 and CH4: kerasfusion data pair {root}")
+    stage(f"pairing CO2 and CH4: kerasfusion data pair {root} --strategy original_based")
     report(table(pair_dataset(root, strategy="original_based", seed=seed).rows()))
     stage(f"training FUME-FastSCNN: kerasfusion fit -c {own}")
     model = fit(config, report=report)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.errors import require
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.training_data import load_split, validation_batches
@@ -30,10 +31,13 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
         RequestError: data and settings do not belong together.
         KerasFusionError: training or saving failed.
     """
+    if config.experiment.use_wandb:
+        require("wandb", extra="wandb")  # not only once everything is loaded
     folder = config.run_folder
     training, validation = load_split(config, "train"), load_split(config, "val")
     from kerasfusion.fume.models import count_trainable, with_probabilities
-    from kerasfusion.fume.train import settings_of, train_network
+    from kerasfusion.fume.train import STATE, settings_of, train_network
+    from kerasfusion.trainer import read_checkpoint
 
     if restart:
         for name in ("checkpoints", "tensorboard"):
@@ -43,6 +47,9 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
     report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    done = read_checkpoint(folder / "checkpoints" / STATE)
+    if done.epoch:
+        report(f"{'all of it was' if done.finished else 'going on:'} trained to epoch {done.epoch} before")
     network = train_network(config, training, validation, report)
     report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
     inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())

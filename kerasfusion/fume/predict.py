@@ -1,5 +1,6 @@
 """States, masks and plume areas of frames whose truth is not known."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from kerasfusion.image_decoding import IMAGE_SUFFIXES, ImageError
 from kerasfusion.parallel import ordered_map
 
 READ_AHEAD = 16
+
+
+_GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
     """What `predict` is to ask about.
 
     Args:
-        co2, ch4: a frame of each gas, or a folder of each: frames of one name (without its ending) belong together, and
-            a frame without a partner is asked about alone. Either may be None.
+        co2, ch4: a frame of each gas, or a folder of each: frames of one name (but for its ending and the gas in it, as
+            in a_co2_1.png and a_ch4_1.png) belong together, and a frame without a partner is asked about alone. Either
+            may be None.
         pairs: a paired CSV instead; masks and states in it are not read.
         root: what its paths are relative to; None is its own folder.
 
@@ -104,7 +109,7 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
         raise RequestError("--co2 and --ch4 are a file and a folder", expected="two files, or two folders")
     if kinds == {False}:
         return [Subject(next(iter(given.values())).stem, given)]
-    found = {gas: _by_stem(path) for gas, path in given.items()}
+    found = {gas: _by_name(path, gas) for gas, path in given.items()}
     names = sorted({name for frames in found.values() for name in frames})
     return [Subject(name, {gas: frames[name] for gas, frames in found.items() if name in frames}) for name in names]
 
@@ -145,17 +150,21 @@ def _of_csv(path: Path, root: Path) -> list[Subject]:
     return subjects
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_name(folder: Path, gas: str) -> dict[str, Path]:
+    """{name without the gas: file} of a gas's frames; those that name the other gas are not its own."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
             continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        whole = path.relative_to(folder).with_suffix("").as_posix()
+        name = _GAS_IN_NAME[gas].sub("", whole)
+        if name == whole and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
+            continue
         if name in found:
             raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)
         found[name] = path
     if not found:
-        raise RequestError("no images in this folder", where=folder)
+        raise RequestError("no images in this folder", where=folder, expected=f"frames of {gas.upper()}")
     return found
 
 
