@@ -157,8 +157,8 @@ def _by_name(folder: Path, gas: str) -> dict[str, Path]:
         if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
             continue
         whole = path.relative_to(folder).with_suffix("").as_posix()
-        name = _GAS_IN_NAME[gas].sub("", whole)
-        if name == whole and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
+        name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
+        if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
             continue
         if name in found:
             raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)

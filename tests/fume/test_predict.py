@@ -59,6 +59,20 @@ def test_a_pair_has_its_state_and_the_area_of_each_plume(data, model, tmp_path):
         assert f"{gas.upper()} plume {pixels:>7,} px = {pixels / (HEIGHT * WIDTH):6.2%}" in result.to_line(4)
 
 
+def test_the_gas_in_a_name_does_not_keep_frames_apart(tmp_path):
+    names = ("a_co2_1.png", "a_ch4_1.png", "CO2-b.png", "c.png", "co2x.png")
+    for name in names:
+        (tmp_path / name).touch()
+    subjects = {subject.name: subject.files for subject in list_subjects(tmp_path, tmp_path, None)}
+    expected = {
+        "a_1": {"co2": "a_co2_1.png", "ch4": "a_ch4_1.png"},
+        "b": {"co2": "CO2-b.png"},
+        "c": {"co2": "c.png", "ch4": "c.png"},
+        "co2x": {"co2": "co2x.png", "ch4": "co2x.png"},
+    }
+    assert {name: {gas: path.name for gas, path in files.items()} for name, files in subjects.items()} == expected
+
+
 def test_folders_are_matched_by_name_and_the_others_asked_alone(data, model, tmp_path):
     root, _ = data
     subjects = list_subjects(root / "co2" / "frames", root / "ch4" / "frames", None)
