@@ -14,7 +14,12 @@ interpreter.require_supported()
 
 from bootstrap import entry, environment, install, steps  # noqa: E402  the check comes first
 
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",))
+CHECKS = (
+    ("ruff", "check"),
+    ("ruff", "format", "--check"),
+    # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
+    ("pytest", "-n", "2", "--dist", "loadfile"),
+)
 
 
 def main(arguments):
