@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasfusion.config import to_dict
 from kerasfusion.errors import require
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.progress import track
 
 SHOWN = {
     "loss": "loss",
@@ -24,7 +25,7 @@ SHOWN = {
 
 
 class EpochLine(keras.callbacks.Callback):
-    """One line an epoch, and a progress bar within it on a terminal.
+    """One line an epoch, and its progress meanwhile.
 
     Args:
         epochs: of the whole run.
@@ -36,11 +37,18 @@ class EpochLine(keras.callbacks.Callback):
         self.epochs, self.report = epochs, report
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self.start = time.monotonic()
+        """Start the clock and the bar."""
+        self.start, steps = time.monotonic(), self.params["steps"]
+        self.bar = track(range(steps + 1), f"epoch {epoch + 1}/{self.epochs}", total=steps)
+        next(self.bar)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """A step further."""
+        next(self.bar)
 
     def on_epoch_end(self, epoch, logs=None):
         """Say how it went."""
+        self.bar.close()
         values = "  ".join(f"{label} {logs[name]:.4f}" for name, label in SHOWN.items() if name in logs)
         self.report(f"epoch {epoch + 1}/{self.epochs}  {values}  {time.monotonic() - self.start:.0f} s")
 

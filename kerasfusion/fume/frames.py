@@ -10,6 +10,7 @@ from PIL import Image
 from kerasfusion.digests import file_sha256, lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.annotations import GASES, PIXEL_CLASSES
+from kerasfusion.fume.csv_rows import name_ten
 from kerasfusion.fume.samples import GasFrame, Sample
 from kerasfusion.image_decoding import ImageError, read_grey
 from kerasfusion.image_pipeline import StoredArray, stored_array
@@ -135,21 +136,21 @@ def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
     """Stop if a sample's file is not there.
 
     Raises:
-        RequestError: names ten of the files and the samples' places.
+        RequestError: names ten of the files and the rows that list them.
     """
     missing = [
-        f"sample {number}: {path}"
-        for number, sample in enumerate(samples, start=1)
+        f"{sample.source or sample.sample_id}: {path}"
+        for sample in samples
         for frame in sample.frames.values()
         for path in (frame.frame_path, frame.mask_path)
         if path is not None and not (root / path).is_file()
     ]
     if missing:
-        shown = missing[:10] + ([f"and {len(missing) - 10} more"] if len(missing) > 10 else [])
         raise RequestError(
-            f"{len(missing)} file(s) do not exist:\n  - " + "\n  - ".join(shown),
+            f"{len(missing)} file(s) do not exist:{name_ten(missing)}",
             where=root,
             expected="paths relative to data.dataset_root",
+            todo="mend these rows, or bring the files back and run it again",
         )
 
 

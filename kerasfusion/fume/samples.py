@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kerasfusion.fume.annotations import GASES, STATES, parse_class, parse_id, parse_ph, relative_path
@@ -48,12 +48,14 @@ class Sample:
         co2, ch4: None where the sample lacks the gas; at least one is there.
         ph_value: pH of the rumen fluid; NaN if unknown.
         class_id: index into STATES; -1 if unknown (prediction).
+        source: where it is listed ("paired_val_annotations.csv line 7"), for messages; no part of what it is.
     """
 
     co2: GasFrame | None
     ch4: GasFrame | None
     ph_value: float = float("nan")
     class_id: int = -1
+    source: str = field(default="", compare=False)
 
     def __post_init__(self):
         if self.co2 is None and self.ch4 is None:
@@ -81,8 +83,7 @@ class Sample:
 
     def only(self, gas: str) -> "Sample | None":
         """The sample with this gas alone; None if it lacks it."""
-        frame = getattr(self, gas)
-        return frame and Sample(**{**dict.fromkeys(GASES), gas: frame}, ph_value=self.ph_value, class_id=self.class_id)
+        return replace(self, **{**dict.fromkeys(GASES), gas: frame}) if (frame := getattr(self, gas)) else None
 
 
 def single_frames(samples: Iterable[Sample]) -> list[Sample]:
@@ -105,7 +106,7 @@ def read_samples(path: Path, labelled: bool = True) -> list[Sample]:
     Raises:
         RequestError: no such file, a missing column, or rows with bad values; names the first ten of them.
     """
-    return parse_rows(path, OLDER_COLUMNS, lambda row, source: _sample(row, labelled))
+    return parse_rows(path, OLDER_COLUMNS, lambda row, source: _sample(row, source, labelled))
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
@@ -113,14 +114,14 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     write_rows(path, COLUMNS, (_row(sample) for sample in samples))
 
 
-def _sample(row: dict[str, str], labelled: bool) -> Sample:
+def _sample(row: dict[str, str], source: str, labelled: bool) -> Sample:
     frames = {gas: _gas_frame(row, gas, labelled) for gas in GASES}
     if not any(frames.values()):
         raise ValueError("it has neither a co2_frame nor a ch4_frame")
     unknown = not labelled and not row["class_name"].strip() and not row["class_id"].strip()
     class_id = -1 if unknown else parse_class(row["class_name"], row["class_id"])
     ph_value = math.nan if row["ph_value"].strip().lower() in ("", "nan") else parse_ph(row["ph_value"])
-    sample = Sample(**frames, ph_value=ph_value, class_id=class_id)
+    sample = Sample(**frames, ph_value=ph_value, class_id=class_id, source=source)
     _check_words(row, sample)
     return sample
 

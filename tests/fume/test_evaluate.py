@@ -213,5 +213,5 @@ def test_what_cannot_be_evaluated_is_said(data, models, tmp_path):
     with pytest.raises(ImageError, match=f"expected: {WIDTH} x {HEIGHT}, as its frame"):
         run(make_request((tmp_path,), models))
     (tmp_path / "co2" / "masks" / "test01.png").unlink()
-    with pytest.raises(RequestError, match=r"sample 2.*co2/masks/test01.png"):
+    with pytest.raises(RequestError, match=r"paired_test_annotations.csv line 3.*co2/masks/test01.png"):
         run(make_request((tmp_path,), models))

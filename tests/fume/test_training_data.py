@@ -216,7 +216,7 @@ def test_blur_keeps_the_mean_and_takes_the_contrast():
 def test_bad_files_stop_with_their_sample(root, tmp_path):
     samples = read_samples(paired_path(root, "val"))
     config = configured(root)
-    with pytest.raises(RequestError, match=r"sample 1: frames/gone\.png"):
+    with pytest.raises(RequestError, match=r"paired_val_annotations\.csv line 2: frames/gone\.png"):
         load_split(config, "val", [replace(samples[0], co2=replace(samples[0].co2, frame_path="frames/gone.png"))])
     with pytest.raises(RequestError, match="no val samples"):
         load_split(config, "val", [])
