@@ -17,6 +17,7 @@ from bootstrap import entry, environment, install, steps  # noqa: E402  the chec
 CHECKS = (
     ("ruff", "check"),
     ("ruff", "format", "--check"),
+    ("tests.browser",),  # finds or installs the browser that the pages are tested in
     # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
     ("pytest", "-n", "2", "--dist", "loadfile"),
 )
@@ -24,7 +25,7 @@ CHECKS = (
 
 def main(arguments):
     """Run the checks, passing the arguments on to pytest; return the exit code."""
-    install.ensure(["train", "yolo", "export", "dev"])
+    install.ensure(["train", "yolo", "export", "serve", "wandb", "dev"])
     python = str(environment.executable("python"))
     codes = []
     for check in CHECKS:

@@ -22,22 +22,36 @@ COMMANDS = {
     "benchmark": "results",
     "info": "models",
     "ablate": "ablate",
+    "miner": "miner",
     "demo": "demo",
 }
 """Command -> the module beside this one that holds it; the order is that of the work."""
 
 
 class LazyCommands(click.Group):
-    """A group that imports a command's module when the command is asked for, and reports errors in one way."""
+    """A group that imports a command's module when the command is asked for.
+
+    Args:
+        modules: command -> the module that holds it.
+        package: the modules' package.
+    """
+
+    def __init__(self, *args, modules: dict[str, str], package: str = "kerasfusion.cli", **options):
+        super().__init__(*args, **options)
+        self._modules, self._package = modules, package
 
     def list_commands(self, ctx):
-        return list(COMMANDS)
+        return list(self._modules)
 
     def get_command(self, ctx, name):
-        if name not in COMMANDS:
+        if name not in self._modules:
             return None
-        module = importlib.import_module(f"kerasfusion.cli.{COMMANDS[name]}")
+        module = importlib.import_module(f"{self._package}.{self._modules[name]}")
         return getattr(module, name.replace("-", "_"))
+
+
+class ReportingErrors(LazyCommands):
+    """The outermost group: an error becomes a message and an exit code."""
 
     def invoke(self, ctx):
         try:
@@ -52,7 +66,11 @@ class LazyCommands(click.Group):
             ctx.exit(code)
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=ReportingErrors,
+    modules=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool):
