@@ -25,9 +25,9 @@ def table(
     """
     columns = list(dict.fromkeys(key for row in rows for key in row)) if columns is None else list(columns)
     decimals = digits if isinstance(digits, Mapping) else dict.fromkeys(columns, digits)
-    cells = [[_cell(row.get(key), decimals.get(key, 4)) for key in columns] for row in rows]
+    cells = [[cell_text(row.get(key), decimals.get(key, 4)) for key in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
-    right = [_is_numeric([row.get(key) for row in rows]) for key in columns]
+    right = [is_numeric([row.get(key) for row in rows]) for key in columns]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(_align(line, widths, right) for line in lines)
 
@@ -48,19 +48,21 @@ def write_json(path: Path, obj: object) -> None:
     write_text(path, text + "\n")
 
 
-def _cell(value: object, digits: int) -> str:
+def cell_text(value: object, digits: int) -> str:
+    """A value as it stands in a table: "-" for None, yes or no, floats and those of lists with `digits` decimals."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_cell(item, digits) for item in value) + "]"
+        return "[" + ", ".join(cell_text(item, digits) for item in value) + "]"
     if isinstance(value, Real) and not isinstance(value, Integral):
         return f"{value:.{digits}f}"
     return str(value)
 
 
-def _is_numeric(values: list[object]) -> bool:
+def is_numeric(values: list[object]) -> bool:
+    """Whether a column of these values is set to the right: numbers and lists of them, with gaps."""
     known = [value for value in values if value is not None]
     return bool(known) and all(
         isinstance(value, Real | list | tuple) and not isinstance(value, bool) for value in known

@@ -127,16 +127,17 @@ def _do(step: str, arguments: list[str], quiet_stdout: bool) -> None:
 
 
 def _write(rows: list[Row], results: list[Result], out: Path) -> list[Path]:
+    from kerasfusion.figure_style import save_png
     from kerasfusion.fume import ablation_figures as figures
 
     files = write_table(rows, out)
     paths = [out / f"{name}.png" for name in ("training_curves", "comparison", "confusion_matrices", "panels")]
     for path in paths:
         path.unlink(missing_ok=True)  # what these runs cannot fill shall not be of others
-    figures.draw_curves(results, paths[0])
-    figures.draw_comparison(results, paths[1])
+    save_png(figures.draw_curves(results), paths[0])
+    save_png(figures.draw_comparison(results), paths[1])
     states = [result for result in results if result.state]
     if states:
-        figures.draw_matrices(states, paths[2])
+        save_png(figures.draw_matrices(states), paths[2])
     write_comparison_panels(results, paths[3])
     return files + [path for path in paths if path.is_file()]

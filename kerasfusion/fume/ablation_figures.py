@@ -1,23 +1,18 @@
-"""PNG figures of an ablation: training curves, confusion matrices, comparison of the runs.
+"""Figures of an ablation: training curves, confusion matrices, comparison of the runs. `figure_style` keeps them."""
 
-Drawn on matplotlib `Figure`s of their own, so that nothing depends on a display.
-"""
-
-import io
 import math
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasfusion.file_writing import write_file
+from kerasfusion.figure_style import BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PALETTE, new_figure, plain_axes
 from kerasfusion.fume.ablation_results import Result
 from kerasfusion.fume.annotations import STATES
 
-DPI = 130
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette without its yellow, which is too pale for lines."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLES = (("-", "o"), ("--", "s"), (":", "^"))
 """Lines and markers of the first seven runs, the next seven, and the next."""
@@ -29,22 +24,21 @@ CURVES = {
 }
 """Columns of history.csv -> what the panel is called."""
 
-MASK_COLOURS = {"CO2": "#0072B2", "CH4": "#E69F00", "mask": "#009E73"}
+MASK_COLOURS = {"CO2": BLUE, "CH4": ORANGE, "mask": GREEN}
 LABELS = {"mask": "one mask\nof both"}
 MATRICES_PER_ROW = 5
 NAME_WIDTH = 24
-GREY = "#666666"
 
 
-def draw_curves(results: Sequence[Result], path: Path) -> None:
+def draw_curves(results: Sequence[Result]) -> "Figure":
     """Validation values by epoch, a panel a metric and a line a run; a ring marks the epoch whose weights were kept.
 
     Raises:
-        KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
     metrics = [name for name in CURVES if any(name in result.history for result in results)]
-    height = 4.0 if len(results) <= len(COLOURS) else 6.0
-    figure = _figure(5.0 * len(metrics), height + 0.22 * math.ceil(len(results) / 3))
+    height = 4.0 if len(results) <= len(PALETTE) else 6.0
+    figure = new_figure(5.0 * len(metrics), height + 0.22 * math.ceil(len(results) / 3))
     lines = {}
     for column, metric in enumerate(metrics, start=1):
         ax = figure.add_subplot(1, len(metrics), column)
@@ -55,7 +49,7 @@ def draw_curves(results: Sequence[Result], path: Path) -> None:
         ax.xaxis.get_major_locator().set_params(integer=True)
         if metric != "val_loss":
             _round_limits(ax)
-        _plain_axes(ax)
+        plain_axes(ax)
     names = [results[number].name for number in sorted(lines)]
     figure.legend(
         [lines[number] for number in sorted(lines)],
@@ -66,22 +60,21 @@ def draw_curves(results: Sequence[Result], path: Path) -> None:
         frameon=False,
         handlelength=3,
     )
-    _save(figure, path)
+    return figure
 
 
-def draw_matrices(results: Sequence[Result], path: Path) -> None:
+def draw_matrices(results: Sequence[Result]) -> "Figure":
     """The confusion matrix of each run that tells the state: counts and shares of the true state.
 
     Args:
         results: with a state; at least one.
-        path: the PNG to write.
 
     Raises:
-        KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
     columns = min(len(results), MATRICES_PER_ROW)
     height = math.ceil(len(results) / columns)
-    figure = _figure(max(2.75 * columns + 0.5, 5.0), 3.15 * height + 0.5)
+    figure = new_figure(max(2.75 * columns + 0.5, 5.0), 3.15 * height + 0.5)
     for number, result in enumerate(results):
         ax = figure.add_subplot(height, columns, number + 1)
         has_room_below = number + columns >= len(results)
@@ -89,29 +82,29 @@ def draw_matrices(results: Sequence[Result], path: Path) -> None:
         scores = f"balanced {result.state['balanced_accuracy']:.3f}, n = {result.state['n']}"
         ax.set_title(f"{_wrapped(result.name)}\n{scores}", fontsize=9)
     figure.suptitle("rumen state in the test split: counts and % of the true state", fontsize=11)
-    _save(figure, path)
+    return figure
 
 
-def draw_comparison(results: Sequence[Result], path: Path) -> None:
+def draw_comparison(results: Sequence[Result]) -> "Figure":
     """Balanced accuracy and mean IoU of each run with their 95 % intervals.
 
     Raises:
-        KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
-    figure = _figure(10.5, 1.7 + 0.42 * len(results))
+    figure = new_figure(10.5, 1.7 + 0.42 * len(results))
     states, masks = figure.subplots(1, 2, sharey=True)
     for row, result in enumerate(results):
-        _draw_values(states, row, {"": result.state}, "balanced_accuracy", {"": COLOURS[-1]})
+        _draw_values(states, row, {"": result.state}, "balanced_accuracy", {"": PALETTE[-1]})
         _draw_values(masks, row, result.masks, "miou", MASK_COLOURS)
     for ax, title in ((states, "balanced accuracy of the state"), (masks, "mean IoU of the masks")):
         ax.set(title=title, xlim=(-0.02, 1.02), ylim=(len(results) - 0.5, -0.5))
         ax.set_yticks(range(len(results)), [result.name for result in results])
         ax.tick_params(axis="y", length=0)
-        _plain_axes(ax)
+        plain_axes(ax)
     states.axvline(1 / len(STATES), color=GREY, linewidth=1, linestyle=":")
     figure.supxlabel("dots: test split; bars: 95 % bootstrap intervals; dotted line: guessing", fontsize=9, color=GREY)
     _mask_legend(masks, results)
-    _save(figure, path)
+    return figure
 
 
 def _round_limits(ax) -> None:
@@ -124,8 +117,8 @@ def _round_limits(ax) -> None:
 def _draw_curve(ax, result: Result, metric: str, number: int):
     values = np.asarray(result.history[metric])
     epochs = np.arange(1, values.size + 1)
-    style, marker = STYLES[number // len(COLOURS) % len(STYLES)]
-    colour = COLOURS[number % len(COLOURS)]
+    style, marker = STYLES[number // len(PALETTE) % len(STYLES)]
+    colour = PALETTE[number % len(PALETTE)]
     every = max(1, values.size // 6)
     (line,) = ax.plot(
         epochs,
@@ -148,7 +141,7 @@ def _draw_matrix(ax, matrix: np.ndarray, with_row_names: bool, with_column_names
     for (row, column), count in np.ndenumerate(matrix):
         share = shares[row, column]
         shown = f"{count}\n{share:.0%}" if matrix[row].any() else "0\n-"
-        ax.text(column, row, shown, ha="center", va="center", color="white" if share > 0.55 else "black", fontsize=9)
+        ax.text(column, row, shown, ha="center", va="center", color=ON_DEEP if share > 0.55 else ON_PALE, fontsize=9)
     ticks, none = range(len(STATES)), [""] * len(STATES)
     ax.set_xticks(ticks, STATES if with_column_names else none, fontsize=7.5)
     ax.set_yticks(ticks, STATES if with_row_names else none, rotation=90, va="center", fontsize=7.5)
@@ -186,26 +179,5 @@ def _mask_legend(ax, results: Sequence[Result]) -> None:
         ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False)
 
 
-def _plain_axes(ax) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="both", color="#E6E6E6", linewidth=0.8)
-    ax.set_axisbelow(True)
-
-
 def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(name, NAME_WIDTH, break_on_hyphens=True))
-
-
-def _figure(width: float, height: float):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_file(path, buffer.getvalue())

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasfusion.device import select_device
 from kerasfusion.errors import RequestError
+from kerasfusion.figure_style import save_png
 from kerasfusion.fume.answer_panels import write_panels
 from kerasfusion.fume.answering import Answer, Network, open_network
 from kerasfusion.fume.config import FumeConfig
@@ -179,7 +180,7 @@ def _keep(result: Evaluation, network: Network, samples: list[Sample], request: 
     write_json(path, {name: part for name, part in metrics.items() if name not in older} | result.report)
     states = {view: parts["state"] for view, parts in result.report.items() if "state" in parts}
     if states:
-        draw_confusion(states, figures / f"{result.split}_confusion_matrices.png")
+        save_png(draw_confusion(states), figures / f"{result.split}_confusion_matrices.png")
     if request.panels:
         write_panels(
             network,

@@ -1,46 +1,36 @@
-"""PNG figures of an evaluation: confusion matrices of the states.
+"""Figures of an evaluation: confusion matrices of the states. `figure_style` keeps them."""
 
-Drawn on matplotlib `Figure`s of their own, so that nothing depends on a display.
-"""
-
-import io
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasfusion.errors import require
-from kerasfusion.file_writing import write_file
+from kerasfusion.figure_style import ON_DEEP, ON_PALE, panels
 from kerasfusion.fume.annotations import STATES
 
-DPI = 150
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS_PER_ROW = 4
 
 
-def draw_confusion(reports: Mapping[str, Mapping[str, object]], path: Path) -> None:
+def draw_confusion(reports: Mapping[str, Mapping[str, object]], per_row: int = PANELS_PER_ROW) -> "Figure":
     """One 3x3 panel a report: counts and shares of the true state.
 
     Args:
         reports: {title: the "state" part of a report}, at least one.
-        path: the PNG to write.
+        per_row: panels beside each other.
 
     Raises:
-        RequestError: matplotlib is not installed. KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
-    require("matplotlib", extra="train")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.0 * len(reports), 4.3), layout="constrained")
-    FigureCanvasAgg(figure)
-    for column, (title, values) in enumerate(reports.items()):
-        ax = figure.add_subplot(1, len(reports), column + 1)
-        _draw_matrix(ax, np.asarray(values["confusion_matrix"]), with_row_names=column == 0)
+    figure, axes = panels(len(reports), width=4.0, height=4.3, per_row=per_row)
+    for number, (ax, (title, values)) in enumerate(zip(axes, reports.items(), strict=True)):
+        _draw_matrix(ax, np.asarray(values["confusion_matrix"]), with_row_names=number % per_row == 0)
         scores = f"accuracy {values['accuracy']:.3f}, balanced {values['balanced_accuracy']:.3f}"
         ax.set_title(f"{title} ({values['n']})\n{scores}", fontsize=10)
     figure.suptitle("rumen state: counts and % of the true state", fontsize=11)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_file(path, buffer.getvalue())
+    return figure
 
 
 def _draw_matrix(ax, matrix: np.ndarray, with_row_names: bool) -> None:
@@ -49,10 +39,10 @@ def _draw_matrix(ax, matrix: np.ndarray, with_row_names: bool) -> None:
     for (row, column), count in np.ndenumerate(matrix):
         share = shares[row, column]
         shown = f"{count}\n{share:.1%}" if matrix[row].any() else "0\n-"
-        ax.text(column, row, shown, ha="center", va="center", color="white" if share > 0.55 else "black", fontsize=12)
+        ax.text(column, row, shown, ha="center", va="center", color=ON_DEEP if share > 0.55 else ON_PALE, fontsize=12)
     ticks = range(len(STATES))
     ax.set_xticks(ticks, STATES, fontsize=9)
     ax.set_yticks(ticks, STATES if with_row_names else [""] * len(STATES), rotation=90, va="center", fontsize=9)
     ax.set(xlabel="answer", ylabel="truth" if with_row_names else "")
     ax.tick_params(length=0)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(False)

@@ -117,17 +117,17 @@ def evaluate(
 
 def draw_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Confusion matrices, ROC and precision-recall curves, and the subnet's moving reward as PNGs."""
+    from kerasfusion.figure_style import save_png
     from kerasfusion.roadwork import figures
 
-    folder.mkdir(parents=True, exist_ok=True)
     labels, answers, split = evaluation.labels, evaluation.answers, evaluation.split
     paths = [folder / f"{split}_{name}.png" for name in ("confusion_matrices", "moving_reward", "curves")]
-    figures.confusion_matrices(evaluation.report, paths[0])
+    save_png(figures.confusion_matrices(evaluation.report), paths[0])
     ids = [sample.sample_id for sample in evaluation.samples]
-    figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}, paths[1])
+    save_png(figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}), paths[1])
     if len(set(labels)) < WITH_CURVES:
         return paths[:2]
-    figures.roc_and_pr_curves(labels, answers, paths[2])
+    save_png(figures.roc_and_pr_curves(labels, answers), paths[2])
     return paths
 
 

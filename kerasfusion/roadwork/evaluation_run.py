@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.figure_style import save_png
 from kerasfusion.reporting import table, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detector import Detector, open_default, open_detector, use_device
@@ -120,7 +121,7 @@ def _keep(result: Evaluation, folder: Path) -> None:
     write_json(path, metrics | {result.split: result.report})
     draw_figures(result, folder / "figures")
     if (folder / "history.csv").is_file():
-        history_curves(folder / "history.csv", folder / "figures" / "history.png")
+        save_png(history_curves(folder / "history.csv"), folder / "figures" / "history.png")
 
 
 def _title(output: str) -> str:

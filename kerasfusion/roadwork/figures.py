@@ -1,11 +1,9 @@
-"""PNG figures of a run: confusion matrices, ROC and precision-recall curves, training curves, the moving reward.
+"""Figures of a run: confusion matrices, ROC and precision-recall curves, training curves, the moving reward.
 
-Every figure is drawn on its own matplotlib `Figure`, so that nothing depends on a display or on pyplot's global state.
-An output has the same colour everywhere (Okabe and Ito's palette, which colour-blind readers can tell apart).
+Every function gives a figure, which `figure_style` keeps. An output has the same colour everywhere.
 """
 
 import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from kerasfusion import metrics
 from kerasfusion.errors import RequestError
-from kerasfusion.file_writing import write_file
+from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, SHADE, panels
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.reward import ACCURACY_WINDOW, MCC_WINDOW, clean_answers, decide
 
@@ -23,50 +21,50 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 150
-COLOURS = {"fusion": "#0072B2", "vit": "#E69F00", "yolo": "#009E73", "efficientnetv2": "#CC79A7"}
-OTHER_COLOUR = "#000000"
+COLOURS = {"fusion": BLUE, "vit": ORANGE, "yolo": GREEN, "efficientnetv2": PURPLE}
+OTHER_COLOUR = BLACK
 TITLES = {"fusion": "fusion", "vit": "ViT", "yolo": "YOLO", "efficientnetv2": "EfficientNetV2"}
-GREY = "#666666"
 PANELS_PER_ROW = 4
+WIDE = 6.0
+"""Inches from which a figure is not one for a phone."""
+
 NOT_CURVES = {"epoch", "time", "seconds", "learning_rate", "lr", "val_accuracy_top5"}
 
 
-def confusion_matrices(report: Mapping[str, Mapping[str, object]], path: Path) -> None:
+def confusion_matrices(report: Mapping[str, Mapping[str, object]], per_row: int = PANELS_PER_ROW) -> "Figure":
     """One 2x2 panel per output, counts and shares of the true class.
 
     Args:
         report: {output: {"confusion_matrix": [[.., ..], [.., ..]], "accuracy": .., "mcc": ..}}, as `full_report` gives.
-        path: the PNG to write.
+        per_row: panels beside each other.
 
     Raises:
-        RequestError: matplotlib is not installed. KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
-    figure, axes = _panels(len(report), width=3.0, height=3.3)
+    figure, axes = panels(len(report), width=3.0, height=3.3, per_row=per_row)
     for i, (ax, (output, values)) in enumerate(zip(axes, report.items(), strict=True)):
         matrix = np.asarray(values["confusion_matrix"])
-        _draw_matrix(ax, matrix, with_row_names=i % PANELS_PER_ROW == 0)
+        _draw_matrix(ax, matrix, with_row_names=i % per_row == 0)
         ax.set_title(f"{_title(output)}\naccuracy {values['accuracy']:.3f}, MCC {values['mcc']:.3f}", fontsize=10)
     figure.suptitle(f"{matrix.sum()} photos, % of the true class", fontsize=11)
-    _save(figure, path)
+    return figure
 
 
-def roc_and_pr_curves(labels: ArrayLike, answers: Mapping[str, ArrayLike], path: Path) -> None:
+def roc_and_pr_curves(labels: ArrayLike, answers: Mapping[str, ArrayLike], per_row: int = 2) -> "Figure":
     """ROC curves and precision-recall curves of all outputs; a dot marks the subnet's threshold 0.5.
 
     Args:
         labels: (N,) 0 or 1, both present.
         answers: output name -> (N,) P(roadwork); invalid ones count as 0.0.
-        path: the PNG to write.
+        per_row: panels beside each other.
 
     Raises:
         RequestError: matplotlib is not installed, or the labels are all of one class.
-        KerasFusionError: the file cannot be written.
     """
     labels = np.asarray(labels)
     if np.unique(labels).size < 2:
         raise RequestError("ROC and precision-recall curves need photos of both classes", expected="labels 0 and 1")
-    figure, (roc, pr) = _panels(2, width=4.6, height=4.4)
+    figure, (roc, pr) = panels(2, width=4.6, height=4.4, per_row=per_row)
     for output, p in reversed(answers.items()):
         _curve_pair(roc, pr, output, labels, clean_answers(p)[0])
     share = labels.mean()
@@ -81,58 +79,59 @@ def roc_and_pr_curves(labels: ArrayLike, answers: Mapping[str, ArrayLike], path:
         handles, names = ax.get_legend_handles_labels()
         ax.legend([*handles[-2::-1], handles[-1]], [*names[-2::-1], names[-1]], loc=place, fontsize=8)
     figure.suptitle(f"{labels.size} photos, {int(labels.sum())} with roadwork; dots: threshold 0.5", fontsize=10)
-    _save(figure, path)
+    return figure
 
 
-def history_curves(history_csv: Path, path: Path) -> None:
+def history_curves(history_csv: Path, per_row: int = PANELS_PER_ROW) -> "Figure":
     """Training (solid) and validation (dashed) curves, one panel per kind of value, one colour per output.
 
     Args:
         history_csv: one row per epoch; columns as Keras names them ("loss", "fusion_accuracy", "val_..."), or the
             results file of a YOLO training. Text columns, the learning rate and times are not drawn.
-        path: the PNG to write.
+        per_row: panels beside each other.
 
     Raises:
         RequestError: no such file, nothing to draw in it, or matplotlib is not installed.
-        KerasFusionError: the file cannot be written.
     """
-    panels: dict[str, list[tuple[str, bool, np.ndarray]]] = {}
+    kinds: dict[str, list[tuple[str, bool, np.ndarray]]] = {}
     for name, values in _history_columns(Path(history_csv)).items():
         base = name.removeprefix("val_")
         output = next((known for known in COLOURS if base.startswith(f"{known}_")), "")
-        panels.setdefault(base.removeprefix(f"{output}_"), []).append((output, base != name, values))
-    figure, axes = _panels(len(panels), width=4.2, height=3.4)
-    for ax, (kind, curves) in zip(axes, panels.items(), strict=True):
+        kinds.setdefault(base.removeprefix(f"{output}_"), []).append((output, base != name, values))
+    figure, axes = panels(len(kinds), width=4.2, height=3.4, per_row=per_row)
+    for ax, (kind, curves) in zip(axes, kinds.items(), strict=True):
         _draw_curves(ax, kind, curves)
-    outputs = list(dict.fromkeys(output for curves in panels.values() for output, *_ in curves))
-    _history_legend(figure, outputs, per_row=3 * min(len(panels), PANELS_PER_ROW))
-    _save(figure, path)
+    outputs = list(dict.fromkeys(output for curves in kinds.values() for output, *_ in curves))
+    _history_legend(figure, outputs, per_row=3 * min(len(kinds), per_row))
+    return figure
 
 
-def moving_reward(views: Mapping[str, Mapping[str, object]], path: Path) -> None:
+def moving_reward(views: Mapping[str, Mapping[str, object]], width: float = 8.5) -> "Figure":
     """The subnet's moving reward after each answer, one line per output.
 
     Args:
         views: {output: what `moving_view` returns}.
-        path: the PNG to write.
+        width: of the figure, inches; a narrow one has its names below each other.
 
     Raises:
-        RequestError: matplotlib is not installed. KerasFusionError: the file cannot be written.
+        RequestError: matplotlib is not installed.
     """
-    figure, (ax,) = _panels(1, width=8.5, height=4.0)
+    figure, (ax,) = panels(1, width=width, height=4.0)
     for output, view in reversed(views.items()):
         steps = np.arange(1, len(view["reward"]) + 1)
         label = f"{_title(output)} (mean {view['mean_reward']:.3f}, last {view['final_reward']:.3f})"
         ax.plot(steps, view["reward"], color=_colour(output), linewidth=_width(output), label=label)
     if steps.size > MCC_WINDOW:
-        ax.axvspan(1, MCC_WINDOW, color="#EEEEEE", zorder=0)
+        ax.axvspan(1, MCC_WINDOW, color=SHADE, zorder=0)
         ax.text(1 + MCC_WINDOW / 2, 1.03, "MCC window fills", ha="center", va="center", color=GREY, fontsize=8)
-    title = f"Moving reward: MCC of the last {MCC_WINDOW}, accuracy of the last {ACCURACY_WINDOW} answers"
+    is_wide = width > WIDE
+    windows = f"MCC of the last {MCC_WINDOW}, accuracy of the last {ACCURACY_WINDOW} answers"
+    title = f"Moving reward: {windows}" if is_wide else "Moving reward"
     ax.set(title=title, xlabel="answers (photos in the order of their ids)", ylabel="reward (0 to 1)")
     ax.set(xlim=(1, max(steps.size, 2)), ylim=(-0.02, 1.07))
     handles, names = ax.get_legend_handles_labels()
-    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2, fontsize=9, frameon=False)
-    _save(figure, path)
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=1 + is_wide, fontsize=9, frameon=False)
+    return figure
 
 
 def _draw_matrix(ax: "Axes", matrix: np.ndarray, with_row_names: bool) -> None:
@@ -140,7 +139,7 @@ def _draw_matrix(ax: "Axes", matrix: np.ndarray, with_row_names: bool) -> None:
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):
         share = shares[row, column]
-        colour = "white" if share > 0.55 else "black"
+        colour = ON_DEEP if share > 0.55 else ON_PALE
         ax.text(column, row, f"{count}\n{share:.1%}", ha="center", va="center", color=colour, fontsize=12)
     names = [name.replace("_", " ") for name in CLASS_NAMES]
     ax.set_xticks([0, 1], names)
@@ -159,7 +158,7 @@ def _curve_pair(roc: "Axes", pr: "Axes", output: str, labels: np.ndarray, answer
     pr.step(np.append(0, recalls), np.append(precisions[0], precisions), **style, where="pre", label=label)
     matrix = metrics.confusion_matrix(labels, decide(answers), n_classes=2)
     recall, false_rate = metrics.recall(matrix), matrix[0, 1] / matrix[0].sum()
-    dot = {"marker": "o", "markersize": 7, "markeredgecolor": "white", "color": style["color"], "zorder": 3}
+    dot = {"marker": "o", "markersize": 7, "markeredgecolor": PAPER, "color": style["color"], "zorder": 3}
     roc.plot(false_rate, recall, **dot)
     if matrix[:, 1].any():
         pr.plot(recall, metrics.precision(matrix), **dot)
@@ -225,30 +224,3 @@ def _colour(output: str) -> str:
 
 def _width(output: str) -> float:
     return 2.4 if output == "fusion" else 1.4
-
-
-def _panels(count: int, width: float, height: float) -> tuple["Figure", list["Axes"]]:
-    """A figure of `count` panels, each width x height inches, with the style that all figures share."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RequestError("figures need matplotlib", todo="pip install kerasfusion[train]") from error
-    columns = min(count, PANELS_PER_ROW)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="#E5E5E5", linewidth=0.8)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_file(path, buffer.getvalue())

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kerasfusion.errors import RequestError
+from kerasfusion.figure_style import save_png
 from kerasfusion.roadwork import figures
 from kerasfusion.roadwork.comparison import full_report
 from kerasfusion.roadwork.reward import moving_view
@@ -56,7 +57,7 @@ def assert_png(path, min_width):
 def test_confusion_matrices_show_every_count(case, drawn, tmp_path):
     labels, answers, ids = case
     report = full_report(labels, answers, ids, n_resamples=10)
-    figures.confusion_matrices(report, tmp_path / "figures" / "confusion.png")
+    save_png(figures.confusion_matrices(report), tmp_path / "figures" / "confusion.png")
     assert_png(tmp_path / "figures" / "confusion.png", min_width=1500)
     for ax, values in zip(drawn[0].axes, report.values(), strict=True):
         counts = [int(text.get_text().split("\n")[0]) for text in ax.texts]
@@ -66,13 +67,13 @@ def test_confusion_matrices_show_every_count(case, drawn, tmp_path):
 
 def test_confusion_matrix_of_one_class_is_drawn(tmp_path):
     report = {"vit": {"confusion_matrix": [[0, 0], [1, 5]], "accuracy": 5 / 6, "mcc": 0.0}}
-    figures.confusion_matrices(report, tmp_path / "one.png")
+    save_png(figures.confusion_matrices(report), tmp_path / "one.png")
     assert_png(tmp_path / "one.png", min_width=400)
 
 
 def test_curves_run_through_the_decision_at_one_half(case, drawn, tmp_path):
     labels, answers, _ = case
-    figures.roc_and_pr_curves(labels, answers, tmp_path / "curves.png")
+    save_png(figures.roc_and_pr_curves(labels, answers), tmp_path / "curves.png")
     assert_png(tmp_path / "curves.png", min_width=1200)
     decided = answers["vit"] > 0.5
     recall = decided[labels == 1].mean()
@@ -87,26 +88,26 @@ def test_curves_run_through_the_decision_at_one_half(case, drawn, tmp_path):
 
 def test_curve_legends_name_the_outputs_in_their_order(case, drawn, tmp_path):
     labels, answers, _ = case
-    figures.roc_and_pr_curves(labels, answers, tmp_path / "curves.png")
+    save_png(figures.roc_and_pr_curves(labels, answers), tmp_path / "curves.png")
     for ax in drawn[0].axes:
         names = [text.get_text().split(",")[0].split(" (")[0] for text in ax.get_legend().get_texts()]
         assert names == ["fusion", "ViT", "YOLO", "EfficientNetV2", "chance"]
 
 
 def test_an_output_that_never_says_roadwork_has_curves_too(drawn, tmp_path):
-    figures.roc_and_pr_curves([0, 1, 1], {"vit": [0.1, 0.2, np.nan]}, tmp_path / "curves.png")
+    save_png(figures.roc_and_pr_curves([0, 1, 1], {"vit": [0.1, 0.2, np.nan]}), tmp_path / "curves.png")
     assert_png(tmp_path / "curves.png", min_width=1200)
 
 
 def test_curves_of_one_class_are_refused(tmp_path):
     with pytest.raises(RequestError, match="both classes"):
-        figures.roc_and_pr_curves([1, 1], {"vit": [0.1, 0.9]}, tmp_path / "curves.png")
+        save_png(figures.roc_and_pr_curves([1, 1], {"vit": [0.1, 0.9]}), tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_history_has_a_panel_per_kind_and_a_colour_per_output(drawn, tmp_path):
     (tmp_path / "history.csv").write_text(HISTORY)
-    figures.history_curves(tmp_path / "history.csv", tmp_path / "history.png")
+    save_png(figures.history_curves(tmp_path / "history.csv"), tmp_path / "history.png")
     assert_png(tmp_path / "history.png", min_width=1000)
     panels = {ax.get_title(): lines_of(ax) for ax in drawn[0].axes}
     assert set(panels) == {"loss", "accuracy"}
@@ -123,7 +124,7 @@ def test_history_has_a_panel_per_kind_and_a_colour_per_output(drawn, tmp_path):
 def test_the_history_of_a_yolo_training_is_understood(drawn, tmp_path):
     header = "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,lr/pg0"
     (tmp_path / "results.csv").write_text(f"{header}\n1,3.2,0.7,0.5,1,0.6,0.01\n2,6.1,0.5,0.8,1,0.4,0.01\n")
-    figures.history_curves(tmp_path / "results.csv", tmp_path / "yolo.png")
+    save_png(figures.history_curves(tmp_path / "results.csv"), tmp_path / "yolo.png")
     panels = {ax.get_title(): lines_of(ax) for ax in drawn[0].axes}
     assert panels["loss"] == {
         (figures.OTHER_COLOUR, "-"): ([1, 2], [0.7, 0.5]),
@@ -137,14 +138,14 @@ def test_a_history_without_curves_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "history.csv").write_text(text)
     with pytest.raises(RequestError, match=r"training history(.|\n)*history\.csv"):
-        figures.history_curves(tmp_path / "history.csv", tmp_path / "history.png")
+        save_png(figures.history_curves(tmp_path / "history.csv"), tmp_path / "history.png")
     assert not (tmp_path / "history.png").exists()
 
 
 def test_moving_reward_draws_each_view(case, drawn, tmp_path):
     labels, answers, ids = case
     views = {output: moving_view(ids, labels, p) for output, p in answers.items()}
-    figures.moving_reward(views, tmp_path / "moving.png")
+    save_png(figures.moving_reward(views), tmp_path / "moving.png")
     assert_png(tmp_path / "moving.png", min_width=1200)
     lines = lines_of(drawn[0].axes[0])
     for output, view in views.items():
@@ -160,12 +161,12 @@ def test_figures_use_neither_pyplot_nor_global_settings(case, monkeypatch, tmp_p
     # Reading the settings loads pyplot to find the backend, so that is done before pyplot is looked for.
     before = dict(matplotlib.rcParams)
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    figures.roc_and_pr_curves(labels, answers, tmp_path / "curves.png")
+    save_png(figures.roc_and_pr_curves(labels, answers), tmp_path / "curves.png")
     assert "matplotlib.pyplot" not in sys.modules
     assert dict(matplotlib.rcParams) == before
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(RequestError, match=r"pip install kerasfusion\[train\]"):
-        figures.roc_and_pr_curves([0, 1], {"vit": [0.1, 0.9]}, tmp_path / "curves.png")
+    with pytest.raises(RequestError, match=r"matplotlib(.|\n)*pip install -e \"\.\[train\]\""):
+        save_png(figures.roc_and_pr_curves([0, 1], {"vit": [0.1, 0.9]}), tmp_path / "curves.png")
