@@ -25,6 +25,10 @@ class ImageError(KerasFusionError):
     """Bytes that are not one whole, readable image."""
 
 
+class TooManyPixelsError(ImageError):
+    """An image that is larger than may be decoded."""
+
+
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:
     """Read an image file.
 
@@ -71,7 +75,7 @@ def _naming(path: Path):
     try:
         yield
     except ImageError as error:
-        raise ImageError(error.what, where=path, expected=error.expected, todo=error.todo) from error
+        raise type(error)(error.what, where=path, expected=error.expected, todo=error.todo) from error
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -108,7 +112,7 @@ def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 def _upright(image: Image.Image, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> np.ndarray:
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(
+        raise TooManyPixelsError(
             f"the image has {width} x {height} = {width * height:,} pixels",
             expected=f"at most {max_pixels:,} pixels",
             todo="make the picture smaller, or raise data.max_pixels",
@@ -127,7 +131,7 @@ def _as_image_errors():
     except UnidentifiedImageError:  # its own text holds the address of an object
         raise ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(str(error), expected=f"at most {MAX_PIXELS:,} pixels") from error
+        raise TooManyPixelsError(str(error), expected=f"at most {MAX_PIXELS:,} pixels") from error
     # Pillow's decoders raise many kinds of error on damaged data (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         raise ImageError(

@@ -77,9 +77,13 @@ class Detector:
         """Answer several photos in one forward pass."""
         if not photos:
             return []
-        answers = self.answer([self.prepare(self._pixels(photo)) for photo in photos])
+        return self.detect_prepared([self.prepare(self._pixels(photo)) for photo in photos])
+
+    def detect_prepared(self, prepared: Sequence[dict[str, np.ndarray]]) -> list[Detection]:
+        """Answer what `prepare` gave for each photo, in one forward pass."""
+        answers = self.answer(prepared)
         main = "fusion" if "fusion" in answers else self.outputs[0]
-        rows = [{name: float(values[row]) for name, values in answers.items()} for row in range(len(photos))]
+        rows = [{name: float(values[row]) for name, values in answers.items()} for row in range(len(prepared))]
         return [Detection(row[main], {name: p for name, p in row.items() if name != "fusion"}) for row in rows]
 
     def prepare(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
