@@ -16,8 +16,9 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.file_writing import disk_errors
+from kerasfusion.keras_file_check import DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
+from kerasfusion.weights_file_check import refuse_foreign_weights
 
-DESCRIPTION = "kerasfusion.json"
 TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
 
@@ -70,42 +71,56 @@ def read_description(path: Path) -> dict[str, Any]:
     Raises:
         RequestError: no such file, not a `.keras` file, or one that this program did not write.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(DESCRIPTION))
-    except FileNotFoundError:
-        raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_ADVICE) from None
-    except (zipfile.BadZipFile, OSError) as error:
-        what = f"cut short, damaged or not a .keras file: {error}"
-        raise RequestError(what, where=path, expected=_EXPECTED, todo=_ADVICE) from error
-    except KeyError:
-        raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_ADVICE) from None
+    if not path.exists():
+        raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_ADVICE)
+    with open_archive(path) as archive:
+        if DESCRIPTION not in archive.namelist():
+            raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_ADVICE)
+        return read_json(archive, DESCRIPTION, path)
 
 
 def load_model(path: Path):
-    """Open a `.keras` file in safe mode, with its description.
-
-    `keras.saving.load_model` reads the weights into memory before it copies them into the model; here they go through
-    a temporary file, which halves what opening a large model takes.
+    """Open a `.keras` file of this program, with its description.
 
     Returns:
         (keras.Model, description).
 
     Raises:
-        RequestError: as `read_description`, or Keras refuses the file.
+        RequestError: as `read_description` and `load_network`.
     """
     description = read_description(path)
-    import keras
+    return load_network(path), description
 
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            config = json.loads(archive.read("config.json"))
-            model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
-            model.load_weights(archive.extract("model.weights.h5", folder))
-            return model, description
-    except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
-        reason = str(error).splitlines()[0]
-        raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
+
+def load_network(path: Path):
+    """Open any `.keras` file of Keras' own layers, in safe mode and after a check of all that is in it.
+
+    `keras.saving.load_model` reads the weights into memory before it copies them into the model; here they go through
+    a temporary file, which halves what opening a large model takes.
+
+    Returns:
+        keras.Model, without what it was trained with.
+
+    Raises:
+        RequestError: damaged, or with anything in it that a network does not need; nothing of the file was run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with open_archive(path) as archive:
+            config = read_config(archive, path)
+            if WEIGHTS not in archive.namelist():
+                raise RequestError(f"the file holds no {WEIGHTS}", where=path, todo=_AGAIN)
+            with disk_errors(Path(folder, WEIGHTS)):
+                weights = Path(archive.extract(WEIGHTS, folder))
+        refuse_foreign_weights(weights, path)
+        import keras
+
+        try:
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+            model.load_weights(weights)
+        except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
+        return model
 
 
 def _answers_of_a_clean_process(path: Path, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
