@@ -38,7 +38,7 @@ def measure_latency(
         RequestError: the photo does not exist. ImageError: it cannot be decoded.
     """
     require_photo(image)
-    data = _scene() if image is None else image.read_bytes()
+    data = drawn_photo() if image is None else image.read_bytes()
     height, width = decode_image(data, MAX_PIXELS).shape[:2]
     begin = time.perf_counter()
     detector = open_detector()
@@ -86,8 +86,8 @@ def as_text(result: dict[str, Any]) -> str:
     )
 
 
-def _scene(size: tuple[int, int] = (1280, 720)) -> bytes:
+def drawn_photo(size: tuple[int, int] = (1280, 720)) -> bytes:
     """A generated street as a JPEG of a dashcam's size."""
     encoded = io.BytesIO()
-    draw_scene(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
+    drawdrawn_photo(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
     return encoded.getvalue()

@@ -4,7 +4,11 @@ import click
 
 from kerasfusion.cli import LazyCommands
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "install": "plugin",
+    "uninstall": "plugin",
+    "check": "plugin",
+}
 """Command -> the module beside this one that holds it."""
 
 

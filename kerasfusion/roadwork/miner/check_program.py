@@ -1,0 +1,65 @@
+"""Runs in the miner's own Python, which may be 3.10 and has no kerasfusion: answer one photo as the miner does.
+
+    PYTHON -c TEXT_OF_THIS_FILE REQUEST.json RESULT.json
+
+The request: {"package", "detector", "config", "device", "image", "names"}. The result is written twice: at first what
+is installed, then, if all went well, with the answer.
+"""
+
+import base64
+import importlib
+import importlib.metadata
+import io
+import json
+import platform
+import re
+import sys
+import time
+from pathlib import Path
+
+
+def main(request_file, result_file):
+    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
+    result = what_is_installed(set(request["names"]))
+    Path(result_file).write_text(json.dumps(result), encoding="utf-8")
+    result.update(answer(request))
+    Path(result_file).write_text(json.dumps(result), encoding="utf-8")
+
+
+def what_is_installed(names):
+    """Versions of the named packages, and what every installed package asks of them."""
+    installed, asked = {"python": platform.python_version()}, []
+    for package in importlib.metadata.distributions():
+        name = canonical(package.metadata["Name"] or "")
+        if name in names:
+            installed[name] = package.version
+        if name != "kerasfusion":
+            lines = [line for line in package.requires or [] if canonical(re.split(r"[^\w.-]", line)[0]) in names]
+            asked += [[name, line] for line in lines]
+    return {"installed": installed, "asked": asked}
+
+
+def answer(request):
+    """Take the detector from the miner's registry and give it a photo that came as text."""
+    from PIL import Image
+
+    begin = time.perf_counter()
+    importlib.import_module(request["package"] + ".detectors")
+    registry = importlib.import_module(request["package"] + ".registry").DETECTOR_REGISTRY
+    device = request["device"]
+    if device == "auto":
+        device = importlib.import_module("natix.utils.config").get_device()
+    detector = registry[request["detector"]](config_name=request["config"], device=device)
+    load_s = time.perf_counter() - begin
+    text = base64.b64encode(Path(request["image"]).read_bytes())
+    begin = time.perf_counter()
+    p_roadwork = float(detector(Image.open(io.BytesIO(base64.b64decode(text)))))
+    return {"p_roadwork": p_roadwork, "load_s": load_s, "answer_s": time.perf_counter() - begin}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

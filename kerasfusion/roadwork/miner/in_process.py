@@ -1,0 +1,33 @@
+"""What the installed detector calls to answer in the miner's own process."""
+
+import os
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.detector import Detector, open_detector, use_device
+from kerasfusion.roadwork.miner.detector_settings import model_file, read_detector_settings
+
+
+def open_for_miner(config_file: Path, device: str = "cpu") -> Detector:
+    """Open the model that a detector's YAML names.
+
+    Args:
+        config_file: the YAML.
+        device: the miner's name of it: "cpu", "cuda" or "cuda:0"; whatever is not CUDA computes on the CPU.
+
+    Raises:
+        RequestError: wrong settings, no such model, or a GPU that is not there or that the file cannot use.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before Keras is imported
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    settings = read_detector_settings(config_file)
+    path = model_file(settings, config_file)
+    if settings.precision is not None:
+        from kerasfusion.roadwork.precision import choose_file
+
+        path = choose_file(path, settings.precision)
+    try:
+        use_device(path, "gpu" if device.startswith("cuda") else "cpu")
+    except RequestError as error:
+        raise RequestError(error.what, where=path, todo="IMAGE_DETECTOR_DEVICE=cpu in miner.env") from error
+    return open_detector(path, settings.tta)

@@ -1,0 +1,61 @@
+"""Files that are installed whole: what they replace is kept beside them and comes back."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from kerasfusion.digests import file_sha256
+from kerasfusion.errors import RequestError
+from kerasfusion.file_writing import disk_errors
+from kerasfusion.roadwork.miner.install_record import BACKUP_SUFFIX
+
+
+def keep_original(path: Path, entry: dict | None, data: bytes) -> dict:
+    """Copy what a file holds that is not ours, before it is written.
+
+    Args:
+        path: the file that will be written.
+        entry: what the record says of it, or None.
+        data: what will be written.
+
+    Returns:
+        What the record keeps of it.
+
+    Raises:
+        RequestError: it was edited since it was installed, or the place of its copy is taken.
+    """
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    known = {"sha256": hashlib.sha256(data).hexdigest(), "replaced": entry["replaced"] if entry else None}
+    if not path.exists() or path.read_bytes() == data or (entry and file_sha256(path) == entry["sha256"]):
+        return known
+    if backup.exists() and file_sha256(backup) == file_sha256(path):  # an installation that was interrupted
+        return known | {"replaced": backup.name}
+    if entry:
+        raise RequestError(
+            "this file was edited since it was installed",
+            where=path,
+            todo="change it by hand, or move it away and run the same command again",
+        )
+    if backup.exists():
+        raise RequestError("the place of the copy is taken", where=backup, todo="move that file away")
+    with disk_errors(backup):
+        shutil.copy2(path, backup)
+    return known | {"replaced": backup.name}
+
+
+def restore_file(path: Path, entry: dict) -> str:
+    """Take an installed file back, but keep one that was edited since.
+
+    Returns:
+        What was done, for a person.
+    """
+    backup = path.with_name(entry["replaced"]) if entry["replaced"] else None
+    if path.exists() and file_sha256(path) != entry["sha256"]:
+        kept = f"kept, since it was edited after it was installed: {path}"
+        return f"{kept} (what it replaced: {backup})" if backup else kept
+    with disk_errors(path):
+        if backup and backup.exists():
+            backup.replace(path)
+            return f"restored: {path}"
+        path.unlink(missing_ok=True)
+    return f"removed: {path}"
