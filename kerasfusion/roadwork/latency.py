@@ -89,5 +89,5 @@ def as_text(result: dict[str, Any]) -> str:
 def drawn_photo(size: tuple[int, int] = (1280, 720)) -> bytes:
     """A generated street as a JPEG of a dashcam's size."""
     encoded = io.BytesIO()
-    drawdrawn_photo(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
+    draw_scene(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
     return encoded.getvalue()
