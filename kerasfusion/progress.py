@@ -1,5 +1,6 @@
 """Progress of long work: a bar with an ETA on a terminal, a plain line now and then elsewhere."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
+
+_silent = False
 
 
 def track(items: Iterable[Item], label: str, total: int | None = None, done: int = 0) -> Iterator[Item]:
@@ -19,10 +22,23 @@ def track(items: Iterable[Item], label: str, total: int | None = None, done: int
         total: number of items including `done`; len(items) if None.
         done: items that an earlier run has finished.
     """
+    if _silent:
+        return (item for item in items)
     if total is None:
         total = len(items) + done
     show = _bar if sys.stderr.isatty() else _lines
     return show(items, label, total, done)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Show no progress meanwhile: for a trial run, whose progress is not that of the work."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
 
 
 def _bar(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[Item]:

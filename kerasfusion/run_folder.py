@@ -35,6 +35,14 @@ def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
     Raises:
         RequestError: an earlier run had other settings; names each that differs.
     """
+    refuse_other_settings(folder, settings)
+    path = folder / "checkpoints" / "settings.json"
+    write_json(path, settings)
+    return path.parent
+
+
+def refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """The check of `claim_checkpoints`, which writes nothing."""
     path = folder / "checkpoints" / "settings.json"
     if path.exists() and any(path.parent.glob("*.npz")):
         changed = differences(json.loads(json.dumps(settings)), json.loads(path.read_text(encoding="utf-8")))
@@ -44,8 +52,6 @@ def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
                 where=folder,
                 todo="give this run another --name, or begin it anew with --restart",
             )
-    write_json(path, settings)
-    return path.parent
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:

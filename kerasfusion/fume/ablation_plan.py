@@ -11,7 +11,7 @@ from kerasfusion.config import to_dict
 from kerasfusion.digests import file_sha256, json_sha256, lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.frames import refuse_missing
+from kerasfusion.fume.frames import file_digests, list_files, refuse_missing, samples_digest
 from kerasfusion.fume.samples import Sample, read_samples
 from kerasfusion.reporting import write_json
 from kerasfusion.run_folder import differences
@@ -118,11 +118,13 @@ class _Data:
 
     def digest(self, config: FumeConfig, split: str) -> str:
         """What `fit` keeps of the data that it was given."""
-        from kerasfusion.fume.training_data import load_split
+        from kerasfusion.fume.training_data import choose_samples
 
-        key = (*_data_key(config, split), config.data.image_size)
+        key = _data_key(config, split)
         if key not in self._digests:
-            self._digests[key] = load_split(config, split).digest
+            samples = choose_samples(config, _chosen(config, split))
+            digests = file_digests(list_files(samples), config.data.dataset_root, split)
+            self._digests[key] = samples_digest(samples, digests)
         return self._digests[key]
 
 

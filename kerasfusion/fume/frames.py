@@ -115,21 +115,47 @@ def load_frames(samples: Sequence[Sample], root: Path, size: tuple[int, int], ca
     Raises:
         RequestError: files that are not there or cannot be read; names ten of them with their samples.
     """
-    files = list(dict.fromkeys(frame for sample in samples for frame in sample.frames.values()))
+    files = list_files(samples)
     refuse_missing(samples, root)
-    digests = list(track(ordered_map(lambda frame: _digest(frame, root), files), f"check {label}", total=len(files)))
+    digests = file_digests(files, root, label)
     width, height = size
 
     def blocks() -> Iterator[np.ndarray]:
         return (pair[None] for pair in ordered_map(lambda frame: _read_pair(frame, root, size), files))
 
-    path = cache / f"frames-{width}x{height}-{lines_sha256(digests)[:16]}.npy"
-    pixels = stored_array(path, (len(files), 2, height, width), "uint8", blocks, f"decode {label}")
-    row_of = {frame: row for row, frame in enumerate(files)}
-    rows = [[row_of.get(getattr(sample, gas), -1) for gas in GASES] for sample in samples]
-    labels = np.array([sample.class_id for sample in samples], np.int32)
-    digest = lines_sha256([*digests, *(f"{row} {label}" for row, label in zip(rows, labels, strict=True))])
+    pixels = stored_array(
+        frames_path(cache, size, digests), (len(files), 2, height, width), "uint8", blocks, f"decode {label}"
+    )
+    rows, labels = _rows(samples, files), np.array([sample.class_id for sample in samples], np.int32)
+    digest = samples_digest(samples, digests)
     return Frames(list(samples), pixels, np.array(rows, np.int64).reshape(-1, len(GASES)), labels, digest)
+
+
+def list_files(samples: Sequence[Sample]) -> list[GasFrame]:
+    """The frames that samples are made of, each once."""
+    return list(dict.fromkeys(frame for sample in samples for frame in sample.frames.values()))
+
+
+def file_digests(files: Sequence[GasFrame], root: Path, label: str) -> list[str]:
+    """The digests of each frame's two files."""
+    return list(track(ordered_map(lambda frame: _digest(frame, root), files), f"check {label}", total=len(files)))
+
+
+def frames_path(cache: Path, size: tuple[int, int], digests: Sequence[str]) -> Path:
+    """Where `load_frames` keeps the pictures of files with these digests."""
+    width, height = size
+    return cache / f"frames-{width}x{height}-{lines_sha256(digests)[:16]}.npy"
+
+
+def samples_digest(samples: Sequence[Sample], digests: Sequence[str]) -> str:
+    """The `Frames.digest` of samples, from what `file_digests` gave for their files."""
+    rows = zip(_rows(samples, list_files(samples)), samples, strict=True)
+    return lines_sha256([*digests, *(f"{row} {sample.class_id}" for row, sample in rows)])
+
+
+def _rows(samples: Sequence[Sample], files: Sequence[GasFrame]) -> list[list[int]]:
+    row_of = {frame: row for row, frame in enumerate(files)}
+    return [[row_of.get(getattr(sample, gas), -1) for gas in GASES] for sample in samples]
 
 
 def refuse_missing(samples: Sequence[Sample], root: Path) -> None:

@@ -7,7 +7,7 @@ Two ways (fusion.fit_on):
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,12 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     parts = build_parts(config, image_size)
     if restart:
         shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
-    _refuse_other_run(config, manifest)
+    claim_checkpoints(config.run_folder, settings_of(config, manifest))
     describe_run(config.run_folder, config)
-    sources = _sources(config, parts, image_size, training, validation)
+    sources = make_sources(config, parts, image_size, training, validation)
+    graph = train_graph(config, parts, *sources)
     if config.fusion.fit_on == "val":
-        _fit_apart(config, parts, *sources)
-    else:
-        _fit_jointly(config, parts, *sources)
+        fit_head(config, parts.head, validation, _predict(config, graph, sources[1]))
     return parts
 
 
@@ -101,8 +100,8 @@ def build_parts(config: RoadworkConfig, image_size: int) -> Parts:
     return Parts(trunk, classifier, ensemble.build_head(config.fusion))
 
 
-def _refuse_other_run(config: RoadworkConfig, manifest: dict[str, Any]) -> None:
-    """A checkpoint is only gone on with if settings and cache are those that it was begun with."""
+def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Settings and cache under which alone a checkpoint is gone on with, as a JSON value."""
     settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
     del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
     settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
@@ -110,7 +109,7 @@ def _refuse_other_run(config: RoadworkConfig, manifest: dict[str, Any]) -> None:
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
     }
-    claim_checkpoints(config.run_folder, settings)
+    return settings
 
 
 def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
@@ -118,7 +117,7 @@ def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
     return {split: [shard["sha256"] for shard in done.get("shards", [])] for split, done in kept.items()}
 
 
-def _sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
+def make_sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
     """Training and validation source; the latter is None where nothing is held out.
 
     A frozen trunk works un-augmented photos out once and for all, and augmented ones before they come to the graph
@@ -138,7 +137,7 @@ def _sources(config, parts: Parts, image_size: int, training: Photos, validation
             config,
             lambda images: forward(images, (0, 0)).numpy(),
             folded.output_shape[-1],
-            f"{folded.name}-{image_size}-{digest[:16]}",
+            features_name(folded, image_size, digest),
             pixels,
             label,
         )
@@ -149,6 +148,11 @@ def _sources(config, parts: Parts, image_size: int, training: Photos, validation
         source(training, "train", _class_weights(config, training), config.fit.augmentation),
         source(validation, "val", np.ones(2, "float32"), "none"),
     )
+
+
+def features_name(trunk: keras.Model, image_size: int, digest: str) -> str:
+    """What tells the features of one trunk, size and weights from others."""
+    return f"{trunk.name}-{image_size}-{digest[:16]}"
 
 
 def _transform(strength: str, folded: keras.Model | None):
@@ -181,20 +185,42 @@ def _class_weights(config: RoadworkConfig, photos: Photos) -> np.ndarray:
     return (len(photos) / (2 * counts) if config.fit.class_weights else np.ones(2)).astype(np.float32)
 
 
-def _fit_apart(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
+def train_graph(
+    config: RoadworkConfig,
+    parts: Parts,
+    training: Source,
+    validation: Source | None,
+    watch: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | None = None,
+) -> keras.Model:
+    """Train the graph that `fusion.fit_on` asks for: EfficientNetV2 alone, or with the head.
+
+    Args:
+        config, parts, training, validation: as `build_parts` and `make_sources` gave them.
+        watch: further callbacks.
+        verbose: as for `trainer.train`.
+
+    Returns:
+        The graph, a keras.Model of the parts' own layers.
+    """
+    name = "efficientnetv2" if config.fusion.fit_on == "val" else "joint"
+    graph, losses = (_graph_apart if config.fusion.fit_on == "val" else _graph_jointly)(config, parts)
+    _train(config, parts, graph, losses, training, validation, name, watch, verbose)
+    return graph
+
+
+def _graph_apart(config: RoadworkConfig, parts: Parts):
     inputs, probs = _efficientnetv2_graph(config, parts)
-    model = keras.Model(inputs, {"efficientnetv2": _named(probs, "efficientnetv2")})
-    _train(config, parts, model, {"efficientnetv2": 1.0}, training, validation, "efficientnetv2")
-    fit_head(config, parts.head, validation.photos, _predict(config, model, validation))
+    return keras.Model(inputs, {"efficientnetv2": _named(probs, "efficientnetv2")}), {"efficientnetv2": 1.0}
 
 
-def _fit_jointly(config: RoadworkConfig, parts: Parts, training: Source, validation: Source | None) -> None:
+def _graph_jointly(config: RoadworkConfig, parts: Parts):
     inputs, probs = _efficientnetv2_graph(config, parts)
     inputs |= {name: keras.Input((2,), name=name) for name in ("yolo_probs", "vit_probs")}
     fused = parts.head({"yolo": inputs["yolo_probs"], "vit": inputs["vit_probs"], "efficientnetv2": probs})
     outputs = {"fusion": _named(fused, "fusion"), "efficientnetv2": _named(probs, "efficientnetv2")}
     losses = {"fusion": 1.0, "efficientnetv2": config.fusion.efficientnetv2_loss_weight}
-    _train(config, parts, keras.Model(inputs, outputs), losses, training, validation, "joint")
+    return keras.Model(inputs, outputs), losses
 
 
 def _efficientnetv2_graph(config: RoadworkConfig, parts: Parts):
@@ -211,7 +237,15 @@ def _named(tensor, name: str):
 
 
 def _train(
-    config, parts: Parts, model, losses: dict[str, float], training: Source, validation: Source | None, name: str
+    config,
+    parts: Parts,
+    model,
+    losses: dict[str, float],
+    training: Source,
+    validation: Source | None,
+    name: str,
+    watch: Sequence[keras.callbacks.Callback],
+    verbose: int | None,
 ):
     model.compile(
         optimizer=_optimizer(config, parts.trunk),
@@ -242,6 +276,8 @@ def _train(
         history=config.run_folder / "history.csv",
         validation=held_out,
         stopping=_stopping(config) if held_out is not None else None,
+        callbacks=list(watch),
+        verbose=verbose,
     )
 
 

@@ -82,8 +82,13 @@ def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label
         read = ordered_map(lambda sample: squash(read_image(sample.path, limit)[0], size), photos.samples)
         return (pixels[None] for pixels in read)
 
-    path = _store(config.fit.pixel_cache, f"squash-{size}", photos)
+    path = pixels_path(photos, config, image_size)
     return stored_array(path, (len(photos), size, size, 3), "uint8", blocks, f"decode {label}")
+
+
+def pixels_path(photos: Photos, config: RoadworkConfig, image_size: int) -> Path:
+    """Where `stored_pixels` keeps these photos."""
+    return _store(config.fit.pixel_cache, f"squash-{image_size}", photos)
 
 
 def stored_features(
@@ -112,8 +117,13 @@ def stored_features(
         # A second batch fills the gaps in which the first leaves cores idle.
         return ordered_map(lambda numbers: forward(pixels.take(numbers)), batches, ahead=4, threads=2)
 
-    path = _store(config.fit.pixel_cache, f"features-{name}", photos)
+    path = features_path(photos, config, name)
     return stored_array(path, (len(photos), n_features), "float32", blocks, f"features of {label}")
+
+
+def features_path(photos: Photos, config: RoadworkConfig, name: str) -> Path:
+    """Where `stored_features` keeps those of these photos."""
+    return _store(config.fit.pixel_cache, f"features-{name}", photos)
 
 
 def _store(folder: Path, kind: str, photos: Photos) -> Path:

@@ -15,8 +15,9 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.ensemble import build_head, build_trained_parts
 from kerasfusion.roadwork.fit import fit
-from kerasfusion.roadwork.train import _refuse_other_run, _sources, build_parts, fit_head, fit_parts
+from kerasfusion.roadwork.train import build_parts, fit_head, fit_parts, make_sources, settings_of
 from kerasfusion.roadwork.training_data import Photos, load_photos, stored_pixels
+from kerasfusion.run_folder import claim_checkpoints
 from kerasfusion.saving import load_model, read_description
 from tests.hugging_face_vit import SIZE, write_vit
 
@@ -95,7 +96,7 @@ def test_a_frozen_trunk_sees_the_augmented_photos(fitted):
     """Its features come from outside the trained graph, and are those of the network that is saved."""
     training, validation = load_photos(fitted, prediction_cache.read_manifest(fitted.cache.folder))
     parts = build_parts(fitted, SIZE)
-    train, val = _sources(fitted, parts, SIZE, training, validation)
+    train, val = make_sources(fitted, parts, SIZE, training, validation)
     assert (train.name, val.name) == ("image", "features")
     arrays, seed = train.gather(np.arange(4)), tf.constant([42, 7])
     found = train.transform({name: tf.constant(value) for name, value in arrays.items()}, seed)
@@ -116,14 +117,14 @@ def test_another_content_of_the_weights_file_is_another_run(with_cache, tmp_path
     config = with_cache(tmp_path, f"efficientnetv2.weights={path}")
     manifest = prediction_cache.read_manifest(config.cache.folder)
     with pytest.raises(RequestError, match="does not exist"):
-        _refuse_other_run(config, manifest)
+        claim_checkpoints(config.run_folder, settings_of(config, manifest))
     path.write_bytes(b"some weights")
-    _refuse_other_run(config, manifest)
+    claim_checkpoints(config.run_folder, settings_of(config, manifest))
     (config.run_folder / "checkpoints" / "efficientnetv2.npz").touch()
-    _refuse_other_run(config, manifest)
+    claim_checkpoints(config.run_folder, settings_of(config, manifest))
     path.write_bytes(b"other weights")
     with pytest.raises(RequestError, match=r"efficientnetv2\.weights_sha256(.|\n)*--restart"):
-        _refuse_other_run(config, manifest)
+        claim_checkpoints(config.run_folder, settings_of(config, manifest))
 
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(fitted, with_cache):
@@ -196,11 +197,11 @@ def test_class_weights_weigh_the_training_loss_alone(make_config, tmp_path, fitt
     rare = dataclasses.replace(training, labels=np.array([0] * 18 + [1] * 6, np.int32))
     parts = build_parts(fitted, SIZE)
     weighted = make_config(tmp_path, "fit.class_weights=true", f"fit.pixel_cache={fitted.fit.pixel_cache}")
-    train, val = _sources(weighted, parts, SIZE, rare, validation)
+    train, val = make_sources(weighted, parts, SIZE, rare, validation)
     # n / (2 n_c): 24 / 36 and 24 / 12.
     np.testing.assert_allclose(train.gather(np.array([0, 23]))["weight"], [2 / 3, 2])
     assert set(val.gather(np.arange(12))["weight"]) == {1}
-    plain, _ = _sources(fitted, parts, SIZE, rare, validation)
+    plain, _ = make_sources(fitted, parts, SIZE, rare, validation)
     assert set(plain.gather(np.arange(24))["weight"]) == {1}
 
 
