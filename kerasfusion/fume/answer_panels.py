@@ -1,6 +1,7 @@
 """Panels of answers: of any one, and of a spread of evaluated samples."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from kerasfusion.fume.evaluate import Answers, read_truth, true_mask
 from kerasfusion.fume.frames import read_grey, resize_frame
 from kerasfusion.fume.masks import write_png
 from kerasfusion.fume.panels import PanelRow, draw_panel, spread
+
+if TYPE_CHECKING:
+    from kerasfusion.fume.models import Architecture
 
 TITLE_LENGTH = 150
 
@@ -48,7 +52,7 @@ def write_panels(
 
 
 def draw_answer(
-    network: Network,
+    network: "Network | Architecture",
     frames: dict[str, np.ndarray],
     answer: Answer,
     title: str,
@@ -57,7 +61,7 @@ def draw_answer(
     """Draw what a network said of a sample.
 
     Args:
-        network: that said it.
+        network: that said it, or its kind.
         frames: {gas: (H, W) uint8} of the sample, as decoded.
         answer: what it said.
         title: above the pictures; the predicted state is added.

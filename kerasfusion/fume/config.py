@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from kerasfusion.tracking import Epochs, Tracking, WandbMode
+
 STRICT_KEYS = ConfigDict(extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]
@@ -56,16 +58,38 @@ class Experiment:
     Attributes:
         name: the run's folder is runs_folder/name.
         seed: of every random choice.
+        use_tensorboard: event files in RUN/tensorboard.
         use_wandb: also report each epoch to Weights & Biases (extra `wandb`).
-        project, wandb_entity, tags: for Weights & Biases.
+        project: its project.
+        wandb_entity: its user or team; null is the one who is logged in.
+        tags: its tags.
+        wandb_mode: "online" needs a login; "offline" keeps it in RUN/wandb for `wandb sync`; "disabled" only pretends.
+        panels_every: a picture of some validation samples with the answers after every so many epochs, in
+            RUN/figures/epochs and to the trackers; 0 draws none.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "fume"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    use_tensorboard: bool = True
     use_wandb: bool = False
     project: str = "fume"
     wandb_entity: str | None = None
     tags: tuple[str, ...] = ()
+    wandb_mode: WandbMode = "online"
+    panels_every: Epochs = 0
+
+    @property
+    def tracking(self) -> Tracking:
+        """The same under the names that both systems share."""
+        return Tracking(
+            tensorboard=self.use_tensorboard,
+            wandb=self.use_wandb,
+            project=self.project,
+            entity=self.wandb_entity,
+            tags=self.tags,
+            wandb_mode=self.wandb_mode,
+            panels_every=self.panels_every,
+        )
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import require
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.training_data import load_split, validation_batches
 from kerasfusion.run_folder import claim_checkpoints, describe_run
 from kerasfusion.saving import save_model
+from kerasfusion.wandb_run import refuse_unusable
 
 MODEL = "fume.keras"
 
@@ -31,12 +31,13 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
         RequestError: data and settings do not belong together.
         KerasFusionError: training or saving failed.
     """
-    if config.experiment.use_wandb:
-        require("wandb", extra="wandb")  # not only once everything is loaded
+    refuse_unusable(config.experiment.tracking)
     folder = config.run_folder
     training, validation = load_split(config, "train"), load_split(config, "val")
+    from kerasfusion.fume.epoch_panels import EpochPanels
     from kerasfusion.fume.models import count_trainable, with_probabilities
     from kerasfusion.fume.train import STATE, settings_of, train_network
+    from kerasfusion.trackers import trackers
     from kerasfusion.trainer import read_checkpoint
 
     if restart:
@@ -50,7 +51,14 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
     done = read_checkpoint(folder / "checkpoints" / STATE)
     if done.epoch:
         report(f"{'all of it was' if done.finished else 'going on:'} trained to epoch {done.epoch} before")
-    network = train_network(config, training, validation, report)
+    watch = trackers(
+        config.experiment.tracking,
+        folder,
+        config,
+        folder / "checkpoints" / STATE,
+        draw=EpochPanels(config.model.name, validation),
+    )
+    network = train_network(config, training, validation, report, watch)
     report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
     inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())
     sample = {name: value[:1] for name, value in inputs.items()}

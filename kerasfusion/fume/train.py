@@ -1,6 +1,6 @@
 """Training of a network: losses, optimizer, best epoch, checkpoints; can be killed at any moment and gone on with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -11,7 +11,7 @@ from kerasfusion.file_writing import copy_file
 from kerasfusion.fume.best_epoch import monitor_of, rank
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
-from kerasfusion.fume.epoch_reports import EpochLine, TensorBoardScalars, wandb_callback
+from kerasfusion.fume.epoch_reports import EpochLine
 from kerasfusion.fume.frames import Frames
 from kerasfusion.fume.fused_normalisation import with_fused_normalisation
 from kerasfusion.fume.losses import Focal, FocalDice
@@ -26,7 +26,11 @@ STATE = "state.npz"
 
 
 def train_network(
-    config: FumeConfig, training: Frames, validation: Frames, report: Callable[[str], None] = print
+    config: FumeConfig,
+    training: Frames,
+    validation: Frames,
+    report: Callable[[str], None] = print,
+    watch: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train, or go on with a run that was killed.
 
@@ -34,6 +38,7 @@ def train_network(
         config: everything.
         training, validation: what `load_split` gave.
         report: takes a line after each epoch.
+        watch: further callbacks.
 
     Returns:
         The network (logits, float32) with the weights of the best epoch.
@@ -60,8 +65,7 @@ def train_network(
         callbacks=[
             KeepModels(config, folder, monitor),
             EpochLine(config.training.num_epochs, report),
-            TensorBoardScalars(config.run_folder / "tensorboard"),
-            *wandb_callback(config),
+            *watch,
         ],
         before_stopping=[MeanIou()],
         name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),

@@ -1,13 +1,10 @@
 import csv
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import get_args
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 
 from kerasfusion.config import load_config
@@ -15,12 +12,12 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume import train as train_module
 from kerasfusion.fume.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
-from kerasfusion.fume.epoch_reports import wandb_callback
 from kerasfusion.fume.fit import fit
 from kerasfusion.fume.models import ARCHITECTURES
 from kerasfusion.fume.training_metrics import Confusion
 from kerasfusion.saving import load_model, read_description
 from kerasfusion.trainer import Checkpoint, write_checkpoint
+from tests import event_file_reading, wandb_files
 from tests.fume.training_material import HEIGHT, WIDTH, write_set
 
 EPOCHS = 3
@@ -138,21 +135,19 @@ def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_mask
 
 
 def test_event_files_hold_the_history(trained):
-    config, _, _ = trained
+    folder = trained[0].run_folder
     for name, key, column in (("train", "loss", "loss"), ("validation", "state_accuracy", "val_state_accuracy")):
-        found = {}
-        for path in (config.run_folder / "tensorboard" / name).iterdir():
-            for record in tf.data.TFRecordDataset(str(path)):
-                event = tf.compat.v1.Event.FromString(record.numpy())
-                for value in event.summary.value:
-                    if value.tag == f"epoch/{key}":
-                        found[event.step] = tf.make_ndarray(value.tensor).item()
-        expected = [float(row[column]) for row in read_history(config.run_folder)]
-        np.testing.assert_allclose([found[epoch] for epoch in (1, 2, 3)], expected, rtol=1e-6)
+        told = [entry for entry in event_file_reading.told(folder / "tensorboard" / name) if entry[0] == f"epoch/{key}"]
+        assert [step for _, step, _ in told] == [1, 2, 3]
+        np.testing.assert_allclose(
+            [value for *_, value in told], [float(row[column]) for row in read_history(folder)], rtol=1e-6
+        )
 
 
 def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_path, monkeypatch):
-    config = configured(root, tmp_path)
+    # Pictures and a tracker in one of the two runs alone: they change nothing.
+    own = ("experiment.panels_every=1", "experiment.use_wandb=true", "experiment.wandb_mode=offline")
+    config = configured(root, tmp_path, *own)
 
     def cut(self, epoch, logs=None):
         if epoch == 1:
@@ -167,6 +162,9 @@ def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_
     assert read_history(config.run_folder) == read_history(trained[0].run_folder)
     for resumed, undisturbed in zip(weights(path), weights(trained[1]), strict=True):
         np.testing.assert_array_equal(resumed, undisturbed)
+    assert [step["epoch"] for step in wandb_files.told(config.run_folder)] == [1, 2, 3]
+    panels = sorted((config.run_folder / "figures" / "epochs").iterdir())
+    assert [panel.name for panel in panels] == ["epoch-001.png", "epoch-002.png", "epoch-003.png"]
 
 
 def test_other_settings_are_refused_and_named(root, trained):
@@ -203,23 +201,6 @@ def test_metrics_while_training_are_sklearns():
     mask.reset_state()
     mask.update_state(np.zeros((1, 5, 6), int), np.tile([1.0, 0, 0], (1, 5, 6, 1)))
     assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
-
-
-def test_weights_and_biases_is_told_of_each_epoch_where_asked_for(root, tmp_path, monkeypatch):
-    assert wandb_callback(configured(root, tmp_path)) == []
-    config = configured(root, tmp_path, "experiment.use_wandb=true", "experiment.tags=[a, b]")
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(RequestError, match=r"\.\[wandb\]"):
-        wandb_callback(config)
-    begun, logged = [], []
-    run = SimpleNamespace(log=logged.append, finish=lambda: logged.append("finished"))
-    fake = SimpleNamespace(init=lambda **settings: begun.append(settings) or run)
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    (callback,) = wandb_callback(config)
-    callback.on_epoch_end(0, {"loss": 2.0})
-    callback.on_train_end(None)
-    assert (begun[0]["name"], begun[0]["tags"]) == (config.experiment.name, ["a", "b"])
-    assert logged == [{"loss": 2.0, "epoch": 1}, "finished"]
 
 
 def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
