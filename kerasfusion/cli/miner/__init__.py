@@ -8,6 +8,7 @@ COMMANDS: dict[str, str] = {
     "install": "plugin",
     "uninstall": "plugin",
     "check": "plugin",
+    "serve": "serve",
 }
 """Command -> the module beside this one that holds it."""
 

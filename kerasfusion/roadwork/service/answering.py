@@ -1,0 +1,158 @@
+"""What runs in the worker's process: the model, and batches of photos that are decoded and answered.
+
+An error that is not one photo's own ends the process: the service then starts another one.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.digests import file_sha256, lines_sha256
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.formats.measuring import model_parts
+from kerasfusion.formats.opening import open_model
+from kerasfusion.image_decoding import ImageError, TooManyPixelsError, decode_image
+from kerasfusion.roadwork.detector import Detection, Detector, use_device
+from kerasfusion.roadwork.service.settings import ServiceSettings
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The model is open.
+
+    Attributes:
+        model_sha256: see `model_digest`.
+        precision: what the file says that it computes in.
+    """
+
+    model_sha256: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class NotOpened:
+    """The model cannot be opened; the attributes are those of the error."""
+
+    what: str
+    expected: str | None = None
+    todo: str | None = None
+    exit_code: int = 1
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A photo that cannot be answered.
+
+    Attributes:
+        too_large: more pixels than are decoded.
+        what, expected: as the error has them.
+    """
+
+    too_large: bool
+    what: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came of a batch.
+
+    Attributes:
+        found: in the order of its photos.
+        seconds: how long the batch took.
+    """
+
+    found: list[Detection | Unreadable]
+    seconds: float
+
+
+def run(connection: Connection, settings: ServiceSettings, prepare: Callable[[], None] | None) -> None:
+    """Open the model, say so (Opened or NotOpened), and answer batches until the service ends.
+
+    Args:
+        connection: to the service. A batch comes as the number of its photos and then the bytes of each; the reply is
+            Answers.
+        settings: the service's.
+        prepare: called before the model is opened.
+    """
+    for name in (signal.SIGINT, signal.SIGTERM):  # reach the whole group; the service ends this process when it is done
+        signal.signal(name, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        if prepare is not None:
+            prepare()
+        detector, opened = _open(settings)
+    except KerasFusionError as error:
+        connection.send(NotOpened(error.what, error.expected, error.todo, error.exit_code))
+        return
+    except Exception as error:  # whatever a library raises on a damaged file
+        connection.send(NotOpened(f"{type(error).__name__}: {error}"))
+        return
+    connection.send(opened)
+    with ThreadPoolExecutor(min(settings.batch, os.cpu_count() or 1)) as pool:
+        while True:
+            photos = [connection.recv_bytes() for _ in range(connection.recv())]
+            begin = time.perf_counter()
+            found = answer_batch(detector, pool, photos, settings.max_pixels)
+            connection.send(Answers(found, time.perf_counter() - begin))
+
+
+def answer_batch(
+    detector: Detector, pool: ThreadPoolExecutor, photos: Sequence[bytes], max_pixels: int
+) -> list[Detection | Unreadable]:
+    """Answer photos in one forward pass; one that cannot be read does not touch the others.
+
+    Args:
+        detector: opened model.
+        pool: decodes.
+        photos: encoded files.
+        max_pixels: largest photo that is decoded.
+    """
+    views = list(pool.map(partial(_view, detector, max_pixels), photos))
+    readable = [view for view in views if not isinstance(view, Unreadable)]
+    detections = iter(detector.detect_prepared(readable) if readable else ())
+    return [view if isinstance(view, Unreadable) else next(detections) for view in views]
+
+
+def model_digest(path: Path) -> str:
+    """The sha256 of a model's file as hex; of the digests of both files, one a line, where OpenVINO has two."""
+    digests = [file_sha256(part) for part in model_parts(path) if part.is_file()]
+    return digests[0] if len(digests) == 1 else lines_sha256(digests)
+
+
+def _open(settings: ServiceSettings) -> tuple[Detector, Opened]:
+    path = settings.model
+    digest = model_digest(path)
+    use_device(path, settings.device)
+    model = open_model(path)
+    if any(len(shape) != 3 for shape in model.inputs.values()):
+        raise RequestError("trained parts alone cannot answer a photo", where=path, todo="name fusion.keras")
+    detector = Detector(model, settings.tta, settings.max_pixels)
+    if model_digest(path) != digest:
+        raise KerasFusionError("the model's file changed while it was opened", where=path)
+    return detector, Opened(digest, model.description.get("precision", "float32"))
+
+
+def _view(detector: Detector, max_pixels: int, photo: bytes) -> dict[str, np.ndarray] | Unreadable:
+    try:
+        return detector.prepare(decode_image(photo, max_pixels))
+    except TooManyPixelsError as error:
+        return Unreadable(True, error.what, f"at most {max_pixels:,} pixels")
+    except ImageError as error:
+        return Unreadable(False, error.what, error.expected)
+
+
+def _end_with_parent() -> None:
+    """A service that is killed cannot end this process; without it the process would wait for work forever."""
+    parent_process().join()
+    os._exit(1)

@@ -1,0 +1,187 @@
+"""The process that answers, seen from the service: started, asked, and started again whenever it ends."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork.service import answering
+from kerasfusion.roadwork.service.answering import Answers, NotOpened, Opened
+from kerasfusion.roadwork.service.refusal import Refusal
+from kerasfusion.roadwork.service.settings import ServiceSettings
+
+RETRY_S = 3.0
+"""Seconds until a model that could not be opened is tried again."""
+
+STUCK = 4
+"""A batch that takes this many deadlines is given up, and its process ended."""
+
+AFTER_A_CRASH = "the model is being opened again after its process ended"
+
+
+class WorkerDied(Exception):
+    """The process ended before it answered."""
+
+
+class Worker:
+    """One process with the model; all methods are for the service's event loop.
+
+    Args:
+        settings: the service's.
+        prepare: called in the process before the model is opened; must be importable there.
+        report: takes a line for the person who runs the service.
+
+    Attributes:
+        opened: what is open; None while nothing is.
+        problem: why nothing is.
+        restarts: processes that were started after the first.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, prepare: Callable[[], None] | None, report: Callable[[str], None]
+    ) -> None:
+        self.opened: Opened | None = None
+        self.problem = "the model is being opened"
+        self.restarts = 0
+        self._settings, self._prepare, self._report = settings, prepare, report
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._decided = asyncio.Event()  # set while a process is ready or known not to become so
+        self._threads = ThreadPoolExecutor(4)  # one waits for the process's end, one for its answers; spares for kills
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process."""
+        return self._process.pid if self._process is not None else None
+
+    async def run(self) -> None:
+        """Keep a process running until cancelled.
+
+        Raises:
+            KerasFusionError: the very first one cannot open the model.
+        """
+        first = True
+        while True:
+            self._start()
+            greeting = await self._in_thread(_greeting, self._connection)
+            if isinstance(greeting, Opened):
+                self.opened = greeting
+                self._decided.set()
+                if not first:
+                    self._report(f"the model answers again: sha256 {greeting.model_sha256}")
+            await self._in_thread(wait, [self._process.sentinel])
+            self._process.join()
+            self.opened = None
+            if not isinstance(greeting, Opened):
+                self._note_failure(greeting, first)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.problem = AFTER_A_CRASH
+                self._report(f"the worker {_end_of(self._process)}; it is started again")
+            first = False
+            self.restarts += 1
+
+    async def decided(self) -> None:
+        """Wait until the process is ready.
+
+        Raises:
+            Refusal: 503, it cannot open the model.
+        """
+        while self.opened is None:
+            await self._decided.wait()
+            if self.opened is None and self._decided.is_set():
+                raise self.not_ready()
+
+    def not_ready(self) -> Refusal:
+        """503 with the reason."""
+        return Refusal(
+            503, self.problem, expected="a model that is open", todo="GET /readyz says when it is", retry_s=int(RETRY_S)
+        )
+
+    async def answer(self, photos: Sequence[bytes]) -> tuple[Opened, Answers]:
+        """Answer a batch; one at a time.
+
+        Args:
+            photos: encoded files.
+
+        Returns:
+            What answered, and the answers.
+
+        Raises:
+            Refusal: 503, see `decided`.
+            WorkerDied: the process ended, or took so long that it was ended.
+        """
+        await self.decided()
+        opened, process = self.opened, self._process
+        exchange = asyncio.ensure_future(self._in_thread(_exchange, self._connection, photos))
+        exchange.add_done_callback(lambda future: future.cancelled() or future.exception())  # if nobody waits any more
+        done, _ = await asyncio.wait([exchange], timeout=STUCK * self._settings.deadline_s)
+        try:
+            if not done:
+                self._report("the worker does not answer; it is ended")
+                process.kill()
+            return opened, await exchange
+        except (EOFError, OSError):
+            process.kill()
+            if self._process is process:
+                self.opened, self.problem = None, AFTER_A_CRASH
+                self._decided.clear()
+            raise WorkerDied from None
+
+    async def stop(self) -> None:
+        """End the process; `run` must have been cancelled."""
+        if self._process is not None:
+            self._process.kill()
+            await self._in_thread(self._process.join)
+        self._threads.shutdown(wait=False)
+
+    def _start(self) -> None:
+        self._decided.clear()
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(
+            target=answering.run, args=(other, self._settings, self._prepare), name="kerasfusion-worker", daemon=True
+        )
+        self._process.start()
+        other.close()  # the process's end must be the end of the pipe
+
+    def _note_failure(self, greeting: NotOpened | None, first: bool) -> None:
+        """Say why the model is not open; the first time that ends the service."""
+        if greeting is None:
+            greeting = NotOpened(f"the worker {_end_of(self._process)} while it opened the model")
+        if first:
+            kind = RequestError if greeting.exit_code == RequestError.exit_code else KerasFusionError
+            raise kind(greeting.what, where=self._settings.model, expected=greeting.expected, todo=greeting.todo)
+        if greeting.what != self.problem:
+            self._report(f"the model cannot be opened, which is tried again every {RETRY_S:g} s: {greeting.what}")
+        self.problem = greeting.what
+        self._decided.set()
+
+    def _in_thread(self, function: Callable, *arguments):
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _greeting(connection: Connection) -> Opened | NotOpened | None:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _exchange(connection: Connection, photos: Sequence[bytes]) -> Answers:
+    connection.send(len(photos))
+    for photo in photos:
+        connection.send_bytes(photo)
+    return connection.recv()
+
+
+def _end_of(process: BaseProcess) -> str:
+    code = process.exitcode
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}" if os.name == "posix" else f"was ended ({code})"
+    return f"ended with exit code {code}"
