@@ -56,6 +56,24 @@ def full_report(
     return report
 
 
+def against_each(
+    labels: ArrayLike, answers: Mapping[str, ArrayLike], name: str, n_resamples: int = 2000, seed: int = 42
+) -> dict[str, dict[str, object]]:
+    """One output against each of the others, on the same photos and resamples.
+
+    Args:
+        labels, answers, n_resamples, seed: as `full_report` takes them.
+        name: the output that is compared.
+
+    Returns:
+        {other output: what `full_report` says under "vs_<baseline>"}.
+    """
+    resampled = _resampled_metrics(labels, answers, None, n_resamples, seed)
+    report = {output: binary_report(labels, p) for output, p in answers.items()}
+    others = [output for output in answers if output != name]
+    return {other: _comparison(labels, answers, report, resampled, name, other) for other in others}
+
+
 def _resampled_metrics(
     labels: ArrayLike, answers: Mapping[str, ArrayLike], groups: ArrayLike | None, n_resamples: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:

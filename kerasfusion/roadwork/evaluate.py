@@ -11,12 +11,12 @@ from kerasfusion.image_decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache
-from kerasfusion.roadwork.comparison import full_report
+from kerasfusion.roadwork.comparison import against_each, full_report
 from kerasfusion.roadwork.dataset import Sample, scan
 from kerasfusion.roadwork.detector import Detector
 from kerasfusion.roadwork.reward import moving_view
 
-BASELINE = "vit"
+BASELINE, MAIN = "vit", "fusion"
 WITH_CURVES = 2
 """Classes that must be present for ROC and precision-recall curves."""
 
@@ -31,6 +31,7 @@ class Evaluation:
         answers: {output: (N,) P(roadwork)}; NaN where the photo could not be read.
         unreadable: {sample_id: reason}.
         report: {output: {metric: value}} as `full_report` gives.
+        seed: of the bootstrap.
     """
 
     split: str
@@ -38,6 +39,7 @@ class Evaluation:
     answers: dict[str, np.ndarray]
     unreadable: dict[str, str] = field(default_factory=dict)
     report: dict[str, dict] = field(default_factory=dict)
+    seed: int = 42
 
     @property
     def labels(self) -> np.ndarray:
@@ -109,26 +111,32 @@ def evaluate(
     work = _answer_all(detector, samples, views, batch, answers, unreadable)
     for _ in track(work, f"evaluate {samples[0].split}", total=len(samples)):
         pass
-    result = Evaluation(samples[0].split, list(samples), answers, dict(sorted(unreadable.items())))
+    result = Evaluation(samples[0].split, list(samples), answers, dict(sorted(unreadable.items())), seed=seed)
     ids = [sample.sample_id for sample in samples]
     result.report.update(full_report(result.labels, answers, ids, BASELINE, seed=seed))
     return result
 
 
-def draw_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Confusion matrices, ROC and precision-recall curves, and the subnet's moving reward as PNGs."""
+def draw_figures(evaluation: Evaluation, folder: Path) -> None:
+    """All figures of an evaluation as PNGs; those that need both classes only where there are both."""
     from kerasfusion.figure_style import save_png
-    from kerasfusion.roadwork import figures
+    from kerasfusion.roadwork import decision_figures, figures
 
-    labels, answers, split = evaluation.labels, evaluation.answers, evaluation.split
-    paths = [folder / f"{split}_{name}.png" for name in ("confusion_matrices", "moving_reward", "curves")]
-    save_png(figures.confusion_matrices(evaluation.report), paths[0])
+    labels, answers = evaluation.labels, evaluation.answers
     ids = [sample.sample_id for sample in evaluation.samples]
-    save_png(figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}), paths[1])
-    if len(set(labels)) < WITH_CURVES:
-        return paths[:2]
-    save_png(figures.roc_and_pr_curves(labels, answers), paths[2])
-    return paths
+    drawn = {
+        "confusion_matrices": figures.confusion_matrices(evaluation.report),
+        "moving_reward": figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}),
+        "reliability": decision_figures.reliability_curves(labels, answers),
+    }
+    if len(set(labels)) == WITH_CURVES:
+        drawn["curves"] = figures.roc_and_pr_curves(labels, answers)
+        drawn["mcc_against_threshold"] = decision_figures.mcc_against_threshold(labels, answers)
+    if MAIN in answers and len(answers) > 1:
+        compared = against_each(labels, answers, MAIN, seed=evaluation.seed)
+        drawn["fusion_against_branches"] = decision_figures.against_branches(compared)
+    for name, figure in drawn.items():
+        save_png(figure, folder / f"{evaluation.split}_{name}.png")
 
 
 def _answer_all(detector, samples, views, batch: int, answers: dict, unreadable: dict) -> Iterator[Sample]:

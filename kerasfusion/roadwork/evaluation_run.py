@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.reporting import table, write_json
@@ -12,6 +13,8 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detector import Detector, open_default, open_detector, use_device
 from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
 from kerasfusion.roadwork.figures import history_curves
+from kerasfusion.roadwork.predictions import predictions_path, write_predictions
+from kerasfusion.run_files import record_evaluation
 from kerasfusion.run_folder import require_folder
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
@@ -32,7 +35,7 @@ class Request:
         batch: photos a forward pass.
         tta: see `open_detector`.
         device: "auto", "cpu" or "gpu".
-        out: folder for metrics.json and figures/; None is the model's run folder, if it lies in one.
+        out: folder for metrics.json, figures/ and the answers; None is the model's run folder, if it lies in one.
     """
 
     model: Path | None
@@ -82,7 +85,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
     folder = request.out or _run_folder(request.model)
     if folder is not None:
-        _keep(result, folder)
+        _keep(result, detector, request, folder)
         report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
     return result
 
@@ -115,13 +118,32 @@ def _run_folder(model: Path | None) -> Path | None:
     return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
 
 
-def _keep(result: Evaluation, folder: Path) -> None:
+def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
     path = folder / "metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     write_json(path, metrics | {result.split: result.report})
+    answered = predictions_path(folder, result.split)
+    ids = [sample.sample_id for sample in result.samples]
+    write_predictions(answered, ids, result.labels, result.answers, result.unreadable)
+    record_evaluation(folder, result.split, _record(detector, request))
     draw_figures(result, folder / "figures")
     if (folder / "history.csv").is_file():
         save_png(history_curves(folder / "history.csv"), folder / "figures" / "history.png")
+
+
+def _record(detector: Detector, request: Request) -> dict[str, object]:
+    """What was asked about which photos; `report` says so."""
+    description, model = detector.description, request.model
+    return {
+        "model": request.config.vit.weights if model is None else model.name,
+        "model_sha256": None if model is None else file_sha256(model),
+        "format": description.get("format"),
+        "precision": description.get("precision"),
+        "tta": request.tta,
+        "data_root": request.config.data.root.resolve(),
+        "max_samples": request.max_samples,
+        "seed": request.config.seed,
+    }
 
 
 def _title(output: str) -> str:

@@ -45,7 +45,7 @@ def confusion_matrices(report: Mapping[str, Mapping[str, object]], per_row: int 
     for i, (ax, (output, values)) in enumerate(zip(axes, report.items(), strict=True)):
         matrix = np.asarray(values["confusion_matrix"])
         _draw_matrix(ax, matrix, with_row_names=i % per_row == 0)
-        ax.set_title(f"{_title(output)}\naccuracy {values['accuracy']:.3f}, MCC {values['mcc']:.3f}", fontsize=10)
+        ax.set_title(f"{title_of(output)}\naccuracy {values['accuracy']:.3f}, MCC {values['mcc']:.3f}", fontsize=10)
     figure.suptitle(f"{matrix.sum()} photos, % of the true class", fontsize=11)
     return figure
 
@@ -119,8 +119,8 @@ def moving_reward(views: Mapping[str, Mapping[str, object]], width: float = 8.5)
     figure, (ax,) = panels(1, width=width, height=4.0)
     for output, view in reversed(views.items()):
         steps = np.arange(1, len(view["reward"]) + 1)
-        label = f"{_title(output)} (mean {view['mean_reward']:.3f}, last {view['final_reward']:.3f})"
-        ax.plot(steps, view["reward"], color=_colour(output), linewidth=_width(output), label=label)
+        label = f"{title_of(output)} (mean {view['mean_reward']:.3f}, last {view['final_reward']:.3f})"
+        ax.plot(steps, view["reward"], color=colour_of(output), linewidth=width_of(output), label=label)
     if steps.size > MCC_WINDOW:
         ax.axvspan(1, MCC_WINDOW, color=SHADE, zorder=0)
         ax.text(1 + MCC_WINDOW / 2, 1.03, "MCC window fills", ha="center", va="center", color=GREY, fontsize=8)
@@ -150,11 +150,11 @@ def _draw_matrix(ax: "Axes", matrix: np.ndarray, with_row_names: bool) -> None:
 
 
 def _curve_pair(roc: "Axes", pr: "Axes", output: str, labels: np.ndarray, answers: np.ndarray) -> None:
-    style = {"color": _colour(output), "linewidth": _width(output)}
+    style = {"color": colour_of(output), "linewidth": width_of(output)}
     area, precision = metrics.roc_auc(labels, answers), metrics.average_precision(labels, answers)
-    roc.plot(*metrics.roc_curve(labels, answers), **style, label=f"{_title(output)}, area {area:.3f}")
+    roc.plot(*metrics.roc_curve(labels, answers), **style, label=f"{title_of(output)}, area {area:.3f}")
     recalls, precisions = metrics.precision_recall_curve(labels, answers)
-    label = f"{_title(output)}, average precision {precision:.3f}"
+    label = f"{title_of(output)}, average precision {precision:.3f}"
     pr.step(np.append(0, recalls), np.append(precisions[0], precisions), **style, where="pre", label=label)
     matrix = metrics.confusion_matrix(labels, decide(answers), n_classes=2)
     recall, false_rate = metrics.recall(matrix), matrix[0, 1] / matrix[0].sum()
@@ -194,7 +194,7 @@ def _numbers(cells: list[str | None]) -> np.ndarray | None:
 def _draw_curves(ax: "Axes", kind: str, curves: list[tuple[str, bool, np.ndarray]]) -> None:
     for output, validation, values in curves:
         epochs = np.arange(1, values.size + 1)
-        ax.plot(epochs, values, color=_colour(output), linestyle="--" if validation else "-", marker=".")
+        ax.plot(epochs, values, color=colour_of(output), linestyle="--" if validation else "-", marker=".")
     unit = {"loss": "cross-entropy (nats)", "accuracy": "share of photos right (0 to 1)"}.get(kind, kind)
     ax.set(title=kind.replace("_", " "), xlabel="epoch", ylabel=unit.replace("_", " "))
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -205,7 +205,7 @@ def _draw_curves(ax: "Axes", kind: str, curves: list[tuple[str, bool, np.ndarray
 def _history_legend(figure: "Figure", outputs: list[str], per_row: int) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=_colour(output), label=_title(output) or "whole model") for output in outputs]
+    handles = [Line2D([], [], color=colour_of(output), label=title_of(output) or "whole model") for output in outputs]
     handles = handles if outputs != [""] else []
     handles.append(Line2D([], [], color=GREY, linestyle="-", marker=".", label="training"))
     handles.append(Line2D([], [], color=GREY, linestyle="--", marker=".", label="validation"))
@@ -214,13 +214,16 @@ def _history_legend(figure: "Figure", outputs: list[str], per_row: int) -> None:
     )
 
 
-def _title(output: str) -> str:
+def title_of(output: str) -> str:
+    """How a figure or a page calls an output."""
     return TITLES.get(output, output)
 
 
-def _colour(output: str) -> str:
+def colour_of(output: str) -> str:
+    """The output's colour in every figure."""
     return COLOURS.get(output, OTHER_COLOUR)
 
 
-def _width(output: str) -> float:
+def width_of(output: str) -> float:
+    """The output's line width, points: the fusion stands out."""
     return 2.4 if output == "fusion" else 1.4

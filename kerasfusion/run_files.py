@@ -1,0 +1,58 @@
+"""The files of a run folder that a report is made from, and what `evaluate` and `benchmark` add to them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.reporting import write_json
+
+EVALUATED, LATENCY = "evaluated.json", "latency.json"
+
+
+def record_evaluation(folder: Path, split: str, record: dict[str, Any]) -> None:
+    """Note in evaluated.json what the metrics of a split were measured with: {split: record}."""
+    write_json(folder / EVALUATED, (read_json(folder / EVALUATED) or {}) | {split: record})
+
+
+def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
+    """Keep what `benchmark` measured in the model's run folder, as {file name: result} in latency.json.
+
+    Returns:
+        The file; None if the model does not lie in a run folder.
+    """
+    folder = model.parent
+    if not (folder / "config.yaml").is_file():
+        return None
+    write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
+    return folder / LATENCY
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None if there is no such file.
+
+    Raises:
+        KerasFusionError: the file is damaged.
+    """
+    return _read(path, json.loads)
+
+
+def read_yaml(path: Path) -> dict[str, Any] | None:
+    """As `read_json`, of a YAML file."""
+    return _read(path, yaml.safe_load)
+
+
+def _read(path: Path, parse) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = parse(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise KerasFusionError(
+            f"the file is damaged: {error}", where=path, todo="delete it and run the command that wrote it again"
+        ) from error
+    if not isinstance(found, dict):
+        raise KerasFusionError("the file is damaged", where=path, expected="keys and values")
+    return found
