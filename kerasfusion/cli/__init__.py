@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "results",
     "predict": "results",
     "benchmark": "results",
+    "calibrate": "calibrate",
     "info": "models",
     "ablate": "ablate",
     "miner": "miner",

@@ -14,7 +14,7 @@ from kerasfusion.roadwork.config import Fusion
 from kerasfusion.roadwork.efficientnetv2_folded import fold
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
-HEADS = ("yolo", "vit_logits", "efficientnetv2_probs", "fusion_hidden", "fusion_probs")
+HEADS = ("yolo", "vit_logits", "efficientnetv2_probs", "fusion_hidden", "fusion_probs", "fusion_calibration")
 """Small layers that end in logits or probabilities: they stay in float32 in every precision."""
 
 

@@ -70,8 +70,8 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
     refuse_other_weights("ViT", branches.vit.sha256, expected["vit"], branches.vit.folder)
     refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
     fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
-    description = description | {"model_sha256": _digest(fusion), "format": "keras", "precision": "float32"}
-    save_model(fusion, out, description, _comparison_inputs(fusion))
+    description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
+    save_model(fusion, out, description, comparison_inputs(fusion))
 
 
 def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> None:
@@ -95,7 +95,7 @@ def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> N
         )
 
 
-def _digest(model) -> str:
+def model_digest(model) -> str:
     """What the model's exports to other formats are known by."""
     digest = hashlib.sha256()
     for value in model.get_weights():
@@ -103,7 +103,7 @@ def _digest(model) -> str:
     return digest.hexdigest()
 
 
-def _comparison_inputs(model) -> dict[str, np.ndarray]:
+def comparison_inputs(model) -> dict[str, np.ndarray]:
     """Three varied rows of each input, on which a saved file is compared with the model in memory."""
     rng = np.random.default_rng(0)
     return {name: rng.uniform(0, 255, (3, *value.shape[1:])).astype(np.float32) for name, value in model.input.items()}
