@@ -34,7 +34,7 @@ class EpochPanels:
             (H, W, 3) uint8, one sample below the other.
         """
         arrays = self._frames.take(np.array(self._numbers))
-        inputs, _, _ = self._examples(arrays)
+        inputs = {name: keras.ops.convert_to_tensor(value) for name, value in self._examples(arrays)[0].items()}
         logits = {name: np.asarray(value, np.float32) for name, value in network(inputs, training=False).items()}
         sheets = [self._draw(number, row, arrays, logits) for row, number in enumerate(self._numbers)]
         return np.concatenate([_widened(sheet, max(sheet.shape[1] for sheet in sheets)) for sheet in sheets])
