@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasfusion import metrics
 from kerasfusion.roadwork.reward import decide
+from kerasfusion.roadwork.thresholds import mcc_by_threshold
 
 MIN_PER_CLASS = 30
 """Photos of each class that a fit needs: with 30, some 11 of a class are left out of each resample to judge it by, and
@@ -96,19 +97,13 @@ def best_threshold(labels: np.ndarray, p: np.ndarray) -> tuple[float, float]:
     Returns:
         (threshold, MCC); 0.5 if all answers are the same.
     """
-    order = np.argsort(p, kind="stable")
-    ranked, below = p[order], np.cumsum(labels[order])
-    ends = np.flatnonzero(np.diff(ranked) > 0)
-    if not ends.size:
+    thresholds, values = mcc_by_threshold(labels, p)
+    inside = (thresholds >= p.min()) & (thresholds < p.max())  # answers on both sides
+    if not inside.any():
         return 0.5, 0.0
-    positives, false_negatives = below[-1], below[ends]
-    true_negatives = ends + 1 - false_negatives
-    false_positives = len(p) - positives - true_negatives
-    cells = [true_negatives, false_positives, false_negatives, positives - false_negatives]
-    values = metrics.mcc(np.stack(cells, axis=-1).reshape(-1, 2, 2))
-    best = values.max()
-    plateaus = ends[values >= best - 1e-12]
-    middles = (ranked[plateaus] + ranked[plateaus + 1]) / 2
+    best = values[inside].max()
+    (plateaus,) = np.nonzero(inside & (values >= best - 1e-12))
+    middles = (thresholds[plateaus] + thresholds[plateaus + 1]) / 2
     return float(middles[np.argmin(np.abs(middles - 0.5))]), float(best)
 
 

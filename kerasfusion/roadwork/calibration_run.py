@@ -10,6 +10,7 @@ import numpy as np
 from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.formats.opening import read_description
+from kerasfusion.reliability import reliability
 from kerasfusion.roadwork.calibrated_graph import both_columns, calibrated, is_calibrated, uncalibrated
 from kerasfusion.roadwork.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, sigmoid
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -17,7 +18,7 @@ from kerasfusion.roadwork.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.detector import Detector, use_device
 from kerasfusion.roadwork.evaluate import choose, evaluate
 from kerasfusion.roadwork.export import comparison_inputs, model_digest
-from kerasfusion.roadwork.probability_scores import SMALLEST, brier, expected_calibration_error, negative_log_likelihood
+from kerasfusion.roadwork.probability_scores import SMALLEST, brier, negative_log_likelihood
 from kerasfusion.roadwork.reward import binary_report
 from kerasfusion.run_folder import require_folder
 from kerasfusion.saving import load_model, save_model
@@ -194,7 +195,7 @@ def _scores(labels: np.ndarray, p: np.ndarray) -> dict[str, float]:
         **{name: found[name] for name in SCORES},
         "nll": negative_log_likelihood(labels, p),
         "brier": brier(labels, p),
-        "ece": expected_calibration_error(labels, p),
+        "ece": reliability(p, labels).ece,
     }
 
 
