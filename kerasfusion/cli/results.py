@@ -125,8 +125,9 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
 
 
 @click.command()
-@click.argument("model", type=ANY_PATH)
+@click.argument("model", type=ANY_PATH, required=False)
 @detector_options
+@click.option("--from-env", type=ANY_PATH, help="roadwork: a miner's miner.env in place of MODEL, for what it starts.")
 @click.option("--image", type=ANY_PATH, help="roadwork: the photo.  [default: a generated one of 1280 x 720]")
 @_gas_options
 @click.option("--runs", type=click.IntRange(1), default=50, show_default=True)
@@ -134,26 +135,39 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
 @device_option
 @json_option
 @click.pass_context
-def benchmark(ctx, model: Path, image: Path | None, runs: int, warmup: int, as_json: bool, device: str, **options):
+def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, device: str, **options):
     """Time one photo, or one pair of frames, at a time: decode, preprocess, forward.
 
     roadwork: warns if p99 is over the validator's 9 s. fume: without --co2 and --ch4, generated frames of 640 x 480.
 
     Example: kerasfusion benchmark runs/roadwork/fusion.keras --image photo.jpg
+
+    Example: kerasfusion benchmark --from-env streetvision-subnet/miner.env
     """
     gases = {gas: options.pop(gas) for gas in ("co2", "ch4")}
+    if (model is None) == (from_env is None):
+        raise click.UsageError("either MODEL or --from-env")
     if system_of_model(model) == "fume":
         refuse_options(ctx, ("image", "precision", "tta"), "fume")
         from kerasfusion.cli import fume_results
 
-        fume_results.benchmark(model, **gases, runs=runs, warmup=warmup, device=device, as_json=as_json)
+        timing = {name: options[name] for name in ("runs", "warmup")}
+        fume_results.benchmark(model, **gases, **timing, device=device, as_json=as_json)
         return
     refuse_options(ctx, tuple(gases), "roadwork")
     from kerasfusion.roadwork import latency
 
-    latency.require_photo(image)
-    model = _choose(model, options["precision"])
-    result = latency.measure_latency(lambda: _open(model, device, options["tta"]), image, runs, warmup)
+    latency.require_photo(options["image"])
+    precision, tta = options.pop("precision"), options.pop("tta")
+    if from_env is not None:
+        if precision or tta or device != "auto":
+            raise click.UsageError("--from-env: precision and tta are in the miner's YAML, the device in miner.env")
+        from kerasfusion.roadwork.miner.measuring import measure_miner
+
+        result = measure_miner(from_env, **options, before_opening=_load_libraries)
+    else:
+        model = _choose(model, precision)
+        result = latency.measure_latency(lambda: _open(model, device, tta), **options)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

@@ -71,7 +71,7 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
     if not launch.layout.module.is_file():
         raise RequestError("nothing is installed", where=root, todo=f"kerasfusion miner install {root} --model FILE")
     settings = read_detector_settings(launch.config_file)
-    python = python or _python_of(launch.layout.root)
+    python = (python or _python_of(launch.layout.root)).absolute()
     result, error = _run(launch, python, image)
     answered = (result.get(key) for key in ("p_roadwork", "load_s", "answer_s"))
     return CheckResult(
@@ -96,10 +96,13 @@ def as_text(result: CheckResult) -> str:
 def _advice(result: CheckResult) -> str:
     if result.service_url:
         return "They do not meet: the service has an environment of its own."
-    return (
-        "what to do: `kerasfusion miner serve MODEL` in an environment of its own, and "
-        "`kerasfusion miner install PATH --service http://127.0.0.1:8100` here"
+    apart = (
+        "`kerasfusion miner serve MODEL` in an environment of its own, and `kerasfusion miner install PATH "
+        "--service http://127.0.0.1:8100` here"
     )
+    if result.error is None:
+        return f"It answers with what is installed, but pip would not install both anew. To keep them apart: {apart}"
+    return f"what to do: {apart}"
 
 
 def _python_of(root: Path) -> Path:

@@ -27,12 +27,12 @@ def main(request_file, result_file):
 
 
 def what_is_installed(names):
-    """Versions of the named packages, and what every installed package asks of them."""
+    """Versions of the named packages (the first on the path counts), and what every package asks of them."""
     installed, asked = {"python": platform.python_version()}, []
     for package in importlib.metadata.distributions():
         name = canonical(package.metadata["Name"] or "")
         if name in names:
-            installed[name] = package.version
+            installed.setdefault(name, package.version)
         if name != "kerasfusion":
             lines = [line for line in package.requires or [] if canonical(re.split(r"[^\w.-]", line)[0]) in names]
             asked += [[name, line] for line in lines]

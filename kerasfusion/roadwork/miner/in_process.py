@@ -1,6 +1,7 @@
 """What the installed detector calls to answer in the miner's own process."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -8,12 +9,15 @@ from kerasfusion.roadwork.detector import Detector, open_detector, use_device
 from kerasfusion.roadwork.miner.detector_settings import model_file, read_detector_settings
 
 
-def open_for_miner(config_file: Path, device: str = "cpu") -> Detector:
+def open_for_miner(
+    config_file: Path, device: str = "cpu", before_opening: Callable[[Path], None] = lambda path: None
+) -> Detector:
     """Open the model that a detector's YAML names.
 
     Args:
         config_file: the YAML.
-        device: the miner's name of it: "cpu", "cuda" or "cuda:0"; whatever is not CUDA computes on the CPU.
+        device: the miner's name of it: "auto", "cpu", "cuda" or "cuda:0"; others compute on the CPU.
+        before_opening: is called with the model's file before TensorFlow is loaded.
 
     Raises:
         RequestError: wrong settings, no such model, or a GPU that is not there or that the file cannot use.
@@ -26,8 +30,10 @@ def open_for_miner(config_file: Path, device: str = "cpu") -> Detector:
         from kerasfusion.roadwork.precision import choose_file
 
         path = choose_file(path, settings.precision)
+    before_opening(path)
+    name = "gpu" if device.startswith("cuda") else "auto" if device == "auto" else "cpu"
     try:
-        use_device(path, "gpu" if device.startswith("cuda") else "cpu")
+        use_device(path, name)
     except RequestError as error:
         raise RequestError(error.what, where=path, todo="IMAGE_DETECTOR_DEVICE=cpu in miner.env") from error
     return open_detector(path, settings.tta)

@@ -1,0 +1,42 @@
+"""How long a miner waits for the service that answers for it."""
+
+import io
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from PIL import Image
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
+
+
+def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
+    """What the installed detector does with a photo where a service answers: open it, write it as PNG, ask.
+
+    Args:
+        settings: with a service_url.
+
+    Returns:
+        The encoded photo -> the service's answer. Raises KerasFusionError where there is none.
+    """
+    url = settings.service_url.rstrip("/") + "/v1/detect"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def request(photo: bytes) -> bytes:
+        png = io.BytesIO()
+        with Image.open(io.BytesIO(photo)) as image:
+            image.convert("RGB").save(png, "PNG", compress_level=1)
+        asked = urllib.request.Request(url, data=png.getvalue(), headers={"Content-Type": "image/png"})
+        try:
+            with opener.open(asked, timeout=settings.timeout_s) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            reason = error.read(2000).decode("utf-8", "replace")
+            raise KerasFusionError(f"the service answered {error.code}: {reason}", where=url) from error
+        except OSError as error:
+            raise KerasFusionError(
+                f"no answer from the service: {error}", where=url, todo="start it: kerasfusion miner serve MODEL"
+            ) from error
+
+    return request
