@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.image_decoding import IMAGE_SUFFIXES
 from kerasfusion.splits import assign_splits
@@ -105,6 +106,11 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     )
     pairs = list(zip(training, parts, strict=True))
     return [s for s, part in pairs if part == "train"], [s for s, part in pairs if part == "val"]
+
+
+def listing_sha256(samples: Sequence[Sample]) -> str:
+    """By what the branch cache recognises the photos of a split: their ids and classes."""
+    return lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
 
 
 def class_order(names: Sequence[str], where: object) -> tuple[int, int]:

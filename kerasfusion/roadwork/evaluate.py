@@ -32,6 +32,7 @@ class Evaluation:
         unreadable: {sample_id: reason}.
         report: {output: {metric: value}} as `full_report` gives.
         seed: of the bootstrap.
+        digests: {sample_id: sha256 of the file}, of those that could be read.
     """
 
     split: str
@@ -40,6 +41,7 @@ class Evaluation:
     unreadable: dict[str, str] = field(default_factory=dict)
     report: dict[str, dict] = field(default_factory=dict)
     seed: int = 42
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> np.ndarray:
@@ -105,13 +107,15 @@ def evaluate(
         RequestError: a photo is not the one that the cache holds.
     """
     unreadable: dict[str, str] = {}
+    digests: dict[str, str] = {}
     views = ordered_map(lambda sample: _prepare(detector, sample, records, max_pixels), samples)
     names = [name for name in detector.outputs if with_default or name != BASELINE]
     answers = {name: np.full(len(samples), np.nan) for name in names}
-    work = _answer_all(detector, samples, views, batch, answers, unreadable)
+    work = _answer_all(detector, samples, views, batch, answers, unreadable, digests)
     for _ in track(work, f"evaluate {samples[0].split}", total=len(samples)):
         pass
-    result = Evaluation(samples[0].split, list(samples), answers, dict(sorted(unreadable.items())), seed=seed)
+    told = dict(sorted(unreadable.items()))
+    result = Evaluation(samples[0].split, list(samples), answers, told, seed=seed, digests=digests)
     ids = [sample.sample_id for sample in samples]
     result.report.update(full_report(result.labels, answers, ids, BASELINE, seed=seed))
     return result
@@ -139,14 +143,15 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
         save_png(figure, folder / f"{evaluation.split}_{name}.png")
 
 
-def _answer_all(detector, samples, views, batch: int, answers: dict, unreadable: dict) -> Iterator[Sample]:
+def _answer_all(detector, samples, views, batch: int, answers, unreadable, digests) -> Iterator[Sample]:
     rows, waiting = [], []
     for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
         if isinstance(view, ImageError):
             unreadable[sample.sample_id] = view.what
         else:
             rows.append(row)
-            waiting.append(view)
+            waiting.append(view[0])
+            digests[sample.sample_id] = view[1]
         if len(waiting) == batch or (waiting and row == len(samples) - 1):
             probs = detector.answer(waiting)
             for name, values in answers.items():
@@ -164,7 +169,7 @@ def _prepare(detector: Detector, sample: Sample, records, max_pixels: int):
     if records is not None:
         record = _recorded(sample, digest, records)
         views |= {"yolo_probs": record.yolo_probs, "vit_probs": record.vit_probs}
-    return views
+    return views, digest
 
 
 def _recorded(sample: Sample, digest: str, records) -> prediction_cache.Record:

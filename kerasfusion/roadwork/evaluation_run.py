@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.reporting import table, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detector import Detector, open_default, open_detector, use_device
 from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
+from kerasfusion.roadwork.evaluation_record import describe_evaluation
 from kerasfusion.roadwork.figures import history_curves
-from kerasfusion.roadwork.predictions import predictions_path, write_predictions
+from kerasfusion.roadwork.predictions import Predictions, predictions_path, write_predictions
 from kerasfusion.run_files import record_evaluation
 from kerasfusion.run_folder import require_folder
 
@@ -122,28 +122,17 @@ def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path
     path = folder / "metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     write_json(path, metrics | {result.split: result.report})
-    answered = predictions_path(folder, result.split)
     ids = [sample.sample_id for sample in result.samples]
-    write_predictions(answered, ids, result.labels, result.answers, result.unreadable)
-    record_evaluation(folder, result.split, _record(detector, request))
+    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
+    write_predictions(predictions_path(folder, result.split), answered)
+    record_evaluation(
+        folder,
+        result.split,
+        describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples),
+    )
     draw_figures(result, folder / "figures")
     if (folder / "history.csv").is_file():
         save_png(history_curves(folder / "history.csv"), folder / "figures" / "history.png")
-
-
-def _record(detector: Detector, request: Request) -> dict[str, object]:
-    """What was asked about which photos; `report` says so."""
-    description, model = detector.description, request.model
-    return {
-        "model": request.config.vit.weights if model is None else model.name,
-        "model_sha256": None if model is None else file_sha256(model),
-        "format": description.get("format"),
-        "precision": description.get("precision"),
-        "tta": request.tta,
-        "data_root": request.config.data.root.resolve(),
-        "max_samples": request.max_samples,
-        "seed": request.config.seed,
-    }
 
 
 def _title(output: str) -> str:
