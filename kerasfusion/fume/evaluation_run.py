@@ -1,6 +1,5 @@
 """One `evaluate` of a fume network: answer a split, keep metrics, figures and masks."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.device import select_device
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
-from kerasfusion.figure_style import save_png
 from kerasfusion.fume.answer_panels import write_panels
 from kerasfusion.fume.answering import Answer, Network, open_network
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.evaluate import VIEWS, Answers, Asked, evaluate
+from kerasfusion.fume.data_record import record_data
+from kerasfusion.fume.evaluate import Answers, Asked, evaluate
+from kerasfusion.fume.evaluation_files import keep_evaluation
 from kerasfusion.fume.evaluation_report import report_views
-from kerasfusion.fume.figures import draw_confusion
 from kerasfusion.fume.frames import refuse_missing
 from kerasfusion.fume.latency import time_network
 from kerasfusion.fume.masks import write_mask
 from kerasfusion.fume.samples import Sample, read_samples
-from kerasfusion.reporting import write_json
 
 TIMED_RUNS, WARMUP = 10, 2
 NETWORK = "network"
@@ -40,7 +39,7 @@ class Request:
         device: "auto", "cpu" or "gpu".
         panels: how many samples are drawn.
         save_masks: write the predicted masks of the samples as they are.
-        out: folder for metrics.json, figures/ and masks; None is the model's run folder, if it lies in one.
+        out: folder for metrics.json, figures/, answers and masks; None is the run folder that the model lies in, if any.
     """
 
     model: Path
@@ -174,19 +173,31 @@ def _run_folder(model: Path) -> Path | None:
 
 
 def _keep(result: Evaluation, network: Network, samples: list[Sample], request: Request, folder: Path) -> None:
-    path, figures = folder / "metrics.json", folder / "figures"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    older = {name for name in metrics if name in {f"{result.split}{view}" for view in VIEWS}}
-    write_json(path, {name: part for name, part in metrics.items() if name not in older} | result.report)
-    states = {view: parts["state"] for view, parts in result.report.items() if "state" in parts}
-    if states:
-        save_png(draw_confusion(states), figures / f"{result.split}_confusion_matrices.png")
+    data = request.config.data
+    keep_evaluation(folder, result.split, result.answers, result.report, _record(network, samples, request))
     if request.panels:
         write_panels(
             network,
             result.answers,
-            request.config.data.dataset_root,
+            data.dataset_root,
             request.panels,
-            figures / f"{result.split}_panels",
+            folder / "figures" / f"{result.split}_panels",
             request.config.experiment.seed,
         )
+
+
+def _record(network: Network, samples: list[Sample], request: Request) -> dict[str, object]:
+    """What was asked about which samples; `report` says so."""
+    data = request.config.data
+    return {
+        "model": request.model.name,
+        "model_sha256": file_sha256(request.model),
+        "format": network.description.get("format"),
+        "precision": network.description.get("precision"),
+        "data_root": data.dataset_root.resolve(),
+        "gases": data.gases,
+        "samples": len(samples),
+        "max_samples": request.max_samples,
+        "seed": request.config.experiment.seed,
+        **record_data(data),
+    }

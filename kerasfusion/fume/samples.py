@@ -106,15 +106,25 @@ def read_samples(path: Path, labelled: bool = True) -> list[Sample]:
     Raises:
         RequestError: no such file, a missing column, or rows with bad values; names the first ten of them.
     """
-    return parse_rows(path, OLDER_COLUMNS, lambda row, source: _sample(row, source, labelled))
+    return parse_rows(path, OLDER_COLUMNS, lambda row, source: parse_sample(row, source, labelled))
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Write samples as `read_samples` reads them; what is unknown becomes an empty cell."""
-    write_rows(path, COLUMNS, (_row(sample) for sample in samples))
+    write_rows(path, COLUMNS, (sample_row(sample) for sample in samples))
 
 
-def _sample(row: dict[str, str], source: str, labelled: bool) -> Sample:
+def parse_sample(row: dict[str, str], source: str, labelled: bool = True) -> Sample:
+    """The sample of a row with OLDER_COLUMNS.
+
+    Args:
+        row: {column: text}.
+        source: the row's place, for messages.
+        labelled: as `read_samples` takes it.
+
+    Raises:
+        ValueError: says what is wrong with the row.
+    """
     frames = {gas: _gas_frame(row, gas, labelled) for gas in GASES}
     if not any(frames.values()):
         raise ValueError("it has neither a co2_frame nor a ch4_frame")
@@ -149,7 +159,8 @@ def _gas_frame(row: dict[str, str], gas: str, labelled: bool) -> GasFrame | None
     return GasFrame(relative_path(frame), relative_path(mask) if mask else None, original_id)
 
 
-def _row(sample: Sample) -> dict[str, object]:
+def sample_row(sample: Sample) -> dict[str, object]:
+    """The cells of COLUMNS that `parse_sample` makes the sample of; what is unknown has none, or an empty one."""
     known = sample.class_id >= 0
     row: dict[str, object] = {
         "ph_value": "" if math.isnan(sample.ph_value) else sample.ph_value,
