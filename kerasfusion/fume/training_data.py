@@ -26,11 +26,21 @@ def load_split(config: FumeConfig, split: str, samples: list[Sample] | None = No
     Raises:
         RequestError: no CSV, no samples, or missing or unreadable files.
     """
+    chosen = read_split(config, split, samples)
+    return load_frames(chosen, config.data.dataset_root, config.data.image_size, config.data.frame_cache, split)
+
+
+def read_split(config: FumeConfig, split: str, samples: list[Sample] | None = None) -> list[Sample]:
+    """The samples of `load_split`, without their frames.
+
+    Raises:
+        RequestError: no CSV, or no samples.
+    """
     path = config.data.paired_csv(split)
     chosen = choose_samples(config, read_samples(path) if samples is None else samples)
     if not chosen:
         raise RequestError(f"no {split} samples with {config.data.gases}", where=path)
-    return load_frames(chosen, config.data.dataset_root, config.data.image_size, config.data.frame_cache, split)
+    return chosen
 
 
 def choose_samples(config: FumeConfig, samples: list[Sample]) -> list[Sample]:

@@ -39,6 +39,10 @@ class Branches:
     Args:
         config: names the weights of both.
         checkpoint: the ViT's.
+
+    Attributes:
+        sizes: side of each branch's square input, pixels, by input.
+        parameters: of the ViT.
     """
 
     def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint):
@@ -47,6 +51,7 @@ class Branches:
         import tensorflow as tf
 
         vit = build_vit(checkpoint)
+        self.parameters = vit.count_params()
         if config.cache.precision == "bfloat16":
             from kerasfusion.formats.keras_file import in_bfloat16
             from kerasfusion.roadwork.ensemble import HEADS
@@ -103,11 +108,12 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
             if (folder / cache.MANIFEST).exists():  # refused before anything is loaded
                 stack.enter_context(lock)
                 with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
-                    _open_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
+                    find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
             branches = stack.enter_context(Branches(config, checkpoint))
             folder.mkdir(parents=True, exist_ok=True)  # only now: a request that is refused leaves no folder
             stack.enter_context(lock)
-            manifest = _open_manifest(config, checkpoint, branches.sizes["yolo_image"])
+            manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+            cache.write_manifest(folder, manifest)
             unreadable: dict[str, str] = {}
             for split in splits:
                 chosen = [sample for sample in samples if sample.split == split]
@@ -120,8 +126,12 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
 
 
-def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
-    """The manifest of the cache folder, a new one if there is none; refuses one of other settings."""
+def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
+    """The manifest of the cache folder, or what a new one says.
+
+    Raises:
+        RequestError: it is of other settings; names each that differs.
+    """
     folder = config.cache.folder
     identity = {
         "format_version": cache.FORMAT_VERSION,
@@ -145,9 +155,7 @@ def _open_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image
         "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
     }
     if not (folder / cache.MANIFEST).exists():
-        manifest = {**identity, "splits": {}}
-        cache.write_manifest(folder, manifest)
-        return manifest
+        return {**identity, "splits": {}}
     manifest = cache.read_manifest(folder)
     changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
     if changed:
@@ -169,25 +177,16 @@ def _yolo_training(weights: Path) -> dict | None:
 def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> dict[str, str]:
     """Work through a split; returns {sample_id: reason} of its unreadable photos."""
     folder = config.cache.folder
-    listing = lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
-    known = manifest["splits"].get(split)
-    if known and known["listing_sha256"] != listing:
-        raise RequestError(
-            f"the photos of {split}/ are not those that the cache was begun with ({known['samples']} then, "
-            f"{len(samples)} now)",
-            where=folder,
-            todo="name a new folder with --cache (or cache.folder), or delete this one",
-        )
+    listing = check_listing(config, manifest, split, samples)
     manifest["splits"][split] = {"complete": False, "samples": len(samples), "listing_sha256": listing}
     cache.write_manifest(folder, manifest)
     unreadable: dict[str, str] = {}
-    size = config.cache.shard_size
-    shards = [samples[start : start + size] for start in range(0, len(samples), size)]
-    paths = [cache.shard_path(folder, split, number) for number in range(len(shards))]
+    shards = plan_shards(config, split, samples)
+    paths = [path for path, _ in shards]
     work = (
         sample
-        for path, shard in zip(paths, shards, strict=True)
-        for sample in _fill_shard(path, shard, branches, config, skip_unreadable, unreadable)
+        for path, shard in shards
+        for sample in fill_shard(path, shard, branches, config, skip_unreadable, unreadable)
     )
     for _ in track(work, f"precompute {split}", total=len(samples)):
         pass
@@ -202,8 +201,49 @@ def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> 
     return unreadable
 
 
-def _fill_shard(path: Path, shard, branches, config, skip_unreadable, unreadable) -> Iterator[Sample]:
-    """Write one shard unless it is there; yields each of its samples once the sample is worked."""
+def check_listing(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> str:
+    """The digest of a split's sample ids and labels.
+
+    Raises:
+        RequestError: the cache was begun with others.
+    """
+    listing = lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
+    known = manifest["splits"].get(split)
+    if known and known["listing_sha256"] != listing:
+        raise RequestError(
+            f"the photos of {split}/ are not those that the cache was begun with ({known['samples']} then, "
+            f"{len(samples)} now)",
+            where=config.cache.folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    return listing
+
+
+def plan_shards(config: RoadworkConfig, split: str, samples: Sequence[Sample]) -> list[tuple[Path, Sequence[Sample]]]:
+    """Each shard's path and samples."""
+    size = config.cache.shard_size
+    parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+    return [(cache.shard_path(config.cache.folder, split, number), part) for number, part in enumerate(parts)]
+
+
+def fill_shard(
+    path: Path,
+    shard: Sequence[Sample],
+    branches: Branches,
+    config: RoadworkConfig,
+    skip_unreadable: bool,
+    unreadable: dict[str, str],
+) -> Iterator[Sample]:
+    """Write one shard unless it is there; yields each of its samples once the sample is worked.
+
+    Args:
+        path: of the shard.
+        shard: its samples.
+        branches: are asked about each batch.
+        config: cache.batch and data.max_pixels.
+        skip_unreadable: write the shard without unreadable photos.
+        unreadable: {sample_id: reason}; the shard's are added.
+    """
     if path.exists() and _is_finished(path, shard, config, unreadable):
         yield from shard
         return

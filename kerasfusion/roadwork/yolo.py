@@ -91,10 +91,11 @@ def load_classifier(path: Path) -> Any:
     return _open_classifier(str(path))
 
 
-def starting_model(model: str) -> Any:
+def starting_model(model: str, download: bool = True) -> Any:
     """What a training starts from: pretrained weights (`.pt`) or random ones (`.yaml`), as a YOLO object.
 
-    Pretrained weights that ultralytics publishes are downloaded to the very path that was asked for.
+    Pretrained weights that ultralytics publishes are downloaded to the very path that was asked for; without
+    `download` random ones stand in for them.
 
     Raises:
         RequestError: neither `.pt` nor `.yaml`, unknown, damaged, not a classifier, or not to be downloaded.
@@ -109,6 +110,9 @@ def starting_model(model: str) -> Any:
             expected="a file such as yolo11n-cls.pt (pretrained) or a name such as yolo11n-cls.yaml (random weights)",
         )
     if not Path(model).is_file():
+        _check_published(Path(model))
+        if not download:
+            return _open_classifier(f"{Path(model).stem}.yaml")
         _download(Path(model))
     return _open_classifier(model)
 
@@ -181,29 +185,30 @@ def _open_classifier(source: str) -> Any:
     return model
 
 
-def _download(path: Path) -> None:
+def _check_published(path: Path) -> None:
     _import_ultralytics()
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
-    published = path.name in GITHUB_ASSETS_NAMES and path.stem.endswith("-cls")
-    source = "(it is on https://github.com/ultralytics/assets/releases)" if published else "or name yolo11n-cls.pt"
-    advice = (
-        f"put the file there {source}, or set yolo.model to its path; "
-        f"yolo.model: {path.stem if published else 'yolo11n-cls'}.yaml trains from random weights on purpose"
-    )
-    if not published:
+    if path.name not in GITHUB_ASSETS_NAMES or not path.stem.endswith("-cls"):
         raise RequestError(
             f"the weights {path.name} are not there, and ultralytics publishes no classifier of that name",
             where=path.absolute(),
-            todo=advice,
+            todo="put the file there or name yolo11n-cls.pt, or set yolo.model to its path; "
+            "yolo.model: yolo11n-cls.yaml trains from random weights on purpose",
         )
+
+
+def _download(path: Path) -> None:
+    from ultralytics.utils.downloads import attempt_download_asset
+
     try:
         attempt_download_asset(path, retry=0, progress=False)
     except Exception as error:  # whatever the network stack raises
         raise RequestError(
             f"the pretrained weights {path.name} are not there, and downloading them failed: {_reason(error)}",
             where=path.absolute(),
-            todo=advice,
+            todo="put the file there (it is on https://github.com/ultralytics/assets/releases), or set yolo.model to "
+            f"its path; yolo.model: {path.stem}.yaml trains from random weights on purpose",
         ) from error
 
 

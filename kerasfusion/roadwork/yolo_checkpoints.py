@@ -22,12 +22,21 @@ class Checkpoints:
         self.epoch = 0
         self._work, self._request = work, request
 
-    def restore(self) -> bool:
-        """Put the newest checkpoint back into `session`; False starts anew, in an empty folder."""
+    def newest(self) -> Path | None:
+        """The newest checkpoint, if there is one; `epoch` is then its number. Nothing is changed.
+
+        Raises:
+            RequestError: it is of a training that was asked for in another way.
+        """
         newest = max(self._work.glob("epoch-*"), default=None)
         if newest is not None:
             refuse_other(self._work, json.loads((newest / "request.json").read_text("utf-8")), self._request)
             self.epoch = int(newest.name.removeprefix("epoch-"))
+        return newest
+
+    def restore(self) -> bool:
+        """Put the newest checkpoint back into `session`; False starts anew, in an empty folder."""
+        newest = self.newest()
         for path in [self.session, self._work / "tree", *self._work.glob("new-*")]:
             shutil.rmtree(path, ignore_errors=True)
         (self.session / "weights").mkdir(parents=True)

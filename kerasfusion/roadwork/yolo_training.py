@@ -76,21 +76,19 @@ def train_yolo(
             the folder holds a training that was asked for in another way.
         KerasFusionError: an unreadable photo, a full disk, or a failure inside ultralytics.
     """
-    check_image_size(settings.image_size)
-    for name, samples in (("train", train), ("val", val)):
-        _check_classes(name, samples)
+    check_photos(train, val, settings)
     model = yolo.starting_model(settings.model)
-    applied, ignored = split_augmentation(asdict(settings.augmentation))
-    request = _request(train, val, settings, applied, seed)
+    ignored = split_augmentation(asdict(settings.augmentation))[1]
+    request = describe_request(train, val, settings, seed)
     folder = run_folder / "yolo"
-    if (finished := _finished(folder, request)) is not None:
+    if (finished := find_finished(folder, request)) is not None:
         report(f"YOLO is already trained as asked for: {finished.weights}")
         return finished
     for name, reason in ignored.items():
         report(f"yolo.augmentation.{name} has no effect: {reason}")
 
     checkpoints = Checkpoints(folder / "work", request)
-    arguments = _arguments(settings, applied, seed)
+    arguments = training_arguments(settings, seed)
     goes_on = checkpoints.restore()
     begin()
     if goes_on:
@@ -133,6 +131,17 @@ def split_augmentation(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
     return applied, ignored
 
 
+def check_photos(train: Sequence[Sample], val: Sequence[Sample], settings: Yolo) -> None:
+    """What can be said before anything is loaded.
+
+    Raises:
+        RequestError: an empty split or class, or a size that does not suit.
+    """
+    check_image_size(settings.image_size)
+    for name, samples in (("train", train), ("val", val)):
+        _check_classes(name, samples)
+
+
 def _check_classes(split: str, samples: Sequence[Sample]) -> None:
     counts = Counter(CLASS_NAMES[sample.label] for sample in samples)
     missing = [name for name in CLASS_NAMES if not counts[name]]
@@ -145,9 +154,12 @@ def _check_classes(split: str, samples: Sequence[Sample]) -> None:
         )
 
 
-def _request(
-    train: Sequence[Sample], val: Sequence[Sample], settings: Yolo, applied: dict[str, Any], seed: int
-) -> dict[str, Any]:
+def describe_request(train: Sequence[Sample], val: Sequence[Sample], settings: Yolo, seed: int) -> dict[str, Any]:
+    """What is asked for, as a JSON value: a training is only gone on with when it is the same.
+
+    Raises:
+        RequestError: ultralytics is not installed.
+    """
     pretrained = Path(settings.model).suffix.lower() == ".pt"
     return {
         "model": settings.model,
@@ -157,7 +169,7 @@ def _request(
         "batch": settings.batch,
         "patience": settings.patience,
         "seed": seed,
-        "augmentation": applied,
+        "augmentation": split_augmentation(asdict(settings.augmentation))[0],
         "class_names": list(CLASS_NAMES),
         "train": _describe(train),
         "val": _describe(val),
@@ -173,9 +185,10 @@ def _describe(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _arguments(settings: Yolo, applied: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def training_arguments(settings: Yolo, seed: int) -> dict[str, Any]:
+    """Ultralytics' own arguments."""
     return {
-        **applied,
+        **split_augmentation(asdict(settings.augmentation))[0],
         "imgsz": settings.image_size,
         "epochs": settings.epochs,
         "batch": settings.batch,
@@ -188,7 +201,12 @@ def _arguments(settings: Yolo, applied: Mapping[str, Any], seed: int) -> dict[st
     }
 
 
-def _finished(folder: Path, request: dict[str, Any]) -> YoloTraining | None:
+def find_finished(folder: Path, request: dict[str, Any]) -> YoloTraining | None:
+    """What an earlier training of the same request left, if it came to its end.
+
+    Raises:
+        RequestError: there are weights of another training.
+    """
     weights, record_file = folder / "best.pt", folder / "training.json"
     if not weights.exists():
         record_file.unlink(missing_ok=True)  # a run that was killed while it finished
