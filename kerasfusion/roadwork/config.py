@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.image_decoding import MAX_PIXELS
+from kerasfusion.tracking import Tracking
 
 STRICT_KEYS = ConfigDict(extra="forbid")
 
@@ -217,6 +218,7 @@ class RoadworkConfig:
     efficientnetv2: EfficientNetV2 = EfficientNetV2()
     fusion: Fusion = Fusion()
     fit: Fit = Fit()
+    tracking: Tracking = Tracking()
 
     @property
     def run_folder(self) -> Path:

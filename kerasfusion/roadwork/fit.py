@@ -13,6 +13,7 @@ from kerasfusion.roadwork.ensemble import build_trained_parts
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, describe, export, refuse_other_weights
 from kerasfusion.roadwork.vit import read_checkpoint
 from kerasfusion.saving import save_model
+from kerasfusion.wandb_run import refuse_unusable
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         RequestError: data, cache, weights and settings do not belong together; says which and what to run.
         KerasFusionError: training or saving failed.
     """
+    refuse_unusable(config.tracking)
     folder = config.run_folder
     manifest = prediction_cache.read_manifest(config.cache.folder)
     branches, reason = _find_branches(config, manifest)

@@ -9,6 +9,7 @@ Two ways (fusion.fit_on):
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,12 +18,15 @@ import tensorflow as tf
 
 from kerasfusion.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.config import to_dict
+from kerasfusion.errors import RequestError
 from kerasfusion.image_pipeline import StoredArray, epoch_batches, plain_batches
 from kerasfusion.roadwork import efficientnetv2, ensemble
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.efficientnetv2_folded import compiled, fold
+from kerasfusion.roadwork.epoch_panels import EpochPanels
 from kerasfusion.roadwork.training_data import Photos, load_photos, stored_features, stored_pixels
 from kerasfusion.run_folder import claim_checkpoints, describe_run
+from kerasfusion.trackers import PANELS, trackers, write_panel
 from kerasfusion.trainer import train
 
 
@@ -76,9 +80,12 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
         restart: forget an earlier run in the folder.
 
     Raises:
-        RequestError: cache and data differ, weights are missing, or the run folder holds a run with other settings.
+        RequestError: cache and data differ, weights are missing, the run folder holds a run with other settings, or
+            pictures of held-out photos are asked for and there are none.
     """
     training, validation = load_photos(config, manifest)
+    if config.tracking.panels_every and validation is None:
+        raise RequestError("nothing is held out that pictures could show", where="tracking.panels_every", expected="0")
     keras.utils.set_random_seed(config.seed)
     image_size = manifest["sizes"]["image"]
     parts = build_parts(config, image_size)
@@ -87,10 +94,36 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     claim_checkpoints(config.run_folder, settings_of(config, manifest))
     describe_run(config.run_folder, config)
     sources = make_sources(config, parts, image_size, training, validation)
-    graph = train_graph(config, parts, *sources)
+    panels = None
+    if config.tracking.panels_every:
+        panels = EpochPanels(validation, sources[1].gather, config.data.max_pixels)
+    watch = trackers(config.tracking, config.run_folder, config, checkpoint_of(config), panels)
+    graph = train_graph(config, parts, *sources, watch)
     if config.fusion.fit_on == "val":
-        fit_head(config, parts.head, validation, _predict(config, graph, sources[1]))
+        probs = _predict(config, graph, sources[1])
+        fit_head(config, parts.head, validation, probs)
+        if panels is not None:
+            _draw_fitted(config, parts.head, panels, probs)
     return parts
+
+
+def checkpoint_of(config: RoadworkConfig) -> Path:
+    """What the graph's training goes on from."""
+    name = "efficientnetv2" if config.fusion.fit_on == "val" else "joint"
+    return config.run_folder / "checkpoints" / f"{name}.npz"
+
+
+def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnetv2_probs: np.ndarray) -> None:
+    """The same photos with the fusion, which while EfficientNetV2 learned was not fitted yet."""
+    photos, numbers = panels.photos, panels.numbers
+    answers = {
+        "yolo": photos.yolo_probs[numbers],
+        "vit": photos.vit_probs[numbers],
+        "efficientnetv2": efficientnetv2_probs[numbers],
+    }
+    fused = np.asarray(head(answers, training=False))
+    picture = panels.draw({"fusion": fused[:, 1], "efficientnetv2": answers["efficientnetv2"][:, 1]})
+    write_panel(config.run_folder / PANELS / "fitted.png", picture)
 
 
 def build_parts(config: RoadworkConfig, image_size: int) -> Parts:
@@ -203,9 +236,8 @@ def train_graph(
     Returns:
         The graph, a keras.Model of the parts' own layers.
     """
-    name = "efficientnetv2" if config.fusion.fit_on == "val" else "joint"
     graph, losses = (_graph_apart if config.fusion.fit_on == "val" else _graph_jointly)(config, parts)
-    _train(config, parts, graph, losses, training, validation, name, watch, verbose)
+    _train(config, parts, graph, losses, training, validation, watch, verbose)
     return graph
 
 
@@ -243,7 +275,6 @@ def _train(
     losses: dict[str, float],
     training: Source,
     validation: Source | None,
-    name: str,
     watch: Sequence[keras.callbacks.Callback],
     verbose: int | None,
 ):
@@ -272,7 +303,7 @@ def _train(
         stream,
         steps=-(-len(training.photos) // config.fit.batch),
         epochs=config.fit.epochs,
-        checkpoint=config.run_folder / "checkpoints" / f"{name}.npz",
+        checkpoint=checkpoint_of(config),
         history=config.run_folder / "history.csv",
         validation=held_out,
         stopping=_stopping(config) if held_out is not None else None,
