@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.reporting import write_json
 
 EVALUATED, LATENCY = "evaluated.json", "latency.json"
@@ -28,6 +28,18 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
         return None
     write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
     return folder / LATENCY
+
+
+def system_of_run(folder: Path) -> str:
+    """ "roadwork" or "fume": what its configuration says, else what its metrics look like.
+
+    Raises:
+        RequestError: no such folder. KerasFusionError: a damaged file.
+    """
+    if not folder.is_dir():
+        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
+    said = (read_yaml(folder / "config.yaml") or {}).get("system")
+    return said or ("fume" if "network" in (read_json(folder / "metrics.json") or {}) else "roadwork")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

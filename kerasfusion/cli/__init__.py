@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": "training",
     "export": "models",
     "evaluate": "results",
+    "report": "report",
     "predict": "results",
     "benchmark": "results",
     "calibrate": "calibrate",

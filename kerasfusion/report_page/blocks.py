@@ -1,4 +1,4 @@
-"""What a report is made of. Texts are plain: they are escaped when the page is written."""
+"""What a report is made of. Texts are plain: they are escaped when the page is written; `so` is shown as code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,13 @@ class Paragraph:
     """A paragraph of text."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences."""
+
+    points: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class Details:
     blocks: Sequence["Block"]
 
 
-Block = Paragraph | Note | Numbers | Facts | Table | Chart | Pictures | Details
+Block = Paragraph | Points | Note | Numbers | Facts | Table | Chart | Pictures | Details
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import base64
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def page_text(title: str, lead: str, sections: Sequence[Section], made_by: str) 
     here = files("kerasfusion.report_page")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"columns": columns_of, "cells": cells_of, "source": picture_source}
+    environment.filters |= {"prose": _marking(r"`([^`]+)`", r"<code>\1</code>"), "path": _marking("/", "/<wbr>")}
     numbers = itertools.count(1)
     environment.filters["svg"] = lambda figure: as_svg(figure, f"figure{next(numbers)}")
     environment.globals["kind"] = lambda block: type(block).__name__.lower()
@@ -77,3 +78,9 @@ def picture_source(picture: Picture) -> str:
     """The picture as a data: address."""
     kind = "png" if picture.data.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(picture.data).decode('ascii')}"
+
+
+def _marking(pattern: str, mark: str) -> Callable[[str], str]:
+    """A filter that escapes a text and then marks what matches."""
+    markupsafe = require("markupsafe", extra="train")
+    return lambda text: markupsafe.Markup(re.sub(pattern, mark, str(markupsafe.escape(text))))

@@ -87,7 +87,7 @@ def against_branches(comparisons: Mapping[str, Mapping[str, object]], width: flo
         names = [title_of(branch) for branch in comparisons] if number % per_row == 0 else [""] * len(comparisons)
         ax.set_yticks(range(len(comparisons)), names)
         ax.tick_params(axis="y", length=0)
-        ax.set(xlabel=f"{name} of the fusion minus that of the branch", ylim=(len(comparisons) - 0.5, -0.5))
+        ax.set(xlabel=f"{name}: fusion minus branch", ylim=(len(comparisons) - 0.5, -0.5))
     return figure
 
 

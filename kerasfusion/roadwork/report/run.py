@@ -1,0 +1,119 @@
+"""What a run folder holds, read once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.dataset import SPLITS
+from kerasfusion.roadwork.evaluate import BASELINE, MAIN
+from kerasfusion.roadwork.export import FUSION, PARTS
+from kerasfusion.roadwork.predictions import Predictions, predictions_path, read_predictions
+from kerasfusion.run_files import EVALUATED, LATENCY, read_json, read_yaml
+from kerasfusion.saving import read_description
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, as far as it went; what is not there is empty or None.
+
+    Attributes:
+        folder: of the run.
+        config: config.yaml.
+        environment: environment.json of the training.
+        metrics: metrics.json.
+        evaluated: evaluated.json, what the metrics were measured with.
+        latency: latency.json, what `benchmark` measured.
+        description: what the trained file says of itself.
+        yolo: training.json of its own YOLO training.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    metrics: dict[str, Any]
+    evaluated: dict[str, Any]
+    latency: dict[str, Any]
+    description: dict[str, Any]
+    yolo: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.folder.resolve().name
+
+    @property
+    def model(self) -> Path:
+        """The file to ask; it need not be there."""
+        return self.folder / (PARTS if (self.folder / PARTS).is_file() and not self.is_composed else FUSION)
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether the one file with all branches is there."""
+        return (self.folder / FUSION).is_file()
+
+    @property
+    def history(self) -> Path:
+        """The training's values by epoch; it need not be there."""
+        return self.folder / "history.csv"
+
+    @property
+    def yolo_history(self) -> Path:
+        """Those of YOLO's training; it need not be there."""
+        return self.folder / "yolo" / "yolo_history.csv"
+
+    @property
+    def split(self) -> str | None:
+        """The evaluated split that says most: test before val before train; None before any evaluation."""
+        return next((split for split in reversed(SPLITS) if split in self.metrics), None)
+
+    def setting(self, *keys: str) -> Any:
+        """A value of the configuration, None where it is not known."""
+        found: Any = self.config
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def predictions(self, split: str) -> Predictions | None:
+        """The kept answers on a split, if they are there."""
+        path = predictions_path(self.folder, split)
+        return read_predictions(path) if path.is_file() else None
+
+    def evaluate_command(self, split: str = "test") -> str:
+        """The command that measures this run."""
+        data = self.setting("data", "root") or "DATA"
+        return f"kerasfusion evaluate {self.model} --data {data}" + (f" --split {split}" if split != "test" else "")
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        RequestError: no such folder, or nothing of a run in it. KerasFusionError: a damaged file.
+    """
+    if not folder.is_dir():
+        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
+    model = next((folder / name for name in (FUSION, PARTS) if (folder / name).is_file()), None)
+    run = Run(
+        folder,
+        config=read_yaml(folder / "config.yaml") or {},
+        environment=read_json(folder / "environment.json") or {},
+        metrics=read_json(folder / "metrics.json") or {},
+        evaluated=read_json(folder / EVALUATED) or {},
+        latency=read_json(folder / LATENCY) or {},
+        description=read_description(model) if model else {},
+        yolo=read_json(folder / "yolo" / "training.json") or {},
+    )
+    if not (run.metrics or model or run.history.is_file() or run.yolo_history.is_file()):
+        raise RequestError(
+            "nothing to report: no training and no evaluation in this folder",
+            where=folder,
+            expected="a run folder, such as runs/roadwork",
+            todo="kerasfusion fit and kerasfusion evaluate fill it",
+        )
+    return run
+
+
+def main_output(outputs) -> str:
+    """The output that is deployed: the fusion, or the default ViT where it was asked alone."""
+    return MAIN if MAIN in outputs else BASELINE if BASELINE in outputs else next(iter(outputs))

@@ -1,0 +1,130 @@
+"""How the run was trained: curves, photos, weights and settings."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
+from kerasfusion.roadwork.dataset import CLASS_NAMES
+from kerasfusion.roadwork.figures import history_curves
+from kerasfusion.roadwork.report.run import Run
+
+OF_FIT = {
+    "val": "EfficientNetV2's own branch by epoch. The fusion's head was fitted after it, on the held-out photos.",
+    "train": "The whole model by epoch: the fusion and EfficientNetV2's branch learned together.",
+}
+
+
+def training_section(run: Run) -> Section:
+    """The curves of both trainings."""
+    return Section("Training", [*_fit_curves(run), *_yolo_curves(run)])
+
+
+def data_section(run: Run) -> Section:
+    """What was trained on what."""
+    blocks: list[Block] = [*_photos(run), Facts(_weights(run))]
+    versions = run.environment.get("packages") or run.description.get("versions") or {}
+    if versions:
+        rows = [{"package": name, "version": version or "not installed"} for name, version in versions.items()]
+        blocks.append(Details("Versions", [Table(rows, "Packages when the run was trained.")]))
+    if run.config:
+        rows = [{"setting": key, "value": value} for key, value in flat(run.config).items()]
+        blocks.append(Details("All settings", [Table(rows, "config.yaml: with it the run can be made again.")]))
+    return Section("What was trained on what", blocks)
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """{"section.key": value as in YAML} of nested mappings."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def _fit_curves(run: Run) -> Iterator[Block]:
+    if not run.history.is_file():
+        data = run.setting("data", "root") or "DATA"
+        yield Note("There is no history.csv: `fit` did not run here.", f"kerasfusion fit --data {data}", kind="missing")
+        return
+    what = OF_FIT.get(run.setting("fusion", "fit_on"), "The training by epoch.")
+    yield Chart(
+        history_curves(run.history),
+        f"{what} Solid: training photos, with augmentation if any; dashed: validation photos. Training that goes on "
+        "falling while validation rises is learned by heart.",
+        "Loss and accuracy of the fit by epoch, training and validation.",
+        narrow=history_curves(run.history, per_row=1),
+    )
+
+
+def _yolo_curves(run: Run) -> Iterator[Block]:
+    if run.yolo_history.is_file():
+        yield Chart(
+            history_curves(run.yolo_history),
+            "YOLO's training by epoch. Solid: training photos, under its augmentation; dashed: validation photos.",
+            "Loss and accuracy of YOLO's training by epoch.",
+            narrow=history_curves(run.yolo_history, per_row=1),
+        )
+        return
+    weights, data = run.setting("yolo", "weights"), run.setting("data", "root") or "DATA"
+    if weights:
+        yield Note(f"YOLO was trained elsewhere ({weights}): its curves are not in this folder.", kind="missing")
+    else:
+        yield Note("YOLO was not trained in this folder.", f"kerasfusion train-yolo --data {data}", kind="missing")
+
+
+def _photos(run: Run) -> Iterator[Block]:
+    record = run.evaluated.get(run.split or "")
+    if record is None:
+        command = run.evaluate_command()
+        yield Note("How many photos each split has is noted when the run is evaluated.", command, kind="missing")
+        return
+    uses = _uses(run)
+    rows = [
+        {"split": split, **{name.replace("_", " "): counts[name] for name in CLASS_NAMES}, "used for": uses.get(split)}
+        for split, counts in record["photos"].items()
+    ]
+    yield Table(rows, f"Photos of each split and class in {record['data_root']}, when it was evaluated.")
+
+
+def _uses(run: Run) -> dict[str, str]:
+    fit_on, patience = run.setting("fusion", "fit_on"), run.setting("fit", "patience")
+    trained = [branch for branch, known in (("YOLO", run.yolo or run.description), ("EfficientNetV2", True)) if known]
+    uses = {"train": "training " + " and ".join(trained), "test": "nothing but the evaluation"}
+    held_out = ["fitting the fusion's head"] if fit_on == "val" else []
+    held_out += ["telling when EfficientNetV2's training stops"] if patience else []
+    if fit_on == "train":
+        uses["train"] += " and the fusion's head"
+    return uses | {"val": ", ".join(held_out) or "the validation curves"}
+
+
+def _weights(run: Run) -> dict[str, object]:
+    record = run.evaluated.get(run.split or "", {})
+    weights, trained_on = run.description.get("weights", {}), run.description.get("yolo_trained_on") or {}
+    seen = f"{trained_on['n']} photos of {', '.join(trained_on['splits'])}/" if trained_on else None
+    return {
+        "model that was evaluated": record.get("model"),
+        "its sha256": record.get("model_sha256"),
+        "its format": " ".join(filter(None, (record.get("format"), record.get("precision")))) or None,
+        "default ViT": run.setting("vit", "weights"),
+        "ViT's sha256": weights.get("vit"),
+        "YOLO started from": run.yolo.get("model") or run.setting("yolo", "model"),
+        "YOLO learned from": seen,
+        "YOLO's sha256": weights.get("yolo"),
+        "EfficientNetV2 started from": _efficientnetv2(run),
+        "seed": run.setting("seed"),
+        "command": run.environment.get("command"),
+        "Python": run.environment.get("python"),
+        "system": run.environment.get("platform"),
+    }
+
+
+def _efficientnetv2(run: Run) -> str | None:
+    variant = run.setting("efficientnetv2", "variant")
+    if variant is None:
+        return None
+    blocks = run.setting("efficientnetv2", "fine_tune_blocks")
+    start = run.setting("efficientnetv2", "weights") or "random weights"
+    return f"{variant.upper()}, {start}, {f'last {blocks} blocks trained' if blocks else 'trunk frozen'}"
