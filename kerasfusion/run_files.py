@@ -1,6 +1,7 @@
 """The files of a run folder that a report is made from, and what `evaluate` and `benchmark` add to them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
     """Keep what `benchmark` measured in the model's run folder, as {file name: result} in latency.json.
 
     Returns:
-        The file; None if the model does not lie in a run folder.
+        The file; None if the model does not lie in a run folder, or in one that cannot be written to.
     """
     folder = model.parent
-    if not (folder / "config.yaml").is_file():
+    if not (folder / "config.yaml").is_file() or not os.access(folder, os.W_OK):
         return None
     write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
     return folder / LATENCY

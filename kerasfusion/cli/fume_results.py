@@ -74,10 +74,13 @@ def benchmark(
     from kerasfusion.device import select_device
     from kerasfusion.fume import latency
     from kerasfusion.fume.answering import open_network
+    from kerasfusion.run_files import record_latency
 
     select_device(device)
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
     result = latency.measure_network(lambda: open_network(model), files or None, runs, warmup)
+    if path := record_latency(model, result | {"device": device}):
+        click.echo(f"kept in {path}", err=True)
     click.echo(json.dumps(result, indent=2) if as_json else latency.as_text(result))
 
 

@@ -168,12 +168,21 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
     else:
         model = _choose(model, precision)
         result = latency.measure_latency(lambda: _open(model, device, tta), **options)
+        _keep_latency(model, result | {"device": device, "tta": tta})
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
         click.echo(latency.as_text(result))
     if not result["within_timeout"]:
         click.echo("warning: p99 is over 9 s; a validator would not wait for this answer", err=True)
+
+
+def _keep_latency(model: Path, result: dict) -> None:
+    """Note a measurement in the model's run folder, for `report`."""
+    from kerasfusion.run_files import record_latency
+
+    if path := record_latency(model, result):
+        click.echo(f"kept in {path}", err=True)
 
 
 def _choose(model: Path | None, precision: str | None) -> Path | None:

@@ -35,8 +35,8 @@ def curve_chart(kept: Predictions) -> Chart:
     return Chart(
         figures.roc_and_pr_curves(kept.labels, kept.answers),
         "ROC: how much roadwork is found for how many false alarms, over all thresholds; nearer the upper left is "
-        "better. Precision and recall: how many of the alarms are right, for how much is found; nearer the upper right is "
-        "better. Dots mark threshold 0.5.",
+        "better. Precision and recall: how many of the alarms are right, for how much is found; nearer the upper right "
+        "is better. Dots mark threshold 0.5.",
         f"ROC and precision-recall curves of {', '.join(map(title_of, kept.answers))}.",
         narrow=figures.roc_and_pr_curves(kept.labels, kept.answers, per_row=1),
     )

@@ -128,7 +128,8 @@ def _time_section(run: Run) -> Section:
     for model, timed in run.latency.items():
         rows = [{"stage": stage, **values} for stage, values in timed["stages"].items()]
         size = f"{timed['image']['width']} x {timed['image']['height']}"
-        caption = f"{model}: milliseconds for one {size} photo at a time, {timed['runs']} runs after warm-up."
+        caption = f"{model}: milliseconds for one {size} photo at a time, {timed['runs']} runs after warm-up"
+        caption += ", each photo also mirrored (--tta)." if timed.get("tta") else "."
         blocks += [Table(rows, caption, digits=1)]
         kept = {"to load": f"{timed['load_s']:.1f} s", "memory": f"{timed['memory_mb']:.0f} MB"}
         blocks += [Facts(kept | {"within a validator's 9 s": "yes" if timed["within_timeout"] else "no"})]
