@@ -62,9 +62,10 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
-def resident_memory_mb() -> float:
-    """Memory of this process and of those that it started, MB."""
+def resident_memory_mb(children_only: bool = False) -> float:
+    """Memory of this process and of those that it started, or of the latter alone, MB."""
     import psutil
 
     process = psutil.Process()
-    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 2**20
+    counted = [*([] if children_only else [process]), *process.children(recursive=True)]
+    return sum(each.memory_info().rss for each in counted) / 2**20

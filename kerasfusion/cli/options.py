@@ -25,6 +25,29 @@ def json_option(command):
     return click.option("as_json", "--json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
+def dry_run_options(command):
+    """--dry-run, and --json for what it says."""
+    command = click.option("as_json", "--json", is_flag=True, help="With --dry-run: print JSON.")(command)
+    return click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Only check the request, try a few real steps (about 20 s), and say what all would take.",
+    )(command)
+
+
+def refuse_lone_json(dry_run: bool, as_json: bool) -> None:
+    """Raise RequestError for --json without --dry-run."""
+    if as_json and not dry_run:
+        raise RequestError("--json is for --dry-run here", expected="--dry-run --json")
+
+
+def show_estimate(estimate, as_json: bool) -> None:
+    """Print a probe.Estimate."""
+    import json
+
+    click.echo(json.dumps(estimate.to_json(), indent=2, ensure_ascii=False) if as_json else estimate.to_text())
+
+
 def device_option(command):
     """--device."""
     return click.option(

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, config_options, read_config
+from kerasfusion.cli.options import (
+    ANY_PATH,
+    config_options,
+    dry_run_options,
+    read_config,
+    refuse_lone_json,
+    show_estimate,
+)
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import read_config_of, system_of_config
 
@@ -30,7 +37,8 @@ FIT_FLAGS = {
 @click.option("--epochs", "yolo__epochs", type=int, help="yolo.epochs")
 @click.option("--batch", "yolo__batch", type=int, help="yolo.batch")
 @click.option("--image-size", "yolo__image_size", type=int, help="yolo.image_size")
-def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
+@dry_run_options
+def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, as_json: bool, **flags):
     """Train the YOLO classifier; leaves runs/NAME/yolo/best.pt.
 
     Example: kerasfusion train-yolo -c configs/roadwork.yaml --epochs 30 --batch 8
@@ -39,10 +47,18 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
     from kerasfusion.roadwork.yolo_training import train_yolo as train
     from kerasfusion.run_folder import describe_run
 
+    refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
     training, held_out = hold_out(
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
+    if dry_run:
+        from kerasfusion.roadwork.estimate_yolo import estimate_yolo
+
+        run_folder, limit = config.run_folder, config.data.max_pixels
+        estimate = estimate_yolo(training, held_out, config.yolo, run_folder, seed=config.seed, max_pixels=limit)
+        show_estimate(estimate, as_json)
+        return
     result = train(
         training,
         held_out,
@@ -67,18 +83,27 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], **flags):
 @click.option("--precision", "cache__precision", help="cache.precision: float32 or bfloat16; what the ViT computes in.")
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), help="Only this split.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable photos out instead of failing.")
-def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: bool, **flags):
+@dry_run_options
+def precompute(
+    config_file, settings, splits: tuple[str, ...], skip_unreadable: bool, dry_run: bool, as_json: bool, **flags
+):
     """Ask YOLO and the ViT about every photo once and keep their probabilities in the branch cache.
 
     Kill it at any point and run it again: it continues, and the result is byte-identical.
 
     Example: kerasfusion precompute -c configs/roadwork.yaml --vit weights/roadwork-vit
     """
+    refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
     import_tensorflow()
     from kerasfusion.roadwork.dataset import SPLITS
     from kerasfusion.roadwork.precompute import precompute as run
 
+    if dry_run:
+        from kerasfusion.roadwork.estimate_precompute import estimate_precompute
+
+        show_estimate(estimate_precompute(config, splits or SPLITS, skip_unreadable), as_json)
+        return
     manifest = run(config, splits or SPLITS, skip_unreadable)
     for split, done in manifest["splits"].items():
         skipped = f", {len(done['skipped'])} unreadable left out" if done.get("skipped") else ""
@@ -100,7 +125,8 @@ def precompute(config_file, settings, splits: tuple[str, ...], skip_unreadable: 
 @click.option("--augmentation", help="roadwork: fit.augmentation: none, light, moderate or strong.")
 @click.option("--model", help="fume: model.name: FUMEFastSCNN, EarlyFusionFastSCNN...")
 @click.option("--restart", is_flag=True, help="Forget an earlier fit in the run folder.")
-def fit(config_file, settings, restart: bool, **flags):
+@dry_run_options
+def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **flags):
     """Train what the configuration's `system` names; leaves runs/NAME/fusion.keras, or fume.keras.
 
     roadwork: EfficientNetV2 and the fusion head, from photos and branch cache. fume: a network, from paired frames.
@@ -110,9 +136,17 @@ def fit(config_file, settings, restart: bool, **flags):
 
     Example: kerasfusion fit -c configs/fume/fume_fastscnn.yaml --data data/fume
     """
+    refuse_lone_json(dry_run, as_json)
     system = system_of_config(config_file, settings)
     config = read_config_of(system, config_file, settings, flags, FIT_FLAGS)
     import_tensorflow()
+    if dry_run:
+        if system == "fume":
+            from kerasfusion.fume.estimate import estimate_fit
+        else:
+            from kerasfusion.roadwork.estimate_fit import estimate_fit
+        show_estimate(estimate_fit(config, restart), as_json)
+        return
     if system == "fume":
         from kerasfusion.fume.fit import fit as fit_fume
 
