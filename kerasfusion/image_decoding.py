@@ -1,4 +1,4 @@
-"""Encoded bytes to upright RGB or grey pixels, and the two ways a photo is brought to a model's size.
+"""Encoded bytes to upright RGB or grey pixels, and the ways a photo is brought to a model's size.
 
 Training, precompute, evaluation and the detector all call these functions and no others, so that a model
 never sees pixels made in another way than those it learned from. (TensorFlow's own JPEG decoder differs by up
@@ -147,19 +147,25 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def squash(image: np.ndarray, size: int) -> np.ndarray:
+def squash(image: np.ndarray, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
     """Resize the whole frame to a square, whatever its aspect ratio (as a ViT checkpoint's processor does).
 
     Args:
         image: (H, W, 3) uint8.
         size: side of the result in pixels.
+        resample: Pillow's filter.
 
     Returns:
-        (size, size, 3) uint8, Pillow's antialiased BILINEAR.
+        (size, size, 3) uint8, antialiased.
     """
     if image.shape[:2] == (size, size):
         return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(image).resize((size, size), resample))
+
+
+def squash_bicubic(image: np.ndarray, size: int) -> np.ndarray:
+    """`squash` with Pillow's BICUBIC, which is what `Image.resize` does where no filter is named."""
+    return squash(image, size, Image.Resampling.BICUBIC)
 
 
 def crop_centre(image: np.ndarray, size: int) -> np.ndarray:

@@ -13,11 +13,19 @@ from PIL import Image
 from kerasfusion.errors import RequestError
 from kerasfusion.formats import OpenModel
 from kerasfusion.formats.opening import open_model
-from kerasfusion.image_decoding import MAX_PIXELS, crop_centre, decode_image, read_image, squash, upright_rgb
+from kerasfusion.image_decoding import (
+    MAX_PIXELS,
+    crop_centre,
+    decode_image,
+    read_image,
+    squash,
+    squash_bicubic,
+    upright_rgb,
+)
 from kerasfusion.roadwork.reward import decide
 
-RESIZE = {"image": squash, "yolo_image": crop_centre}
-"""How a photo is brought to the size of each input."""
+RESIZE = {"image": squash, "yolo_image": crop_centre, "image_bicubic": squash_bicubic}
+"""How a photo is brought to the size of each input; a model has those that its branches need."""
 
 Photo = bytes | str | Path | Image.Image
 

@@ -89,9 +89,9 @@ def _folded_weights(convolution, norm) -> list[np.ndarray]:
     import keras
 
     kernel, *bias = (value.astype(np.float64) for value in convolution.get_weights())
-    mean, variance, gamma, beta = (
-        np.asarray(value, np.float64) for value in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta)
-    )
+    mean, variance = (np.asarray(value, np.float64) for value in (norm.moving_mean, norm.moving_variance))
+    gamma = np.asarray(norm.gamma, np.float64) if norm.scale else np.ones_like(mean)
+    beta = np.asarray(norm.beta, np.float64) if norm.center else np.zeros_like(mean)
     gain = gamma / np.sqrt(variance + norm.epsilon)
     shift = beta + ((bias[0] if bias else 0.0) - mean) * gain
     depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)  # its kernel is (k, k, C, 1)

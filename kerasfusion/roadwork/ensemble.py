@@ -8,24 +8,39 @@ Every output is (B, 2) probabilities in the order of CLASS_NAMES, produced by a 
 layers, keras.ops, keras.applications and keras_hub layers are used, so that plain Keras opens the file.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kerasfusion.roadwork.config import Fusion
 from kerasfusion.roadwork.efficientnetv2_folded import fold
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
-HEADS = ("yolo", "vit_logits", "efficientnetv2_probs", "fusion_hidden", "fusion_probs", "fusion_calibration")
+BRANCHES = ("yolo", "vit", "efficientnetv2")
+HEADS = (
+    "yolo",
+    "vit_logits",
+    "efficientnetv2_probs",
+    "googlenet_probs",
+    "fusion_hidden",
+    "fusion_probs",
+    "fusion_calibration",
+)
 """Small layers that end in logits or probabilities: they stay in float32 in every precision."""
 
 
-def build_head(settings: Fusion):
-    """The learned head: {"yolo", "vit", "efficientnetv2"}: (B, 2) each -> (B, 2) probabilities.
+def build_head(settings: Fusion, branches: Sequence[str] = BRANCHES):
+    """The learned head: {branch: (B, 2)} -> (B, 2) probabilities.
 
     It sees each branch's P(roadwork) alone, since the other column is one minus it.
+
+    Args:
+        settings: its kind and sizes.
+        branches: their names, in the order in which its weights take them.
     """
     import keras
 
-    inputs = {name: keras.Input((2,), name=name) for name in ("yolo", "vit", "efficientnetv2")}
+    inputs = {name: keras.Input((2,), name=name) for name in branches}
     x = keras.layers.Concatenate(name="p_roadwork")([probs[:, 1:] for probs in inputs.values()])
     l2 = keras.regularizers.L2(settings.l2)
     if settings.head == "mlp":

@@ -102,13 +102,21 @@ def _source_file(request: Request) -> Path:
 
 def _pictures(model, description: dict, request: Request, report) -> dict[str, np.ndarray]:
     sizes = {name: value.shape[1] for name, value in model.input.items()}
-    folder = request.samples or Path(description["config"]["data"]["root"], "val")
-    if request.samples is None and not folder.is_dir():
+    folder = request.samples or _validation_photos(description)
+    if folder is None:
         report("checking on drawn scenes; photos are better: --samples FOLDER")
         return drawn_pictures(sizes)
     photos = choose_photos(folder)
     report(f"checking on {len(photos)} photos of {folder}")
     return photo_pictures(photos, sizes)
+
+
+def _validation_photos(description: dict) -> Path | None:
+    """The photos that the run was configured with, if they are here; an imported model knows of none."""
+    if "config" not in description:
+        return None
+    folder = Path(description["config"]["data"]["root"], "val")
+    return folder if folder.is_dir() else None
 
 
 def _find_branches(request: Request, description: dict) -> Branches:

@@ -126,4 +126,4 @@ def _read(memory: Path) -> dict:
 
 
 def _sizes(description: dict) -> dict[str, int]:
-    return {"image": description["image_size"], "yolo_image": description["yolo_image_size"]}
+    return {name: description[f"{name}_size"] for name in description["pixels"]}
