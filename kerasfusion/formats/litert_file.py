@@ -54,7 +54,8 @@ def open_model(path: Path) -> OpenModel:
     litert = require("ai_edge_litert.interpreter", extra="export")
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):
-            interpreter = litert.Interpreter(str(path), num_threads=os.cpu_count())
+            # From memory: a file that is mapped and overwritten later would change or end this process.
+            interpreter = litert.Interpreter(model_content=path.read_bytes(), num_threads=os.cpu_count())
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:

@@ -73,6 +73,7 @@ def open_model(path: Path) -> OpenModel:
     if description["precision"] != "float32":
         avoid_broken_amx("openvino")
     core = _openvino().Core()
+    core.set_property({"ENABLE_MMAP": False})  # or a file that is overwritten later would change or end this process
     settings = {"PERFORMANCE_HINT": "LATENCY", **COMPUTE[description["precision"]]}
     try:
         compiled = core.compile_model(core.read_model(path), "CPU", settings)
