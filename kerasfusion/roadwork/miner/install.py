@@ -16,7 +16,7 @@ from kerasfusion.file_writing import write_file
 from kerasfusion.formats.opening import read_description
 from kerasfusion.roadwork.miner.detector_module import IMPORT_LINE, imported_names, module_text
 from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
-from kerasfusion.roadwork.miner.install_record import NAME, InstallRecord, read_record, write_record
+from kerasfusion.roadwork.miner.install_record import NAME, Edit, InstallRecord, read_record, write_record
 from kerasfusion.roadwork.miner.layout import CONFIG, DETECTOR, Layout, find_layout
 from kerasfusion.roadwork.miner.line_edits import apply_edits, read_lines, undo_edits
 from kerasfusion.roadwork.miner.miner_env import env_edits
@@ -97,9 +97,13 @@ def uninstall(root: Path) -> list[str]:
     if record is None:
         raise RequestError("nothing was installed here", where=layout.detectors, expected=NAME)
     done = []
-    for name, entry in record.lines.items():
-        done += undo_edits(layout.root / name, entry)
-    done += [restore_file(layout.root / name, entry) for name, entry in record.files.items()]
+    # Only these: the record may have come with the tree.
+    for path in (layout.detectors / "__init__.py", layout.env):
+        if entry := record.lines.get(_name(layout, path)):
+            done += undo_edits(path, entry)
+    for path in (layout.config, layout.module):
+        if entry := record.files.get(_name(layout, path)):
+            done.append(restore_file(path, entry))
     (layout.detectors / NAME).unlink()
     return done
 
@@ -134,11 +138,11 @@ def _require_roadwork(model: Path) -> None:
         )
 
 
-def _edits(layout: Layout, request: InstallRequest) -> dict[Path, list[dict]]:
+def _edits(layout: Layout, request: InstallRequest) -> dict[Path, list[Edit]]:
     """The lines to change, by file; only files with any."""
     edits = {}
     if not imported_names(layout):
-        edits[layout.detectors / "__init__.py"] = [{"written": IMPORT_LINE, "before": None}]
+        edits[layout.detectors / "__init__.py"] = [Edit(written=IMPORT_LINE, before=None)]
     if request.write_env:
         edits[layout.env] = env_edits(read_lines(layout.env), request.variables)
     return {path: found for path, found in edits.items() if found}

@@ -1,8 +1,10 @@
 """What `miner install` did to a miner's tree, kept beside the detectors so that `miner uninstall` can undo it."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from kerasfusion.errors import RequestError
 from kerasfusion.reporting import write_json
@@ -11,19 +13,42 @@ NAME = ".kerasfusion-install.json"
 BACKUP_SUFFIX = ".before-kerasfusion"
 
 
+@dataclass(frozen=True)
+class FileEntry:
+    """A file that was written: digest of what was written, and whether something else was there before."""
+
+    sha256: str
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A line, without its end, and the line that it took the place of; None if it was appended."""
+
+    written: str
+    before: str | None
+
+
+@dataclass(frozen=True)
+class LineEntry:
+    """A file that was edited: whether it was not there before, whether its last line got an end, and the edits."""
+
+    created: bool
+    newline_added: bool
+    edits: list[Edit]
+
+
 @dataclass
 class InstallRecord:
-    """What was changed; paths are POSIX and relative to the tree's root.
+    """What was changed, by path relative to the tree's root, POSIX.
 
     Attributes:
-        files: path of a file that was written -> {"sha256": of what was written, "replaced": name of the file that was
-            there before, kept beside it, or None}.
-        lines: path of a file that is edited -> {"created": whether it was not there before, "newline_added": whether
-            its last line got an end, "edits": as `line_edits.apply_edits` takes them}.
+        files: files that were written whole.
+        lines: files that were edited.
     """
 
-    files: dict[str, dict] = field(default_factory=dict)
-    lines: dict[str, dict] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    lines: dict[str, LineEntry] = field(default_factory=dict)
 
 
 def read_record(detectors: Path) -> InstallRecord | None:
@@ -36,12 +61,12 @@ def read_record(detectors: Path) -> InstallRecord | None:
     if not path.is_file():
         return None
     try:
-        return InstallRecord(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        return TypeAdapter(InstallRecord).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
         raise RequestError(
             "the record of the installation cannot be read",
             where=path,
-            todo=f"restore the files that end in {BACKUP_SUFFIX} by hand, then delete it",
+            todo=f"put the files that end in {BACKUP_SUFFIX} back by hand, then delete it",
         ) from error
 
 

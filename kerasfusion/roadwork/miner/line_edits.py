@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from kerasfusion.file_writing import disk_errors
+from kerasfusion.roadwork.miner.install_record import Edit, LineEntry
 
 
 def read_lines(path: Path) -> list[str]:
@@ -15,35 +16,35 @@ def read_lines(path: Path) -> list[str]:
     return [line.decode("latin-1") for line in data.splitlines(keepends=True)]
 
 
-def apply_edits(path: Path, entry: dict | None, edits: list[dict]) -> dict:
+def apply_edits(path: Path, entry: LineEntry | None, edits: list[Edit]) -> LineEntry:
     """Change or append lines.
 
     Args:
         path: the file; it is made if it is not there.
         entry: what the record says of earlier edits of it, or None.
-        edits: {"written": line, "before": the line that it takes the place of, or None to append it}, without ends.
+        edits: what to change.
 
     Returns:
         What the record keeps of the file.
     """
     lines = read_lines(path)
-    entry = entry or {"created": not path.exists(), "newline_added": False, "edits": []}
-    earlier = [edit for edit in entry["edits"] if _find(lines, edit["written"]) is not None]
+    entry = entry or LineEntry(created=not path.exists(), newline_added=False, edits=[])
+    earlier = [edit for edit in entry.edits if _find(lines, edit.written) is not None]
     newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    newline_added = entry["newline_added"]
+    newline_added = entry.newline_added
     for edit in edits:
-        if edit["before"] is not None:
-            _put(lines, _find(lines, edit["before"]), edit["written"])
+        if edit.before is not None:
+            _put(lines, _find(lines, edit.before), edit.written)
             continue
         if lines and not lines[-1].endswith(("\n", "\r")):
             lines[-1] += newline
             newline_added = True
-        lines.append(edit["written"] + newline)
+        lines.append(edit.written + newline)
     _rewrite(path, lines)
-    return {"created": entry["created"], "newline_added": newline_added, "edits": earlier + edits}
+    return LineEntry(created=entry.created, newline_added=newline_added, edits=earlier + edits)
 
 
-def undo_edits(path: Path, entry: dict) -> list[str]:
+def undo_edits(path: Path, entry: LineEntry) -> list[str]:
     """Take the edits back, the latest first; a line that was changed since stays.
 
     Returns:
@@ -52,20 +53,20 @@ def undo_edits(path: Path, entry: dict) -> list[str]:
     if not path.exists():
         return [f"already gone: {path}"]
     lines, changed, at_end = read_lines(path), [], False
-    for edit in reversed(entry["edits"]):
-        index = _find(lines, edit["written"])
+    for edit in reversed(entry.edits):
+        index = _find(lines, edit.written)
         if index is None:
-            changed.append(edit["written"])
-        elif edit["before"] is None:
+            changed.append(edit.written)
+        elif edit.before is None:
             at_end = index == len(lines) - 1
             del lines[index]
         else:
-            _put(lines, index, edit["before"])
-    if entry["created"] and not lines:
+            _put(lines, index, edit.before)
+    if entry.created and not lines:
         with disk_errors(path):
             path.unlink()
         return [f"removed: {path}"]
-    if entry["newline_added"] and at_end and lines:
+    if entry.newline_added and at_end and lines:
         lines[-1] = lines[-1].rstrip("\r\n")
     _rewrite(path, lines)
     return [f"restored: {path}", *(f"kept, since this line was edited after it was set: {line}" for line in changed)]

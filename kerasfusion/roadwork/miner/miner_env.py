@@ -10,6 +10,7 @@ import shlex
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.miner.install_record import Edit
 
 _SEGMENT = r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;&|<>()]"""
 _ASSIGNMENT = re.compile(
@@ -38,8 +39,8 @@ def read_env(path: Path) -> dict[str, str]:
     return values
 
 
-def env_edits(lines: list[str], values: dict[str, str]) -> list[dict]:
-    """The edits, as `line_edits` takes them, that set variables in a file's lines.
+def env_edits(lines: list[str], values: dict[str, str]) -> list[Edit]:
+    """The edits that set variables in a file's lines.
 
     The last assignment of a variable counts; its `export` and its comment stay.
     """
@@ -47,10 +48,10 @@ def env_edits(lines: list[str], values: dict[str, str]) -> list[dict]:
     for key, value in values.items():
         found = [match for line in lines if (match := _ASSIGNMENT.match(line.rstrip("\r\n"))) and match["key"] == key]
         if not found:
-            edits.append({"written": f"{key}={shlex.quote(value)}", "before": None})
+            edits.append(Edit(written=f"{key}={shlex.quote(value)}", before=None))
         elif _value(found[-1]["value"], {}) != value:
             before, start, end = found[-1].string, found[-1].start("value"), found[-1].end("value")
-            edits.append({"written": before[:start] + shlex.quote(value) + before[end:], "before": before})
+            edits.append(Edit(written=before[:start] + shlex.quote(value) + before[end:], before=before))
     return edits
 
 
