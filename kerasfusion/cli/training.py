@@ -44,11 +44,14 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     Example: kerasfusion train-yolo -c configs/roadwork.yaml --epochs 30 --batch 8
     """
     from kerasfusion.roadwork.dataset import hold_out, scan
+    from kerasfusion.roadwork.yolo_curve import tell_curve
     from kerasfusion.roadwork.yolo_training import train_yolo as train
     from kerasfusion.run_folder import describe_run
+    from kerasfusion.wandb_run import refuse_unusable
 
     refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
+    refuse_unusable(config.tracking)
     training, held_out = hold_out(
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
@@ -69,6 +72,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
         report=click.echo,
         begin=lambda: describe_run(config.run_folder, config),
     )
+    tell_curve(config, result.history)
     click.echo(f"weights: {result.weights}\ncurve: {result.history}")
 
 
