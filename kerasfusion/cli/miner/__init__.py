@@ -9,6 +9,8 @@ COMMANDS: dict[str, str] = {
     "uninstall": "plugin",
     "check": "plugin",
     "serve": "serve",
+    "package": "package",
+    "import-legacy": "import_legacy",
 }
 """Command -> the module beside this one that holds it."""
 
