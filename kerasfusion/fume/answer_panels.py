@@ -70,6 +70,21 @@ def draw_answer(
     Returns:
         (H, W, 3) uint8 RGB.
     """
+    rows = answer_rows(network, frames, answer, truths)
+    lines = [line if len(line) <= TITLE_LENGTH else f"...{line[-TITLE_LENGTH:]}" for line in title.split("\n")]
+    if answer.state is not None:
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(STATES, answer.state, strict=True))
+        lines[-1] += f"   prediction: {STATES[int(answer.state.argmax())]} ({shares})"
+    return draw_panel(rows, "\n".join(lines))
+
+
+def answer_rows(
+    network: "Network | Architecture",
+    frames: dict[str, np.ndarray],
+    answer: Answer,
+    truths: dict[str, np.ndarray] | None = None,
+) -> list[PanelRow]:
+    """What is drawn of a sample, gas by gas, and both together where the network has one mask; as `draw_answer`."""
     truths, rows = truths or {}, []
     for gas in GASES if network.is_paired else frames:
         prediction = answer.masks.get(f"{gas}_{MASK}" if network.is_paired else MASK)
@@ -77,11 +92,7 @@ def draw_answer(
     if network.is_paired and MASK in answer.masks:
         both = true_mask(MASK, truths) if truths else None
         rows.append(PanelRow("both", _mean_frame(list(frames.values())), both, answer.masks[MASK]))
-    lines = [line if len(line) <= TITLE_LENGTH else f"...{line[-TITLE_LENGTH:]}" for line in title.split("\n")]
-    if answer.state is not None:
-        shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(STATES, answer.state, strict=True))
-        lines[-1] += f"   prediction: {STATES[int(answer.state.argmax())]} ({shares})"
-    return draw_panel(rows, "\n".join(lines))
+    return rows
 
 
 def _mean_frame(frames: list[np.ndarray]) -> np.ndarray:

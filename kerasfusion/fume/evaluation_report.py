@@ -42,7 +42,7 @@ def report_rows(answers: Answers, rows: np.ndarray, resamples: int = RESAMPLES, 
         "confusion_matrix": [[...]]}}; JSON types only, None is undefined. Parts: "state", the masks, and "joint" where
         there are both.
     """
-    counts = _counts(answers, rows)
+    counts = counts_of(answers, rows)
     groups = [answers.asked[row].sample.group for row in rows]
     found = values_of({part: each.sum(axis=0) for part, each in counts.items()})
     names = [(part, metric) for part, values in found.items() for metric in values]
@@ -72,7 +72,7 @@ def values_of(matrices: dict[str, np.ndarray]) -> Values:
     return values
 
 
-def _counts(answers: Answers, rows: np.ndarray) -> dict[str, np.ndarray]:
+def counts_of(answers: Answers, rows: np.ndarray) -> dict[str, np.ndarray]:
     """{part: (K, 3, 3)} of the parts that occur in these rows."""
     counts = {}
     if answers.states is not None:

@@ -39,7 +39,7 @@ class Request:
         device: "auto", "cpu" or "gpu".
         panels: how many samples are drawn.
         save_masks: write the predicted masks of the samples as they are.
-        out: folder for metrics.json, figures/, answers and masks; None is the run folder that the model lies in, if any.
+        out: folder for metrics.json, figures/, answers and masks; None is the run folder that the model lies in.
     """
 
     model: Path

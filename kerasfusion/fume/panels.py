@@ -54,7 +54,7 @@ def draw_panel(rows: Sequence[PanelRow], title: str) -> np.ndarray:
         (H, W, 3) uint8 RGB.
     """
     columns = [name for name in COLUMNS if name != "truth" or any(row.truth is not None for row in rows)]
-    height = max((_scaled_height(row.frame) for row in rows if row.frame is not None), default=WIDTH * 3 // 4)
+    height = max((scaled_height(row.frame) for row in rows if row.frame is not None), default=WIDTH * 3 // 4)
     side = max(LINE * 3, *(int(_font().getlength(row.title)) + GAP * 2 for row in rows))
     top = MARGIN + LINE * (title.count("\n") + 2)
     width = side + len(columns) * (WIDTH + GAP) + MARGIN
@@ -66,7 +66,7 @@ def draw_panel(rows: Sequence[PanelRow], title: str) -> np.ndarray:
     for number, row in enumerate(rows):
         y = top + number * (height + GAP)
         pen.text((MARGIN, y + height / 2), row.title, INK, _font(), anchor="lm")
-        pictures = _pictures(row)
+        pictures = row_pictures(row)
         for column, name in enumerate(columns):
             _place(sheet, pictures[name], row, (side + column * (WIDTH + GAP), y), height)
     _draw_legend(pen, side, sheet.height - MARGIN - LINE / 2, "truth" in columns)
@@ -96,6 +96,22 @@ def outline(shape: np.ndarray) -> np.ndarray:
     return shape & ~inside
 
 
+def row_pictures(row: PanelRow, width: int = WIDTH) -> dict[str, np.ndarray | None]:
+    """The pictures of a row: {column: (H, width) or (H, width, 3) uint8}; None where there is nothing to show."""
+    if row.frame is None:
+        return dict.fromkeys(COLUMNS)
+    height = scaled_height(row.frame, width)
+    frame = resize_frame(row.frame, width, height)
+    truth, prediction = (
+        None if mask is None else resize_mask(mask, width, height) for mask in (row.truth, row.prediction)
+    )
+    tinted = None if prediction is None else overlay(frame, prediction)
+    if tinted is not None and truth is not None:
+        tinted[outline(truth == GAS)] = OUTLINE
+    coloured_masks = (None if mask is None else coloured(mask) for mask in (truth, prediction))
+    return dict(zip(COLUMNS, (frame, *coloured_masks, tinted), strict=True))
+
+
 def spread(truth: Sequence[int], right: Sequence[bool | None], count: int, seed: int = 42) -> list[int]:
     """Choose samples of every state, answered rightly and wrongly, as evenly as there are any.
 
@@ -117,22 +133,6 @@ def spread(truth: Sequence[int], right: Sequence[bool | None], count: int, seed:
     return sorted(chosen[:count])
 
 
-def _pictures(row: PanelRow) -> dict[str, np.ndarray | None]:
-    """The row's pictures at the panel's size."""
-    if row.frame is None:
-        return dict.fromkeys(COLUMNS)
-    height = _scaled_height(row.frame)
-    frame = resize_frame(row.frame, WIDTH, height)
-    truth, prediction = (
-        None if mask is None else resize_mask(mask, WIDTH, height) for mask in (row.truth, row.prediction)
-    )
-    tinted = None if prediction is None else overlay(frame, prediction)
-    if tinted is not None and truth is not None:
-        tinted[outline(truth == GAS)] = OUTLINE
-    coloured_masks = (None if mask is None else coloured(mask) for mask in (truth, prediction))
-    return dict(zip(COLUMNS, (frame, *coloured_masks, tinted), strict=True))
-
-
 def _place(sheet: Image.Image, picture: np.ndarray | None, row: PanelRow, place: tuple[int, int], height: int) -> None:
     x, y = place
     if picture is not None:
@@ -152,8 +152,9 @@ def _draw_legend(pen: ImageDraw.ImageDraw, x: float, y: float, with_truth: bool)
         x += 40 + _font().getlength(name)
 
 
-def _scaled_height(picture: np.ndarray) -> int:
-    return max(1, round(WIDTH * picture.shape[0] / picture.shape[1]))
+def scaled_height(picture: np.ndarray, width: int = WIDTH) -> int:
+    """The height of a picture of this width."""
+    return max(1, round(width * picture.shape[0] / picture.shape[1]))
 
 
 def _font():

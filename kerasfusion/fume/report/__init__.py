@@ -1,0 +1,1 @@
+"""The HTML report of a fume run, and of two side by side: `page` and `comparison` write them."""

@@ -1,0 +1,139 @@
+"""What a run folder says: everything that its report is made from, as far as it is there."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.config import load_config
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.fume.ablation_results import learns
+from kerasfusion.fume.annotations import SPLITS
+from kerasfusion.fume.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.evaluate import VIEWS, Answers
+from kerasfusion.fume.predictions import predictions_path, read_predictions
+from kerasfusion.run_files import EVALUATED, LATENCY, read_json
+
+MODEL = "fume.keras"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run.
+
+    Attributes:
+        folder: the run's.
+        config: its settings.
+        environment: environment.json; empty if it is not there, as everything below.
+        settings: what bound its training (checkpoints/settings.json).
+        history: an epoch's values by the columns of history.csv.
+        best: number of the epoch, from 1, whose weights were kept; None without a history.
+        report: metrics.json without the parts that the run's loss did not ask for.
+        evaluated: {split: what was asked about what}.
+        answers: {split: every answer}, without what was not learned.
+        latency: {file name: what `benchmark` measured}.
+    """
+
+    folder: Path
+    config: FumeConfig
+    environment: dict[str, Any]
+    settings: dict[str, Any]
+    history: list[dict[str, float]]
+    best: int | None
+    report: dict[str, Any]
+    evaluated: dict[str, Any]
+    answers: dict[str, Answers]
+    latency: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the run."""
+        return self.config.experiment.name
+
+    @property
+    def split(self) -> str | None:
+        """The evaluated split that the report is about: test, else val, else train; None if none was evaluated."""
+        return next((split for split in reversed(SPLITS) if split in self.report), None)
+
+    @property
+    def main(self) -> dict[str, dict]:
+        """{part: values} of that split, as its samples are."""
+        return self.report.get(self.split, {})
+
+    @property
+    def main_answers(self) -> Answers | None:
+        """Every answer on that split; None if they were not kept."""
+        return self.answers.get(self.split)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What was asked about what in that split."""
+        return self.evaluated.get(self.split, {})
+
+    def views(self) -> dict[str, dict]:
+        """{view: {part: values}} of that split; views are keys of `evaluate.VIEWS`."""
+        return {view: self.report[f"{self.split}{view}"] for view in VIEWS if f"{self.split}{view}" in self.report}
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        RequestError: not a run's folder, or neither training nor evaluation left anything in it.
+        KerasFusionError: one of its files is damaged.
+    """
+    if not (folder / "config.yaml").is_file():
+        raise RequestError("this is not a run's folder", where=folder, expected="config.yaml, such as in runs/NAME")
+    config = load_config(FumeConfig, folder / "config.yaml")
+    history, report = _read_history(folder / "history.csv"), read_json(folder / "metrics.json") or {}
+    if not history and not report:
+        raise RequestError(
+            "the run has nothing to report yet",
+            where=folder,
+            expected="history.csv or metrics.json",
+            todo=f"kerasfusion fit -c {folder / 'config.yaml'}",
+        )
+    paths = {split: predictions_path(folder, split) for split in SPLITS}
+    return Run(
+        folder=folder,
+        config=config,
+        environment=read_json(folder / "environment.json") or {},
+        settings=read_json(folder / "checkpoints" / "settings.json") or {},
+        history=history,
+        best=best_epoch(history, monitor_of(config)) if history else None,
+        report={name: _learned(parts, config) for name, parts in report.items()},
+        evaluated=read_json(folder / EVALUATED) or {},
+        answers={split: _learned_answers(path, config) for split, path in paths.items() if path.is_file()},
+        latency=read_json(folder / LATENCY) or {},
+    )
+
+
+def _learned(parts: Mapping[str, Any], config: FumeConfig) -> dict[str, Any]:
+    """Without the parts that the loss did not ask for; the network's cost stays as it is."""
+    needed = {"state": ("state",), "joint": ("state", "mask")}
+    return {
+        part: values
+        for part, values in parts.items()
+        if all(learns(config, each) for each in needed.get(part, ("mask",) if part.endswith("mask") else ()))
+    }
+
+
+def _learned_answers(path: Path, config: FumeConfig) -> Answers:
+    answers = read_predictions(path)
+    return replace(
+        answers,
+        states=answers.states if learns(config, "state") else None,
+        pixels=answers.pixels if learns(config, "mask") else {},
+    )
+
+
+def _read_history(path: Path) -> list[dict[str, float]]:
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    except ValueError as error:
+        raise KerasFusionError(f"the training history is damaged: {error}", where=path) from error

@@ -1,0 +1,130 @@
+"""Sections of fume's report: what was trained on what, and how it learned."""
+
+from typing import Any
+
+from kerasfusion.config import to_dict
+from kerasfusion.fume.history_figures import history_curves
+from kerasfusion.fume.report.limits import leak_lines
+from kerasfusion.fume.report.run import Run
+from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Paragraph, Section, Table
+
+SHORT = 16
+"""Characters of a digest that are shown."""
+
+
+def training(run: Run) -> Section:
+    """Network, data, counts, and all settings folded away."""
+    blocks: list[Block] = [Facts(_facts(run)), *_counts(run)]
+    settings = [Facts({key: _shown(value) for key, value in flat(to_dict(run.config)).items()})]
+    blocks.append(Details("All settings", settings))
+    packages = run.environment.get("packages", {})
+    if packages:
+        blocks.append(Details("Versions", [Facts({**packages, "system": run.environment.get("platform")})]))
+    return Section("What was trained on what", blocks)
+
+
+def curves(run: Run) -> Section:
+    """Training curves, head by head."""
+    if not run.history:
+        text, command = "There is no history.csv.", f"kerasfusion fit -c {run.folder / 'config.yaml'}"
+        return Section("Training curves", [Note(text, command, "missing")])
+    last, best = len(run.history), run.best
+    kept = {name: value for name, value in run.history[best - 1].items() if name.startswith("val_")}
+    chart = Chart(
+        history_curves(run.history, best),
+        f"Values after each of {last} epochs: solid lines are of the training samples, dashed ones of the validation "
+        f"samples. The dotted line marks epoch {best}, whose weights were kept (highest {_monitor(run)}).",
+        f"Training and validation curves over {last} epochs; the best epoch is {best}.",
+        narrow=history_curves(run.history, best, per_row=1),
+    )
+    shown = [{"metric": name.removeprefix("val_").replace("_", " "), "value": value} for name, value in kept.items()]
+    table = Table(shown, f"Validation values of epoch {best}")
+    return Section("Training curves", [chart, Details(f"Validation values of epoch {best}", [table])])
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    config, record = run.config, run.record
+    width, height = config.data.image_size
+    size = run.report.get("network", {}).get("size", {})
+    digests = run.settings.get("data", {})
+    return {
+        "Network": config.model.name + _parameters(size),
+        "Frames": f"{width} x {height} pixels, {_gases(config.data.gases)}",
+        "Trained with": f"kerasfusion {run.environment.get('packages', {}).get('kerasfusion', '?')}, "
+        f"seed {config.experiment.seed}, up to {config.training.num_epochs} epochs of batches of "
+        f"{config.training.batch_size}",
+        "Command": run.environment.get("command"),
+        "Data": str(config.data.dataset_root),
+        "Training samples' digest": _short(digests.get("train")),
+        "Validation samples' digest": _short(digests.get("val")),
+        "Evaluated file": _evaluated(record),
+        "Evaluated on": record.get("data_root"),
+        "Run folder": str(run.folder),
+    }
+
+
+def _counts(run: Run) -> list[Block]:
+    splits = run.record.get("splits")
+    if not splits:
+        if run.split is None:
+            return []
+        command = f"kerasfusion evaluate {run.folder / 'fume.keras'}"
+        return [Note("The samples of each split were not counted yet.", command, "missing")]
+    names = {"co2_only": "CO2 only", "ch4_only": "CH4 only"}
+    rows = [
+        {"split": f"{split} {row['state']}", **{names.get(key, key): n for key, n in row.items() if key != "state"}}
+        for split, counted in splits.items()
+        for row in counted
+    ]
+    table = Table(
+        rows,
+        "Samples of each split and state: with both gases, with one alone, and the originals (filmed frames) that they "
+        "are copies of.",
+    )
+    return [table, _shared_originals(run)]
+
+
+def _shared_originals(run: Run) -> Block:
+    lines = leak_lines(run)
+    if lines is None:
+        return Paragraph("Whether splits share originals is not known: the annotations do not name all of them.")
+    if not lines:
+        return Paragraph("No original has frames in more than one split.")
+    return Note("Splits share originals: " + "; ".join(lines) + ".", "kerasfusion data pair FOLDER --regroup")
+
+
+def _evaluated(record: dict[str, Any]) -> str | None:
+    if not record:
+        return None
+    how = " ".join(word for word in (record.get("format"), record.get("precision")) if word)
+    return f"{record['model']}{f' ({how})' if how else ''}, sha256 {_short(record['model_sha256'])}"
+
+
+def _parameters(size: dict[str, Any]) -> str:
+    return f", {size['trainable_parameters']:,} trainable parameters" if size else ""
+
+
+def _gases(gases: str) -> str:
+    return "CO2 and CH4" if gases == "both" else f"{gases.upper()} alone"
+
+
+def _monitor(run: Run) -> str:
+    from kerasfusion.fume.best_epoch import monitor_of
+
+    return monitor_of(run.config).removeprefix("val_").removeprefix("state_").replace("_", " ") + " in validation"
+
+
+def _short(digest: str | None) -> str | None:
+    return None if digest is None else f"{digest[:SHORT]}..."
+
+
+def _shown(value: Any) -> Any:
+    return "null" if value is None else value

@@ -1,0 +1,91 @@
+"""The beginning of fume's report: the verdict and the main numbers."""
+
+from collections.abc import Iterator
+
+from kerasfusion.fume.mask_figures import mask_title
+from kerasfusion.fume.report.run import Run
+from kerasfusion.fume.report.words import counted, interval_text, value_text
+from kerasfusion.fume.state_figures import CHANCE
+from kerasfusion.report_page.blocks import Note, Number, Numbers, Section
+
+MAIN_STATE = {
+    "balanced_accuracy": "balanced accuracy of the state",
+    "macro_f1": "macro F1 of the state",
+    "f1_transitional": "F1 of Transitional",
+}
+
+
+def lead(run: Run) -> str:
+    """The verdict for a reader who reads nothing else."""
+    if run.split is None:
+        trained = f"{run.config.model.name} was trained for {counted(len(run.history), 'epoch')}"
+        return f"{trained}, and never evaluated: nothing is known of its worth."
+    sentences = [_state_sentence(run), _mask_sentence(run)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def summary(run: Run) -> Section:
+    """The main numbers with their intervals, and what is missing."""
+    numbers = [Numbers(list(_numbers(run)))] if run.main else []
+    return Section("Summary", [*numbers, *missing_parts(run)])
+
+
+def missing_parts(run: Run) -> list[Note]:
+    """What was never made, with the commands that make it."""
+    model, fit = run.folder / "fume.keras", f"kerasfusion fit -c {run.folder / 'config.yaml'}"
+    notes = []
+    if not run.history:
+        notes.append(Note("The training left no history here.", fit, "missing"))
+    if not model.is_file():
+        notes.append(Note("There is no fume.keras: the training has not come to its end.", fit, "missing"))
+    elif run.split is None:
+        notes.append(Note("The network was never evaluated.", f"kerasfusion evaluate {model}", "missing"))
+    if run.split is not None and run.main_answers is None:
+        text = "The answers of the evaluation were not kept: curves, reliability and mistakes are missing."
+        notes.append(Note(text, f"kerasfusion evaluate {model} --split {run.split}", "missing"))
+    return notes
+
+
+def main_masks(run: Run) -> dict[str, dict]:
+    """{output: values} of the masks that count: each gas's, or the one mask of a network that has but one."""
+    found = {part: values for part, values in run.main.items() if part.endswith("mask")}
+    gases = {part: values for part, values in found.items() if part != "mask"}
+    return gases or found
+
+
+def _state_sentence(run: Run) -> str:
+    state = run.main.get("state")
+    if state is None:
+        return "This network does not tell the state."
+    samples = f"{counted(state['n'], run.split + ' sample')} of {counted(state['n_groups'], 'original')}"
+    sure = state.get("balanced_accuracy_ci95")
+    if sure and sure[0] > CHANCE:
+        judgement = "tells the rumen's state better than guessing"
+    elif sure and sure[1] < CHANCE:
+        judgement = "tells the rumen's state worse than guessing"
+    else:
+        judgement = "cannot be told from guessing at the rumen's state"
+    return (
+        f"On {samples} the network {judgement} (balanced accuracy {CHANCE:.3f}): balanced accuracy "
+        f"{value_text(state, 'balanced_accuracy')}, macro F1 {state['macro_f1']:.3f}, "
+        f"F1 of Transitional {state['f1_transitional']:.3f}."
+    )
+
+
+def _mask_sentence(run: Run) -> str:
+    masks = main_masks(run)
+    if not masks:
+        return "It draws no masks."
+    parts = (f"{mask_title(part)} {value_text(values, 'iou_gas')}" for part, values in masks.items())
+    return f"IoU of the gas in its masks: {', '.join(parts)}."
+
+
+def _numbers(run: Run) -> Iterator[Number]:
+    state = run.main.get("state", {})
+    for metric, label in MAIN_STATE.items():
+        if state.get(metric) is not None:
+            yield Number(label, f"{state[metric]:.3f}", f"95 % interval {interval_text(state.get(f'{metric}_ci95'))}")
+    for part, values in main_masks(run).items():
+        if values.get("iou_gas") is not None:
+            interval = interval_text(values.get("iou_gas_ci95"))
+            yield Number(f"IoU of the gas, {mask_title(part)}", f"{values['iou_gas']:.3f}", f"95 % interval {interval}")
