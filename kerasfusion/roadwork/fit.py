@@ -46,7 +46,7 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     refuse_unusable(config.tracking)
     folder = config.run_folder
     manifest = prediction_cache.read_manifest(config.cache.folder)
-    branches, reason = _find_branches(config, manifest)
+    branches, reason = find_branches(config, manifest)
     from kerasfusion.roadwork.train import fit_parts
 
     parts = fit_parts(config, manifest, restart)
@@ -61,7 +61,7 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     return FitResult(folder / PARTS, folder / FUSION)
 
 
-def _find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:
+def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:
     """The branches that precompute asked, looked for before the training begins, or why one is not here.
 
     Raises:
