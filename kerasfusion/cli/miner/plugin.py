@@ -90,4 +90,8 @@ def check(ctx, path: Path, python: Path | None, image: Path | None, as_json: boo
     result = try_it(path, python, image)
     click.echo(json.dumps(asdict(result), indent=2, default=str) if as_json else as_text(result))
     if result.error is not None:
-        raise KerasFusionError(f"the detector does not answer:\n{result.error}", where=result.config)
+        raise KerasFusionError(
+            f"the detector does not answer:\n{result.error}",
+            where=result.config,
+            todo=None if python else f"if {result.python} is not the miner's: --python PYTHON",
+        )

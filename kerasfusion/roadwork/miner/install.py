@@ -114,7 +114,7 @@ def _config_text(request: InstallRequest, report: Callable[[str], None]) -> byte
     if request.service_url is not None:
         if request.precision or request.tta:
             raise RequestError("with a service, precision and tta are chosen where it is started", where="--service")
-        settings = load_config(DetectorSettings, flags={"service_url": request.service_url})
+        settings = _service_settings(request.service_url)
         keys = {"service_url": settings.service_url, "timeout_s": settings.timeout_s}
     elif request.model is None:
         raise RequestError("neither a model nor a service is named", expected="--model FILE or --service URL")
@@ -125,6 +125,15 @@ def _config_text(request: InstallRequest, report: Callable[[str], None]) -> byte
             choose_file(request.model, request.precision, report)  # that there is one; a trial is remembered
         keys = {"model_path": str(request.model.absolute()), "precision": request.precision, "tta": request.tta}
     return ("# Written by kerasfusion miner install.\n" + yaml.safe_dump(keys, sort_keys=False)).encode()
+
+
+def _service_settings(url: str) -> DetectorSettings:
+    try:
+        return load_config(DetectorSettings, flags={"service_url": url})
+    except RequestError as error:
+        raise RequestError(
+            f"not the address of a service: {url}", where="--service", expected="such as http://127.0.0.1:8100"
+        ) from error
 
 
 def _require_roadwork(model: Path) -> None:

@@ -172,7 +172,7 @@ def test_wrong_requests_leave_the_tree_as_it_is(tree, layout, model, tmp_path):
         (InstallRequest(tree, fume), "not a whole roadwork model"),
         (InstallRequest(tree, tmp_path / "gone.keras"), "does not exist"),
         (InstallRequest(tree, None), "neither a model nor a service"),
-        (InstallRequest(tree, None, service_url="localhost:8100"), "service_url"),
+        (InstallRequest(tree, None, service_url="localhost:8100"), "not the address of a service"),
         (InstallRequest(tree, model, tta=True, service_url="http://localhost"), "chosen where it is started"),
         (InstallRequest(tree, model, precision="int8"), "no int8 export"),
         (InstallRequest(tmp_path / "gone", model), "no such folder"),
