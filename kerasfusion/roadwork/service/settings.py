@@ -24,6 +24,7 @@ class ServiceSettings:
         max_pixels: largest photo that is decoded, width x height.
         cache: answers that are remembered; 0 is none.
         access_log: write a line a request.
+        retry_s: seconds until a model that could not be opened is tried again.
     """
 
     model: Path
@@ -40,3 +41,4 @@ class ServiceSettings:
     max_pixels: int = MAX_PIXELS
     cache: int = 0
     access_log: bool = False
+    retry_s: float = 3.0

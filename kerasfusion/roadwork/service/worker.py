@@ -1,6 +1,7 @@
 """The process that answers, seen from the service: started, asked, and started again whenever it ends."""
 
 import asyncio
+import math
 import multiprocessing
 import os
 import signal
@@ -14,9 +15,6 @@ from kerasfusion.roadwork.service import answering
 from kerasfusion.roadwork.service.answering import Answers, NotOpened, Opened
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.settings import ServiceSettings
-
-RETRY_S = 3.0
-"""Seconds until a model that could not be opened is tried again."""
 
 STUCK = 4
 """A batch that takes this many deadlines is given up, and its process ended."""
@@ -79,7 +77,7 @@ class Worker:
             self.opened = None
             if not isinstance(greeting, Opened):
                 self._note_failure(greeting, first)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(self._settings.retry_s)
             else:
                 self.problem = AFTER_A_CRASH
                 self._report(f"the worker {_end_of(self._process)}; it is started again")
@@ -100,7 +98,11 @@ class Worker:
     def not_ready(self) -> Refusal:
         """503 with the reason."""
         return Refusal(
-            503, self.problem, expected="a model that is open", todo="GET /readyz says when it is", retry_s=int(RETRY_S)
+            503,
+            self.problem,
+            expected="a model that is open",
+            todo="GET /readyz says when it is",
+            retry_s=math.ceil(self._settings.retry_s),
         )
 
     async def answer(self, photos: Sequence[bytes]) -> tuple[Opened, Answers]:
@@ -158,7 +160,9 @@ class Worker:
             kind = RequestError if greeting.exit_code == RequestError.exit_code else KerasFusionError
             raise kind(greeting.what, where=self._settings.model, expected=greeting.expected, todo=greeting.todo)
         if greeting.what != self.problem:
-            self._report(f"the model cannot be opened, which is tried again every {RETRY_S:g} s: {greeting.what}")
+            self._report(
+                f"the model cannot be opened, which is tried again every {self._settings.retry_s:g} s: {greeting.what}"
+            )
         self.problem = greeting.what
         self._decided.set()
 

@@ -1,0 +1,106 @@
+"""The process that answers: ended, given a photo that ends it, and a model that is replaced under it."""
+
+import hashlib
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.roadwork.service.material import RED, SLOW_RED, photo, write_model
+
+LEVELS = (51, 102, 153, 204)
+KILLER, SLOW = (RED, 0, 0), (SLOW_RED, 0, 0)
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(32) as threads:
+        yield threads
+
+
+def test_a_killed_worker_loses_no_request(start, model, pool):
+    running = start(model=model, hostile=True, deadline_s=30)
+    old = running.worker()
+    slow = pool.submit(running.detect, photo(SLOW))
+    while running.metric("queue_length") != 1:
+        pass
+    others = {level: pool.submit(running.detect, photo(level)) for level in LEVELS}
+    while running.metric("queue_length") != 1 + len(LEVELS):
+        pass
+    old.kill()
+    for level, future in others.items():
+        assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
+    assert slow.result().json()["p_roadwork"] == pytest.approx(SLOW_RED / 3 / 255)
+    assert running.worker().pid != old.pid
+    assert running.metric("worker_restarts") == 1
+    assert running.client.get("/healthz").status_code == 200
+
+
+def test_only_the_photo_that_ends_the_worker_goes_without_an_answer(start, model, pool):
+    running = start(model=model, hostile=True, deadline_s=30, batch_wait_ms=300)
+    futures = {level: pool.submit(running.detect, photo(level)) for level in LEVELS[:2]}
+    killer = pool.submit(running.detect, photo(KILLER))
+    futures |= {level: pool.submit(running.detect, photo(level)) for level in LEVELS[2:]}
+    assert killer.result().status_code == 500
+    assert "ended twice" in killer.result().json()["error"]
+    for level, future in futures.items():
+        assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
+    running.wait_until(ready=True)
+    assert running.detect(photo(51)).status_code == 200
+
+
+def test_a_replaced_model_answers_once_the_worker_is_started_again(start, model):
+    running = start(model=model, cache=10)
+    old = hashlib.sha256(model.read_bytes()).hexdigest()
+    write_model(model, slope=0.5)
+    new = hashlib.sha256(model.read_bytes()).hexdigest()
+    before = running.detect(photo(204)).json()
+    assert (before["p_roadwork"], before["model_sha256"]) == (pytest.approx(0.8), old)
+    running.worker().kill()
+    running.wait_until(ready=False)
+    assert running.wait_until(ready=True)["model_sha256"] == new
+    after = running.detect(photo(204)).json()  # the answer that was remembered is the other model's
+    assert (after["p_roadwork"], after["model_sha256"]) == (pytest.approx(0.4), new)
+
+
+def test_a_broken_model_is_said_and_tried_again(start, model):
+    running = start(model=model, retry_s=0.5)
+    whole = model.read_bytes()
+    model.write_bytes(whole[:100])
+    assert running.detect(photo(204)).status_code == 200
+    running.worker().kill()
+    said = running.wait_until(ready=False)
+    while "cut short" not in said["error"]:
+        said = running.wait_until(ready=False)
+    assert running.client.get("/healthz").status_code == 200
+    refused = running.detect(photo(204))
+    assert (refused.status_code, refused.json()["error"]) == (503, said["error"])
+    assert int(refused.headers["Retry-After"]) > 0
+    model.write_bytes(whole)
+    running.wait_until(ready=True)
+    assert running.detect(photo(204)).json()["p_roadwork"] == pytest.approx(0.8)
+    running.stop()
+    lines = "".join(running.said)
+    assert "was ended by SIGKILL" in lines and "cut short" in lines and "answers again" in lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_answers_what_is_in_the_house(start, model, pool, number):
+    running = start(model=model, hostile=True)
+    worker = running.worker()
+    slow = pool.submit(running.detect, photo(SLOW))
+    while running.metric("queue_length") != 1:
+        pass
+    worker.send_signal(number)  # as from a terminal or systemd, which reach both processes
+    running.process.send_signal(number)
+    assert slow.result().json()["p_roadwork"] == pytest.approx(SLOW_RED / 3 / 255)
+    assert running.process.wait(timeout=20) == 0
+    assert not worker.is_running()
+
+
+def test_a_service_that_is_killed_leaves_no_worker(start, model):
+    running = start(model=model)
+    worker = running.worker()
+    os.kill(running.process.pid, signal.SIGKILL)
+    worker.wait(timeout=20)
