@@ -97,9 +97,10 @@ class Model:
     """The network.
 
     Attributes:
-        name: a key of models.ARCHITECTURES.
+        name: the README's table says what each takes and gives.
         shared_encoder: one encoder for both gases (FUMEFastSCNN and FUMEFastSCNNConcat).
-        num_classes, num_seg_classes: of states and of pixels; fixed.
+        num_classes: of states; fixed.
+        num_seg_classes: of pixels; fixed.
     """
 
     name: ModelName = "FUMEFastSCNN"
@@ -110,7 +111,14 @@ class Model:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class ShiftScaleRotate:
-    """A second geometric change: shares of the frame's size, of its scale, degrees, and its chance."""
+    """A second geometric change.
+
+    Attributes:
+        shift_limit: largest shift, share of the frame's size.
+        scale_limit: largest change of scale, share.
+        rotate_limit: largest rotation, +- degrees.
+        p: its chance.
+    """
 
     shift_limit: Annotated[float, Field(ge=0, lt=1)] = 0.1
     scale_limit: Annotated[float, Field(ge=0, lt=1)] = 0.15
@@ -120,7 +128,13 @@ class ShiftScaleRotate:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class BrightnessContrast:
-    """Largest change of brightness (share of 255) and of contrast (share), and their chance."""
+    """A change of all grey levels of a frame.
+
+    Attributes:
+        brightness_limit: largest change of brightness, share of 255.
+        contrast_limit: largest change of contrast, share.
+        p: its chance.
+    """
 
     brightness_limit: Probability = 0.2
     contrast_limit: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -129,7 +143,12 @@ class BrightnessContrast:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class GaussianNoise:
-    """Range of the noise's variance, in squared grey levels of 0..255, and its chance."""
+    """Noise that each pixel gets on its own.
+
+    Attributes:
+        var_limit: range of its variance, squared grey levels of 0..255.
+        p: its chance.
+    """
 
     var_limit: tuple[Weight, Weight] = (10.0, 50.0)
     p: Probability = 0.3
@@ -137,7 +156,12 @@ class GaussianNoise:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class GaussianBlur:
-    """Smallest and largest width of the kernel in pixels (odd), and its chance."""
+    """A blur.
+
+    Attributes:
+        blur_limit: smallest and largest width of its kernel, pixels (odd).
+        p: its chance.
+    """
 
     blur_limit: tuple[Annotated[int, Field(ge=3, le=15)], Annotated[int, Field(ge=3, le=15)]] = (3, 7)
     p: Probability = 0.3
@@ -145,7 +169,12 @@ class GaussianBlur:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class RandomGamma:
-    """Range of gamma in percent, and its chance."""
+    """A curve over the grey levels.
+
+    Attributes:
+        gamma_limit: range of gamma, percent.
+        p: its chance.
+    """
 
     gamma_limit: tuple[Positive, Positive] = (80, 120)
     p: Probability = 0.3
@@ -183,7 +212,8 @@ class Data:
         augmentation: null switches it off.
         modality_dropout: chance that a paired training sample loses one of its gases.
         frame_cache: folder of decoded, resized frames and masks.
-        class_names, seg_class_names: fixed.
+        class_names: of states, in the order of class ids; fixed.
+        seg_class_names: of pixels, in the order of a mask's values; fixed.
     """
 
     dataset_root: Path = Path("data/fume")
@@ -210,7 +240,14 @@ class Data:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Optimizer:
-    """AdamW; weight_decay is decoupled (arXiv 1711.05101)."""
+    """AdamW.
+
+    Attributes:
+        type: fixed.
+        lr: learning rate at the beginning.
+        weight_decay: decoupled (arXiv 1711.05101).
+        betas: decay rates of the two moments.
+    """
 
     type: Literal["AdamW"] = "AdamW"
     lr: Positive = 1e-3
@@ -220,7 +257,12 @@ class Optimizer:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Scheduler:
-    """Cosine from the optimizer's rate to eta_min over all epochs; step by step."""
+    """Cosine from the optimizer's rate to eta_min over all epochs; step by step.
+
+    Attributes:
+        type: fixed.
+        eta_min: learning rate at the end.
+    """
 
     type: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
     eta_min: Weight = 1e-5
@@ -231,8 +273,9 @@ class Loss:
     """Total = seg_weight x masks + cls_weight x state.
 
     Attributes:
-        seg_weight, cls_weight: 0 switches a task off.
-        focal_gamma: 0 makes it cross-entropy.
+        seg_weight: of the masks' loss; 0 switches the task off.
+        cls_weight: of the state's loss; 0 switches the task off.
+        focal_gamma: of the focal loss; 0 makes it cross-entropy.
         cls_alpha: weight of each state.
         use_focal_dice: masks by half focal and half Dice loss, else by the focal loss alone.
     """
@@ -246,7 +289,12 @@ class Loss:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class EarlyStopping:
-    """Stop after `patience` epochs in which the monitored metric did not rise by `min_delta`; 0 never stops."""
+    """When training stops before its last epoch.
+
+    Attributes:
+        patience: after so many epochs in which the monitored metric did not rise by `min_delta`; 0 never stops.
+        min_delta: smallest rise that counts.
+    """
 
     patience: Annotated[int, Field(ge=0)] = 15
     min_delta: Weight = 0.001
@@ -254,7 +302,11 @@ class EarlyStopping:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Checkpoint:
-    """Keep the model of every `save_freq` epochs besides the best and the last; 0 keeps none of them."""
+    """Models that are kept besides the best and the last.
+
+    Attributes:
+        save_freq: every how many epochs; 0 keeps none.
+    """
 
     save_freq: Annotated[int, Field(ge=0)] = 5
 
@@ -284,7 +336,11 @@ class Training:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Validation:
-    """Samples a forward pass in validation and evaluation."""
+    """Validation and evaluation.
+
+    Attributes:
+        batch_size: samples a forward pass.
+    """
 
     batch_size: Count = 8
 

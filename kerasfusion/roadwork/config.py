@@ -182,9 +182,9 @@ class Fit:
         batch: photos a step: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.
         learning_rate: Adam's rate.
         class_weights: weight each class by its rarity (as sample weights; never in validation).
-        augmentation: none, light, moderate or strong.
+        augmentation: how much the photos are changed in training.
         patience: epochs without a lower validation loss before training stops; 0 switches it off.
-        pixel_cache: folder of decoded, resized photos and of frozen features; null decodes anew each epoch.
+        pixel_cache: folder of decoded, resized photos and of frozen features.
     """
 
     epochs: Count = 10
