@@ -12,6 +12,7 @@ from kerasfusion import __version__
 from kerasfusion.errors import KerasFusionError
 
 COMMANDS = {
+    "doctor": "doctor",
     "data": "data",
     "train-yolo": "training",
     "precompute": "training",
@@ -26,6 +27,7 @@ COMMANDS = {
     "ablate": "ablate",
     "miner": "miner",
     "demo": "demo",
+    "completion": "completion",
 }
 """Command -> the module beside this one that holds it; the order is that of the work."""
 

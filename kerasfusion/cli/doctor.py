@@ -1,0 +1,105 @@
+"""kerasfusion doctor."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from kerasfusion.cli.options import config_options, json_option, read_config
+from kerasfusion.cli.systems import SYSTEMS, read_fume_config, system_of_config
+
+MARKS = {"ok": "ok      ", "warning": "warning ", "missing": "MISSING "}
+
+
+@click.command()
+@config_options
+@json_option
+@click.pass_context
+def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bool):
+    """Say what this machine has, what is installed, and what each step of the work still needs.
+
+    With --config (or --set) the steps of that system; else those of both with their default settings. Exit code 1 if
+    something must be mended before the configured system can do its work, or, without one, before anything can.
+
+    Example: kerasfusion doctor
+
+    Example: kerasfusion doctor -c configs/roadwork.yaml --json
+    """
+    from kerasfusion.findings import blocks
+    from kerasfusion.machine import GpuCheck, HubCheck
+    from kerasfusion.package_check import check_packages, declared, installed_packages
+
+    chosen = config_file is not None or bool(settings)
+    systems = (system_of_config(config_file, settings),) if chosen else SYSTEMS
+    readers = {"roadwork": read_config, "fume": read_fume_config}
+    configs = {system: readers[system](config_file, settings) for system in systems}
+    gpu, hub = GpuCheck(), HubCheck()  # they go on while the rest is looked at
+    asked, packages = declared(), installed_packages()
+    own = f"-c {config_file}" if config_file is not None else ""
+    sections = {"packages": check_packages(asked, packages)}
+    steps = {}
+    for system, config in configs.items():
+        findings, rows = _of_system(system, config, asked, packages, hub.is_reachable, own)
+        sections |= {f"{system}: {name}": found for name, found in findings.items()}
+        steps[system] = rows
+    machine = _machine(configs)
+    sections = {"machine": [*machine, gpu.result(), hub.result()], **sections}
+    # Of weights the steps say whether they still need them.
+    counted = {name: found for name, found in sections.items() if chosen or name in ("machine", "packages")}
+    findings = [finding for name, found in counted.items() if "weights" not in name for finding in found]
+    is_blocked = blocks(findings, [step for rows in steps.values() for step in rows] if chosen else [])
+    if as_json:
+        shown = {name: [asdict(finding) for finding in section] for name, section in sections.items()}
+        rows = {system: [asdict(step) for step in found] for system, found in steps.items()}
+        click.echo(json.dumps({"ready": not is_blocked, "findings": shown, "steps": rows}, indent=2))
+    else:
+        _show(sections, steps)
+        ending = "something must be mended first: see MISSING and `no` above" if is_blocked else "nothing is in the way"
+        if not chosen and not is_blocked:
+            ending = "machine and packages are ready; with -c FILE the steps and weights of that file count too"
+        click.echo(ending)
+    ctx.exit(1 if is_blocked else 0)
+
+
+def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:
+    """Findings and steps of a system."""
+    from kerasfusion.tracker_login import check_tracker
+
+    if system == "fume":
+        from kerasfusion.fume.readiness import list_steps
+
+        return {"tracker": [check_tracker(config.experiment.tracking)]}, list_steps(config, asked, packages, own)
+    from kerasfusion.roadwork.readiness import list_steps
+    from kerasfusion.roadwork.weights_at_hand import check_weights
+
+    weights = check_weights(config, is_reachable())
+    steps = list_steps(config, weights, asked, packages, own)
+    return {"weights": weights, "tracker": [check_tracker(config.tracking)]}, steps
+
+
+def _machine(configs: dict) -> list:
+    from kerasfusion.machine import check_cpu, check_disk, check_memory
+
+    folders = []
+    for system, config in configs.items():
+        caches = [config.data.frame_cache] if system == "fume" else [config.cache.folder, config.fit.pixel_cache]
+        folders += [config.run_folder, *caches]
+    return [check_cpu(), check_memory(), *check_disk(folders)]
+
+
+def _show(sections: dict[str, list], steps: dict[str, list]) -> None:
+    from kerasfusion.reporting import table
+
+    width = max(len(finding.about) for section in sections.values() for finding in section)
+    for name, section in sections.items():
+        click.echo(f"{name}")
+        for finding in section:
+            click.echo(f"  {MARKS[finding.status]}{finding.about.ljust(width)}  {finding.found}")
+            if finding.todo and finding.status != "ok":
+                click.echo(" " * (12 + width) + f"-> {finding.todo}")
+        click.echo()
+    for system, rows in steps.items():
+        click.echo(f"{system}: steps")
+        lines = table([asdict(step) for step in rows], ["step", "ready", "missing", "command"]).splitlines()
+        click.echo("\n".join(f"  {line}" for line in lines) + "\n")

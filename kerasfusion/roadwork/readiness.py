@@ -1,0 +1,118 @@
+"""How far the roadwork job is, step by step, and what each step still needs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.findings import MISSING, Finding, Need, Step, after, plan_extra, plan_step
+from kerasfusion.package_check import Declared, Package, lacks_extra
+from kerasfusion.roadwork import prediction_cache
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, hold_out, scan
+
+
+def list_steps(
+    config: RoadworkConfig, weights: Sequence[Finding], asked: Declared, packages: Mapping[str, Package], own: str
+) -> list[Step]:
+    """The steps in the order of the work.
+
+    Args:
+        config: of the job.
+        weights: what `check_weights` found.
+        asked, packages: see package_check.
+        own: how commands name the configuration: "-c FILE ", or "" for the default one.
+    """
+    samples, problem = _scan(config)
+    data = None if problem is None else Need(problem[0])
+    lacks = {extra: lacks_extra(extra, asked, packages) for extra in ("train", "yolo", "export", "serve")}
+    found = {finding.about: finding for finding in weights}
+    folder, cache = config.run_folder, config.cache.folder
+    trained, cached = config.yolo_weights.is_file(), _is_cached(config, samples)
+    start, vit = _weights_need(found["YOLO to start from"]), _weights_need(found["ViT"])
+    model, metrics = folder / "fusion.keras", folder / "metrics.json"
+    made = after(model.is_file(), model)
+    return [
+        plan_step("data", problem is None, [problem and Need(*problem)], ""),
+        plan_step(
+            "split",
+            _is_split(config, samples),
+            [data or _split_need(config, samples)],
+            f"kerasfusion data split SOURCE {config.data.root}",
+        ),
+        plan_step("train-yolo", trained, [data, lacks["yolo"], start], f"kerasfusion train-yolo {own}".strip()),
+        plan_step(
+            "precompute",
+            cached,
+            [data, lacks["train"], lacks["yolo"], vit, after(trained, config.yolo_weights)],
+            f"kerasfusion precompute {own}".strip(),
+        ),
+        plan_step(
+            "fit",
+            model.is_file(),
+            [
+                data,
+                lacks["train"],
+                _weights_need(found["EfficientNetV2"]),
+                after(cached, f"all of the branch cache {cache}"),
+            ],
+            f"kerasfusion fit {own}".strip(),
+        ),
+        plan_step(
+            "evaluate",
+            metrics.is_file(),
+            [data, lacks["train"], made],
+            f"kerasfusion evaluate {model} {own}".strip(),
+        ),
+        plan_step(
+            "report",
+            (folder / "report.html").is_file(),
+            [lacks["train"], after(metrics.is_file(), metrics)],
+            f"kerasfusion report {folder}",
+        ),
+        plan_extra("export", lacks["export"], [made], f"kerasfusion export {folder} --format openvino"),
+        plan_extra("serve", lacks["serve"], [made], f"kerasfusion miner serve {model}"),
+    ]
+
+
+def _weights_need(finding: Finding) -> Need | None:
+    lacks = finding.status == MISSING
+    return Need(f"{finding.about}: no weights", f"see {finding.about} above") if lacks else None
+
+
+def _scan(config: RoadworkConfig) -> tuple[list[Sample], tuple[str, str] | None]:
+    """(the photos, None) or ([], (what is wrong, what to do))."""
+    get = f"kerasfusion data import SOURCE {config.data.root}"
+    try:
+        samples = scan(config.data.root)
+    except KerasFusionError as error:
+        return [], (f"{error.what}: {error.where}", get)
+    counts = Counter(CLASS_NAMES[sample.label] for sample in samples if sample.split == "train")
+    if lacking := [name for name in CLASS_NAMES if not counts[name]]:
+        return samples, (f"train/ has no photos of {' and '.join(lacking)}", get)
+    return samples, None
+
+
+def _is_split(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:
+    return bool(samples) and _split_need(config, samples) is None
+
+
+def _split_need(config: RoadworkConfig, samples: Sequence[Sample]) -> Need | None:
+    """Photos held out, for the head, and test photos, for the evaluation."""
+    held_out = hold_out(samples, config.data.validation_fraction, config.seed)[1]
+    there = {"val/": bool(held_out), "test/": any(sample.split == "test" for sample in samples)}
+    if all(there.values()):
+        return None
+    lacking = " and ".join(name for name, is_there in there.items() if not is_there)
+    return Need(f"no photos in {lacking}", f"kerasfusion data split {config.data.root} NEW_FOLDER")
+
+
+def _is_cached(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:
+    if not Path(config.cache.folder, prediction_cache.MANIFEST).is_file():
+        return False
+    try:
+        done = prediction_cache.read_manifest(config.cache.folder)["splits"]
+    except KerasFusionError:
+        return False
+    splits = {sample.split for sample in samples} & set(SPLITS)
+    return bool(splits) and all(done.get(split, {}).get("complete", False) for split in splits)
