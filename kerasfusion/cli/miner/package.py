@@ -11,7 +11,7 @@ from kerasfusion.cli.options import ANY_PATH, json_option
 @click.argument("model", type=ANY_PATH)
 @click.option("--out", type=ANY_PATH, required=True, help="Folder: new, empty, or one that this command made.")
 @click.option("--name", required=True, help="The model's name.")
-@click.option("--version", required=True, metavar="X.Y.Z")
+@click.option("--version", required=True, metavar="X.Y.Z", help="Of the model.")
 @click.option("--submitted-by", required=True, metavar="HOTKEY", help="SS58 address of the hotkey.")
 @click.option("--description", help="One line.  [default: which branches are fused]")
 @click.option(
