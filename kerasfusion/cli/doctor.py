@@ -9,6 +9,9 @@ import click
 from kerasfusion.cli.options import config_options, json_option, read_config
 from kerasfusion.cli.systems import SYSTEMS, read_fume_config, system_of_config
 
+SHIPPED = {"roadwork": Path("configs/roadwork.yaml"), "fume": Path("configs/fume/fume_fastscnn.yaml")}
+"""What is looked at without --config, where these files are; else the default settings."""
+
 MARKS = {"ok": "ok      ", "warning": "warning ", "missing": "MISSING "}
 
 
@@ -19,8 +22,9 @@ MARKS = {"ok": "ok      ", "warning": "warning ", "missing": "MISSING "}
 def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bool):
     """Say what this machine has, what is installed, and what each step of the work still needs.
 
-    With --config (or --set) the steps of that system; else those of both with their default settings. Exit code 1 if
-    something must be mended before the configured system can do its work, or, without one, before anything can.
+    With --config (or --set) the steps of that system; else those of both, by the files in configs/ or the default
+    settings. Exit code 1 if something must be mended before the configured system can do its work, or, without one,
+    before anything can.
 
     Example: kerasfusion doctor
 
@@ -32,15 +36,15 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
 
     chosen = config_file is not None or bool(settings)
     systems = (system_of_config(config_file, settings),) if chosen else SYSTEMS
+    files = {system: config_file if chosen or not SHIPPED[system].is_file() else SHIPPED[system] for system in systems}
     readers = {"roadwork": read_config, "fume": read_fume_config}
-    configs = {system: readers[system](config_file, settings) for system in systems}
+    configs = {system: readers[system](files[system], settings) for system in systems}
     gpu, hub = GpuCheck(), HubCheck()  # they go on while the rest is looked at
     asked, packages = declared(), installed_packages()
-    own = f"-c {config_file}" if config_file is not None else ""
     sections = {"packages": check_packages(asked, packages)}
     steps = {}
     for system, config in configs.items():
-        findings, rows = _of_system(system, config, asked, packages, hub.is_reachable, own)
+        findings, rows = _of_system(system, config, asked, packages, hub.is_reachable, _own(system, files[system]))
         sections |= {f"{system}: {name}": found for name, found in findings.items()}
         steps[system] = rows
     machine = _machine(configs)
@@ -60,6 +64,11 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
             ending = "machine and packages are ready; with -c FILE the steps and weights of that file count too"
         click.echo(ending)
     ctx.exit(1 if is_blocked else 0)
+
+
+def _own(system: str, file: Path | None) -> str:
+    """How a command names the configuration."""
+    return f"-c {file}" if file is not None else "--set system=fume" if system == "fume" else ""
 
 
 def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:

@@ -26,10 +26,9 @@ def list_steps(
     samples, problem = _scan(config)
     data = None if problem is None else Need(problem[0])
     lacks = {extra: lacks_extra(extra, asked, packages) for extra in ("train", "yolo", "export", "serve")}
-    found = {finding.about: finding for finding in weights}
     folder, cache = config.run_folder, config.cache.folder
     trained, cached = config.yolo_weights.is_file(), _is_cached(config, samples)
-    start, vit = _weights_need(found["YOLO to start from"]), _weights_need(found["ViT"])
+    weights_need = {finding.about: _weights_need(finding) for finding in weights}
     model, metrics = folder / "fusion.keras", folder / "metrics.json"
     made = after(model.is_file(), model)
     return [
@@ -40,11 +39,16 @@ def list_steps(
             [data or _split_need(config, samples)],
             f"kerasfusion data split SOURCE {config.data.root}",
         ),
-        plan_step("train-yolo", trained, [data, lacks["yolo"], start], f"kerasfusion train-yolo {own}".strip()),
+        plan_step(
+            "train-yolo",
+            trained,
+            [data, lacks["yolo"], weights_need["YOLO to start from"]],
+            f"kerasfusion train-yolo {own}".strip(),
+        ),
         plan_step(
             "precompute",
             cached,
-            [data, lacks["train"], lacks["yolo"], vit, after(trained, config.yolo_weights)],
+            [data, lacks["train"], lacks["yolo"], weights_need["ViT"], after(trained, config.yolo_weights)],
             f"kerasfusion precompute {own}".strip(),
         ),
         plan_step(
@@ -53,7 +57,7 @@ def list_steps(
             [
                 data,
                 lacks["train"],
-                _weights_need(found["EfficientNetV2"]),
+                weights_need["EfficientNetV2"],
                 after(cached, f"all of the branch cache {cache}"),
             ],
             f"kerasfusion fit {own}".strip(),
