@@ -44,6 +44,7 @@ VARIABLES = {
 _COLOUR = re.compile("|".join(VARIABLES), re.IGNORECASE)
 _OPENING = re.compile(r"<svg .*?>", re.DOTALL)
 _LEFT_OUT = re.compile(r"<metadata>.*?</metadata>|<style .*?</style>", re.DOTALL)
+_UNUSED_ID = re.compile(r"(<(?:g|image)\b[^>]*?) id=\"[^\"]*\"")
 _FONT = re.compile(r"font-family: [^;\"]*")
 _ID = re.compile(r"(\bid=\"|\burl\(#|\bhref=\"#)")
 
@@ -114,5 +115,6 @@ def as_svg(figure: "Figure", prefix: str) -> str:
     width, height = (round(72 * inches, 2) for inches in figure.get_size_inches())
     svg = _OPENING.sub(f'<svg viewBox="0 0 {width:g} {height:g}" aria-hidden="true">', svg, count=1)
     svg = _FONT.sub("font-family: inherit", svg).replace("xlink:href=", "href=")
+    svg = _UNUSED_ID.sub(r"\1", svg)
     svg = _ID.sub(lambda match: f"{match[0]}{prefix}-", svg)
     return _COLOUR.sub(lambda match: f"var(--{VARIABLES[match[0].upper()]})", svg).strip()

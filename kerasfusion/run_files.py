@@ -57,6 +57,27 @@ def read_yaml(path: Path) -> dict[str, Any] | None:
     return _read(path, yaml.safe_load)
 
 
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """{"section.key": value as in YAML} of nested mappings."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def settings_side_by_side(a: dict[str, Any], b: dict[str, Any], name_a: str, name_b: str) -> list[dict[str, str]]:
+    """The settings in which two configurations differ: a row each, "not set" where one lacks the key."""
+    flat_a, flat_b = flat(a), flat(b)
+    return [
+        {"setting": key, name_a: flat_a.get(key, "not set"), name_b: flat_b.get(key, "not set")}
+        for key in dict.fromkeys([*flat_a, *flat_b])
+        if flat_a.get(key) != flat_b.get(key)
+    ]
+
+
 def _read(path: Path, parse) -> dict[str, Any] | None:
     if not path.is_file():
         return None

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH
+from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
 
@@ -24,12 +25,7 @@ def report(runs: tuple[Path, ...], out: Path | None, data: Path | None, show: bo
     """
     if len(runs) > 2:
         raise RequestError("one run, or two to compare", expected="kerasfusion report RUN [RUN]")
-    system = _system_of(runs)
-    if system == "fume":
-        raise RequestError("reports of fume runs are not there yet", where=runs[0])
-    from kerasfusion.roadwork.report.page import write_report
-
-    path = write_report(runs[0], out, data)
+    path = _writer(_system_of(runs), len(runs))(*runs, out, data)
     click.echo(f"report: {path}")
     if show:
         click.launch(str(path.resolve()))
@@ -46,3 +42,23 @@ def _system_of(runs: tuple[Path, ...]) -> str:
             expected="two runs of one system",
         )
     return systems[runs[0]]
+
+
+def _writer(system: str, runs: int):
+    """The function that writes a report of so many runs."""
+    if system == "fume":
+        import_tensorflow()  # what it writes at its start would stand between the lines
+        if runs == 1:
+            from kerasfusion.fume.report.page import write_report
+
+            return write_report
+        from kerasfusion.fume.report.comparison import write_comparison
+
+        return write_comparison
+    if runs == 1:
+        from kerasfusion.roadwork.report.page import write_report
+
+        return write_report
+    from kerasfusion.roadwork.report.comparison import write_comparison
+
+    return write_comparison

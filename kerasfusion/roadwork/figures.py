@@ -50,13 +50,16 @@ def confusion_matrices(report: Mapping[str, Mapping[str, object]], per_row: int 
     return figure
 
 
-def roc_and_pr_curves(labels: ArrayLike, answers: Mapping[str, ArrayLike], per_row: int = 2) -> "Figure":
+def roc_and_pr_curves(
+    labels: ArrayLike, answers: Mapping[str, ArrayLike], per_row: int = 2, colours: Mapping[str, str] = COLOURS
+) -> "Figure":
     """ROC curves and precision-recall curves of all outputs; a dot marks the subnet's threshold 0.5.
 
     Args:
         labels: (N,) 0 or 1, both present.
         answers: output name -> (N,) P(roadwork); invalid ones count as 0.0.
         per_row: panels beside each other.
+        colours: of each output, black for others.
 
     Raises:
         RequestError: matplotlib is not installed, or the labels are all of one class.
@@ -66,7 +69,8 @@ def roc_and_pr_curves(labels: ArrayLike, answers: Mapping[str, ArrayLike], per_r
         raise RequestError("ROC and precision-recall curves need photos of both classes", expected="labels 0 and 1")
     figure, (roc, pr) = panels(2, width=4.6, height=4.4, per_row=per_row)
     for output, p in reversed(answers.items()):
-        _curve_pair(roc, pr, output, labels, clean_answers(p)[0])
+        style = {"color": colours.get(output, OTHER_COLOUR), "linewidth": width_of(output)}
+        _curve_pair(roc, pr, output, labels, clean_answers(p)[0], style)
     share = labels.mean()
     roc.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance")
     pr.axhline(share, color=GREY, linewidth=1, linestyle=":", label=f"chance ({share:.2f})")
@@ -94,7 +98,7 @@ def history_curves(history_csv: Path, per_row: int = PANELS_PER_ROW) -> "Figure"
         RequestError: no such file, nothing to draw in it, or matplotlib is not installed.
     """
     kinds: dict[str, list[tuple[str, bool, np.ndarray]]] = {}
-    for name, values in _history_columns(Path(history_csv)).items():
+    for name, values in history_columns(Path(history_csv)).items():
         base = name.removeprefix("val_")
         output = next((known for known in COLOURS if base.startswith(f"{known}_")), "")
         kinds.setdefault(base.removeprefix(f"{output}_"), []).append((output, base != name, values))
@@ -149,8 +153,7 @@ def _draw_matrix(ax: "Axes", matrix: np.ndarray, with_row_names: bool) -> None:
     ax.grid(False)
 
 
-def _curve_pair(roc: "Axes", pr: "Axes", output: str, labels: np.ndarray, answers: np.ndarray) -> None:
-    style = {"color": colour_of(output), "linewidth": width_of(output)}
+def _curve_pair(roc: "Axes", pr: "Axes", output: str, labels: np.ndarray, answers: np.ndarray, style: dict) -> None:
     area, precision = metrics.roc_auc(labels, answers), metrics.average_precision(labels, answers)
     roc.plot(*metrics.roc_curve(labels, answers), **style, label=f"{title_of(output)}, area {area:.3f}")
     recalls, precisions = metrics.precision_recall_curve(labels, answers)
@@ -164,8 +167,12 @@ def _curve_pair(roc: "Axes", pr: "Axes", output: str, labels: np.ndarray, answer
         pr.plot(recall, metrics.precision(matrix), **dot)
 
 
-def _history_columns(path: Path) -> dict[str, np.ndarray]:
-    """{column: (epochs,) float64}, empty cells as NaN; YOLO's "train/", "val/" and "metrics/" in Keras' spelling."""
+def history_columns(path: Path) -> dict[str, np.ndarray]:
+    """{column: (epochs,) float64}, empty cells as NaN; YOLO's "train/", "val/" and "metrics/" in Keras' spelling.
+
+    Raises:
+        RequestError: no such file, or no numbers in it.
+    """
     if not path.is_file():
         raise RequestError("there is no training history", where=path, todo="run the training first")
     with path.open(newline="", encoding="utf-8") as file:

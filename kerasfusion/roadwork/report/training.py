@@ -1,13 +1,12 @@
 """How the run was trained: curves, photos, weights and settings."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.figures import history_curves
 from kerasfusion.roadwork.report.run import Run
+from kerasfusion.run_files import flat
 
 OF_FIT = {
     "val": "EfficientNetV2's own branch by epoch. The fusion's head was fitted after it, on the held-out photos.",
@@ -31,17 +30,6 @@ def data_section(run: Run) -> Section:
         rows = [{"setting": key, "value": value} for key, value in flat(run.config).items()]
         blocks.append(Details("All settings", [Table(rows, "config.yaml: with it the run can be made again.")]))
     return Section("What was trained on what", blocks)
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """{"section.key": value as in YAML} of nested mappings."""
-    found: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return found
 
 
 def _fit_curves(run: Run) -> Iterator[Block]:
