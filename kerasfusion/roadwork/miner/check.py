@@ -71,7 +71,8 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
     if not launch.layout.module.is_file():
         raise RequestError("nothing is installed", where=root, todo=f"kerasfusion miner install {root} --model FILE")
     settings = read_detector_settings(launch.config_file)
-    python = (python or _python_of(launch.layout.root)).absolute()
+    python = python or _python_of(launch.layout.root)
+    python = python.parent.resolve() / python.name  # not the file itself: a link to it is what makes an environment
     result, error = _run(launch, python, image)
     answered = (result.get(key) for key in ("p_roadwork", "load_s", "answer_s"))
     return CheckResult(

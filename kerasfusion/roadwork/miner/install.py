@@ -123,7 +123,11 @@ def _config_text(request: InstallRequest, report: Callable[[str], None]) -> byte
             from kerasfusion.roadwork.precision import choose_file
 
             choose_file(request.model, request.precision, report)  # that there is one; a trial is remembered
-        keys = {"model_path": str(request.model.absolute()), "precision": request.precision, "tta": request.tta}
+        keys = {
+            "model_path": str(request.model.parent.resolve() / request.model.name),
+            "precision": request.precision,
+            "tta": request.tta,
+        }
     return ("# Written by kerasfusion miner install.\n" + yaml.safe_dump(keys, sort_keys=False)).encode()
 
 

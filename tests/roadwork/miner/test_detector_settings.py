@@ -1,5 +1,7 @@
 """The detector's YAML: paths, older keys, and what is wrong with it."""
 
+from pathlib import Path
+
 import pytest
 
 from kerasfusion.errors import RequestError
@@ -20,7 +22,7 @@ def written(tmp_path):
 def test_paths_are_relative_to_the_yaml_and_given_back_absolute(written, tmp_path, monkeypatch):
     path = written("model_path: ../models/fusion.keras\nprecision: int8\ntta: true\n")
     monkeypatch.chdir(path.parent)
-    settings = read_detector_settings(type(path)("detector.yaml"))
+    settings = read_detector_settings(Path("detector.yaml"))
     assert model_file(settings, path) == tmp_path / "models" / "fusion.keras"
     assert (settings.precision, settings.tta, settings.service_url, settings.timeout_s) == ("int8", True, None, 8)
     elsewhere = tmp_path / "elsewhere.keras"
@@ -69,3 +71,11 @@ def test_a_service_needs_no_model(written):
     settings = read_detector_settings(path)
     with pytest.raises(RequestError, match="no model"):
         model_file(settings, path)
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs/miner").glob("*.yaml")), ids=str)
+def test_the_examples_are_valid_and_begin_with_their_command(path):
+    settings = read_detector_settings(path)
+    if settings.service_url is None:
+        assert model_file(settings, path) == Path("runs/roadwork/fusion.keras").absolute()
+    assert path.read_text().startswith("# kerasfusion miner install streetvision-subnet ")
