@@ -7,6 +7,7 @@ from kerasfusion.config import load_config, to_yaml
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -58,6 +59,6 @@ def test_resolved_yaml_reads_back_to_an_equal_configuration(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_shipped_configuration_parses(path):
-    schema = FumeConfig if "fume" in path.parts else RoadworkConfig
+    schema = {"fume": FumeConfig, "miner": DetectorSettings}.get(path.relative_to(CONFIGS).parts[0], RoadworkConfig)
     assert load_config(schema, path) is not None
     assert path.read_text().startswith("# kerasfusion ")
