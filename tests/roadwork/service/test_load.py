@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ def send_together(running, photos) -> list[httpx.Response]:
     async def send_all() -> list[httpx.Response]:
         # A client takes long to find a free one among many connections.
         parts = [photos[at : at + 50] for at in range(0, len(photos), 50)]
-        return sum(await asyncio.gather(*map(send, parts)), [])
+        return list(chain.from_iterable(await asyncio.gather(*map(send, parts))))
 
     return asyncio.run(send_all())
 
