@@ -89,14 +89,21 @@ def _read_one(file: Path, settings: tuple[str, ...], over: dict[str, object]):
 
 def _show_plan(runs: list, as_json: bool) -> None:
     from kerasfusion.fume.ablation_cost import costs_of, total_line
+    from kerasfusion.fume.estimate_ablation import complete_costs
     from kerasfusion.reporting import table
 
     rows = costs_of(runs)
+    trial = complete_costs(runs, rows)
     if as_json:
-        click.echo(json.dumps({"runs": rows}, indent=2))
+        measured = {"run": trial.run, "seconds": trial.seconds}
+        estimate = {"is_estimate": True, "measured_on": measured, "run_folder_bytes": trial.run_bytes}
+        click.echo(json.dumps({"runs": rows, **estimate}, indent=2))
         return
     click.echo(table([{name.replace("_", " "): value for name, value in row.items()} for row in rows], digits=1))
     click.echo(total_line(rows))
+    if trial.run is not None:
+        click.echo(f"each run's folder takes about {trial.run_bytes / 1e6:.0f} MB and its kept models")
+        click.echo(f"an estimate: {trial.run} was tried for {trial.seconds:.0f} s on this machine, as it is busy now")
 
 
 def _show(result) -> None:

@@ -93,6 +93,24 @@ def estimate_fit(config: FumeConfig, restart: bool = False) -> Estimate:
     )
 
 
+def trial_stages(
+    config: FumeConfig, samples: dict[str, int], trial: Trial, epochs: int, start_up: float
+) -> list[Stage]:
+    """The training itself and what is around it, of this many samples of "train" and "val"."""
+    pace = trial.pace
+    steps = epochs * -(-samples["train"] // config.training.batch_size)
+    batches = epochs * -(-samples["val"] // config.validation.batch_size)
+    first = 1 if epochs else 0
+    return [
+        Stage("build the networks", 1, "run", trial.around),
+        Stage("train", steps, "batches", pace.step, first * pace.first_step),
+        Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
+        Stage("keep the models", epochs, "epochs", pace.epoch, first * pace.first_epoch),
+        # A clean process loads the same libraries, and builds the network once.
+        Stage("compare the file in a clean process", 1, "process", start_up + trial.around / 2),
+    ]
+
+
 def look_at(config: FumeConfig, split: str) -> Split:
     """Read a split's CSV and files.
 
@@ -167,20 +185,13 @@ def _facts(config: FumeConfig, splits: dict[str, Split], trial: Trial, done: int
 
 
 def _stages(config: FumeConfig, splits: dict[str, Split], trial: Trial, epochs: int, start_up: float) -> list[Stage]:
-    pace, checked = trial.pace, sum(split.files for split in splits.values())
-    steps = epochs * -(-len(splits["train"].samples) // config.training.batch_size)
-    batches = epochs * -(-len(splits["val"].samples) // config.validation.batch_size)
-    first = 1 if epochs else 0
+    checked = sum(split.files for split in splits.values())
+    samples = {name: len(split.samples) for name, split in splits.items()}
     return [
         Stage("start", 1, "process", start_up),
         Stage("check files", checked, "frames", sum(split.check_seconds for split in splits.values()) / checked),
         Stage("decode", sum(split.files for split in splits.values() if not split.is_decoded), "frames", trial.decode),
-        Stage("build the networks", 1, "run", trial.around),
-        Stage("train", steps, "batches", pace.step, first * pace.first_step),
-        Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
-        Stage("keep the models", epochs, "epochs", pace.epoch, first * pace.first_epoch),
-        # A clean process loads the same libraries, and builds the network once.
-        Stage("compare the file in a clean process", 1, "process", start_up + trial.around / 2),
+        *trial_stages(config, samples, trial, epochs, start_up),
     ]
 
 
