@@ -49,7 +49,7 @@ def import_legacy(files: LegacyFiles, out: Path, report: Callable[[str], None] =
         KerasFusionError: the one file answers otherwise than the two, or a clean process cannot open it.
     """
     vit, yolo = read_vit(files.vit), read_yolo(files.yolo)
-    report(_about_class(yolo, files.roadwork_class_index))
+    report(about_class(yolo, files.roadwork_class_index))
     branches = {
         "vit": build_vit(vit),
         "yolo": build_legacy_yolo(yolo, files.roadwork_class_index),
@@ -62,9 +62,9 @@ def import_legacy(files: LegacyFiles, out: Path, report: Callable[[str], None] =
     save_model(fusion, out, _describe(files, vit, yolo, fusion), inputs)
 
 
-def _about_class(yolo: YoloCheckpoint, wanted: int) -> str:
-    """Which of YOLO's classes is taken, and whether its name says otherwise."""
-    index = class_index(yolo, wanted)
+def about_class(yolo: YoloCheckpoint, roadwork_class_index: int) -> str:
+    """Which of YOLO's classes is taken, and whether its name says otherwise: a line for the person who waits."""
+    index = class_index(yolo, roadwork_class_index)
     said = f"YOLO's class {index}, {yolo.names[index]!r}, is taken for roadwork"
     try:
         named = class_order(yolo.names, yolo.path)[1]
