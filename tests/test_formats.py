@@ -164,3 +164,18 @@ def test_a_file_is_measured_in_a_process_of_its_own(files, model, pictures):
 
 def test_descriptions_are_json(files):
     assert json.loads(json.dumps(read_description(files["onnx", "int8"])))["format"] == "onnx"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_is_overwritten_does_not_change_what_is_open(files, pictures, tmp_path, name):
+    path = tmp_path / files[name, "float32"].name
+    for source, part in zip(model_parts(files[name, "float32"]), model_parts(path), strict=True):
+        part.write_bytes(source.read_bytes())
+    opened = open_model(path)
+    expected = opened.answer(first(pictures, 2))
+    for part in model_parts(path):
+        with part.open("r+b") as file:  # in place, as cp does
+            file.write(bytes(part.stat().st_size))
+    found = opened.answer(first(pictures, 2))
+    for output in OUTPUTS:
+        np.testing.assert_array_equal(found[output], expected[output])
