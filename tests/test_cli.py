@@ -42,14 +42,6 @@ def test_help_imports_nothing_heavy():
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_an_example(name):
-    verbs = ("import", "split", "check", "pair", "synth")
-    commands = [(name,)] if name != "data" else [("data", verb) for verb in verbs]
-    for command in commands:
-        assert "Example: kerasfusion " + " ".join(command) in run(*command, "--help").output
-
-
 def test_a_wrong_key_is_named_and_exits_with_2(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("fit: {epohcs: 3}\n")
