@@ -7,11 +7,13 @@ The subnet's validators round at 0.5, so the best cut has to lie there:
 It rises with p, so the order of photos, and with it the ROC curve, stays as it is.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from kerasfusion import metrics
+from kerasfusion.roadwork.probability_scores import negative_log_likelihood
 from kerasfusion.roadwork.reward import decide
 from kerasfusion.roadwork.thresholds import mcc_by_threshold
 
@@ -29,17 +31,29 @@ QUANTILE = 0.05
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted.
+    """What was fitted. Neither number is used unless it does better on photos that it was not fitted on.
 
     Attributes:
-        temperature: divides the logits; None if these photos have it beyond TEMPERATURES.
+        best_temperature: divides the logits; None if these photos have it beyond TEMPERATURES.
+        nll_gain: (5 % quantile, median) of the negative log-likelihood that a temperature saved on left-out photos.
         best_logit: the logit of P(roadwork) with the highest MCC on these photos when it is the threshold.
-        mcc_gain: (5 % quantile, median) of what a moved threshold gained on photos that it was not fitted on.
+        mcc_gain: (5 % quantile, median) of what a moved threshold gained on left-out photos.
     """
 
-    temperature: float | None
+    best_temperature: float | None
+    nll_gain: tuple[float, float]
     best_logit: float
     mcc_gain: tuple[float, float]
+
+    @property
+    def temperature_fitted(self) -> bool:
+        """Whether a temperature pays."""
+        return self.best_temperature is not None and self.nll_gain[0] > 0
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by; 1 leaves them."""
+        return self.best_temperature if self.temperature_fitted else 1.0
 
     @property
     def threshold_moved(self) -> bool:
@@ -55,8 +69,8 @@ class Calibration:
 def fit(labels: np.ndarray, logits: np.ndarray, seed: int = 42) -> Calibration:
     """Fit temperature and threshold.
 
-    The threshold is only moved if that pays on photos that were left out when it was chosen: in 1000 stratified
-    resamples, the 5 % quantile of the gain in MCC has to be above 0.
+    Each is only used if that pays on photos that were left out when it was chosen: in 1000 stratified resamples, the
+    5 % quantile of the gain (in negative log-likelihood, in MCC) has to be above 0.
 
     Args:
         labels: (N,) 0 or 1, both present.
@@ -67,8 +81,10 @@ def fit(labels: np.ndarray, logits: np.ndarray, seed: int = 42) -> Calibration:
     scale = temperature or 1.0
     p = sigmoid(logits / scale)
     threshold, _ = best_threshold(labels, p)
-    gain = np.quantile(out_of_bag_gains(labels, p, seed), (QUANTILE, 0.5))
-    return Calibration(temperature, scale * _logit(threshold), tuple(gain.tolist()))
+    bags = list(_resamples(labels, seed))
+    saved = [_saved(labels, logits, *each) for each in bags]
+    gained = [_gained(labels, p, *each) for each in bags]
+    return Calibration(temperature, _low_and_middle(saved), scale * _logit(threshold), _low_and_middle(gained))
 
 
 def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float | None:
@@ -84,7 +100,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float | None:
     low, high = TEMPERATURES
     if slope(low) <= 0 or slope(high) >= 0:
         return None
-    while high / low > 1 + 1e-9:
+    while high / low > 1 + 1e-7:
         middle = float(np.sqrt(low * high))
         low, high = (middle, high) if slope(middle) > 0 else (low, middle)
     return float(np.sqrt(low * high))
@@ -107,26 +123,6 @@ def best_threshold(labels: np.ndarray, p: np.ndarray) -> tuple[float, float]:
     return float(middles[np.argmin(np.abs(middles - 0.5))]), float(best)
 
 
-def out_of_bag_gains(labels: np.ndarray, p: np.ndarray, seed: int, n_resamples: int = RESAMPLES) -> np.ndarray:
-    """What a threshold that is chosen on a resample gains over 0.5 on the photos that the resample left out.
-
-    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 17; each class is resampled by itself.
-
-    Returns:
-        (n_resamples,) differences in MCC.
-    """
-    rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == each) for each in (0, 1)]
-    gains = np.empty(n_resamples)
-    for number in range(n_resamples):
-        bag = np.concatenate([rng.choice(rows, rows.size) for rows in classes])
-        threshold, _ = best_threshold(labels[bag], p[bag])
-        rest = np.setdiff1d(np.arange(labels.size), bag)
-        moved, still = (_mcc(labels[rest], decision) for decision in (p[rest] > threshold, decide(p[rest])))
-        gains[number] = moved - still
-    return gains
-
-
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-logits)) without overflow."""
     return np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64)))
@@ -136,6 +132,36 @@ def _logit(p: float) -> float:
     """log(p / (1 - p)); a p that float64 rounded to 1 counts as the largest number below."""
     p = min(p, float(np.nextafter(1.0, 0.0)))
     return float(np.log(p) - np.log1p(-p))
+
+
+def _resamples(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows drawn with replacement, each class by itself, and the rows left out.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 17.
+    """
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == each) for each in (0, 1)]
+    for _ in range(RESAMPLES):
+        bag = np.concatenate([rng.choice(rows, rows.size) for rows in classes])
+        yield bag, np.setdiff1d(np.arange(labels.size), bag)
+
+
+def _saved(labels: np.ndarray, logits: np.ndarray, bag: np.ndarray, rest: np.ndarray) -> float:
+    """Negative log-likelihood on `rest` that the temperature of `bag` saves."""
+    temperature = fit_temperature(labels[bag], logits[bag]) or 1.0
+    still, scaled = (sigmoid(logits[rest] / each) for each in (1.0, temperature))
+    return negative_log_likelihood(labels[rest], still) - negative_log_likelihood(labels[rest], scaled)
+
+
+def _gained(labels: np.ndarray, p: np.ndarray, bag: np.ndarray, rest: np.ndarray) -> float:
+    """MCC on `rest` that the threshold of `bag` gains over 0.5."""
+    threshold, _ = best_threshold(labels[bag], p[bag])
+    return _mcc(labels[rest], p[rest] > threshold) - _mcc(labels[rest], decide(p[rest]))
+
+
+def _low_and_middle(gains: list[float]) -> tuple[float, float]:
+    low, middle = np.quantile(gains, (QUANTILE, 0.5))
+    return float(low), float(middle)
 
 
 def _mcc(labels: np.ndarray, decisions: np.ndarray) -> float:

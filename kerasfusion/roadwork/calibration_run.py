@@ -82,7 +82,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
         "uncalibrated_sha256": model_digest(model),
     }
     report(f"writing {out} and comparing it in a clean process")
-    _save(calibrated(model, said["temperature"], found.threshold_logit), out, description | {"calibration": said})
+    _save(calibrated(model, found.temperature, found.threshold_logit), out, description | {"calibration": said})
     return out, said
 
 
@@ -171,22 +171,27 @@ def _answer(model, samples: list[Sample], request: Request):
 
 
 def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
-    temperature = found.temperature or 1.0
-    scaled = sigmoid(logits / temperature)
-    after = sigmoid((logits - found.threshold_logit) / temperature)
+    scaled = sigmoid(logits / found.temperature)
+    after = sigmoid((logits - found.threshold_logit) / found.temperature)
     return {
-        "temperature": temperature,
-        "temperature_fitted": found.temperature is not None,
+        "temperature": found.temperature,
+        "temperature_fitted": found.temperature_fitted,
+        "best_temperature": found.best_temperature,
+        "nll_gain": _gain(found.nll_gain),
         "threshold": float(sigmoid(found.threshold_logit)),
         "threshold_moved": found.threshold_moved,
         "best_threshold": float(sigmoid(found.best_logit)),
-        "mcc_gain": {"q05": found.mcc_gain[0], "median": found.mcc_gain[1], "resamples": RESAMPLES},
+        "mcc_gain": _gain(found.mcc_gain),
         "n": len(labels),
         "n_per_class": dict(zip(CLASS_NAMES, np.bincount(labels, minlength=2).tolist(), strict=True)),
         "before": _scores(labels, sigmoid(logits)),
         "temperature_alone": _scores(labels, scaled),
         "after": _scores(labels, after),
     }
+
+
+def _gain(low_and_middle: tuple[float, float]) -> dict[str, float]:
+    return {"q05": low_and_middle[0], "median": low_and_middle[1], "resamples": RESAMPLES}
 
 
 def _scores(labels: np.ndarray, p: np.ndarray) -> dict[str, float]:

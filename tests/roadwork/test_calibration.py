@@ -13,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss, matthews_corrcoef, roc_a
 from kerasfusion.cli import main
 from kerasfusion.formats.opening import format_module, open_model
 from kerasfusion.roadwork.calibrated_graph import calibrated, uncalibrated
-from kerasfusion.roadwork.calibration import best_threshold, fit, fit_temperature, out_of_bag_gains, sigmoid
+from kerasfusion.roadwork.calibration import best_threshold, fit, fit_temperature, sigmoid
 from kerasfusion.roadwork.detector import open_detector
 from kerasfusion.roadwork.ensemble import HEADS
 from kerasfusion.roadwork.export import model_digest
@@ -151,9 +151,18 @@ def test_the_threshold_only_moves_where_that_pays_on_photos_it_was_not_chosen_on
     shifted = fit(*noisy(300, 1.0, shift=3.0), seed=1)
     assert shifted.threshold_moved
     assert shifted.threshold_logit == pytest.approx(3, abs=1.2)
-    labels, logits = noisy(60, 1.0, shift=3.0)
-    gains = out_of_bag_gains(labels, sigmoid(logits), seed=5, n_resamples=40)
-    np.testing.assert_array_equal(gains, out_of_bag_gains(labels, sigmoid(logits), seed=5, n_resamples=40))
+    assert fit(*noisy(300, 1.0, shift=3.0), seed=1) == shifted
+    assert fit(*noisy(300, 1.0, shift=3.0), seed=2).mcc_gain != shifted.mcc_gain
+
+
+def test_a_temperature_is_only_used_where_that_pays_on_photos_it_was_not_fitted_on():
+    honest = fit(*noisy(200, 1.0, seed=3))
+    assert not honest.temperature_fitted
+    assert honest.temperature == 1
+    assert honest.best_temperature != 1
+    sure = fit(*noisy(200, 4.0, seed=3))
+    assert sure.temperature_fitted
+    assert sure.temperature == pytest.approx(4 * honest.best_temperature, rel=1e-4)
 
 
 def test_the_graph_computes_the_formula_also_where_a_probability_is_0_or_1():

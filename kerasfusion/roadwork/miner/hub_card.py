@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from kerasfusion.roadwork.calibration_text import has_effect
 from kerasfusion.roadwork.miner.hub_evidence import SPLIT, Evidence
 from kerasfusion.roadwork.miner.hub_facts import data_rows, limits, markdown_table
 from kerasfusion.roadwork.miner.hub_usage import plain_keras, with_kerasfusion
@@ -81,7 +82,7 @@ def _what(description: dict[str, Any]) -> str:
 
 
 def _calibration(said: dict[str, Any] | None) -> str:
-    if said is None:
+    if said is None or not has_effect(said):
         return ""
     return (
         f" The fusion is calibrated inside the graph (fitted on {said['n']} photos of {said['split']}/): temperature "

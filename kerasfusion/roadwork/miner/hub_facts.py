@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasfusion.digests import lines_sha256
 from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.calibration_text import has_effect
 from kerasfusion.roadwork.config import Vit
 from kerasfusion.roadwork.dataset import CLASS_NAMES, scan
 from kerasfusion.roadwork.miner.hub_evidence import SPLIT, Evidence
@@ -65,7 +66,7 @@ def _count(description: dict[str, Any], split: str, digest: str, evidence: Evide
 
 
 def _calibration_limits(said: dict[str, Any] | None) -> list[str]:
-    if said is None:
+    if said is None or not has_effect(said):
         return ["The probabilities are not calibrated: 0.8 need not be right 8 times in 10."]
     lines = [f"The calibration was fitted on {said['split']}/ of the data it was given; elsewhere it may be off."]
     if said["split"] == SPLIT:
