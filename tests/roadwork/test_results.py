@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.roadwork.dataset import scan
@@ -19,6 +21,7 @@ from kerasfusion.roadwork.evaluate import cached_branches, evaluate
 from kerasfusion.roadwork.evaluation_run import Request, as_text, run
 from kerasfusion.roadwork.latency import measure_latency
 from kerasfusion.roadwork.predict import list_images, predict
+from kerasfusion.roadwork.predictions import read_predictions
 from kerasfusion.saving import load_model, read_description, save_model
 from tests.hugging_face_vit import SIZE
 
@@ -126,6 +129,25 @@ def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fi
     text = as_text(result)
     for part in ("vit (default)", "fusion against the default ViT: ", "McNemar p = ", "95 % bootstrap intervals"):
         assert part in text
+
+
+def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_path):
+    result = run(Request(model, fitted, split="val", out=tmp_path), lambda line: None)
+    kept = read_predictions(tmp_path / "predictions_val.csv")
+    assert kept.sample_ids == [sample.sample_id for sample in result.samples]
+    assert kept.labels.tolist() == result.labels.tolist()
+    assert kept.digests == {sample.sample_id: file_sha256(sample.path) for sample in result.samples}
+    for name, p in result.answers.items():
+        np.testing.assert_array_equal(kept.answers[name].astype(np.float32), p.astype(np.float32))
+    record = json.loads((tmp_path / "evaluated.json").read_text())["val"]
+    assert (record["model"], record["model_sha256"]) == ("fusion.keras", file_sha256(model))
+    assert Path(record["data_root"]) == photos.resolve()
+    counts = {split: (part["no_roadwork"], part["roadwork"]) for split, part in record["photos"].items()}
+    assert counts == {"train": (12, 12), "val": (6, 6), "test": (6, 6)}
+    known = read_description(model)["data"]
+    assert {split: part["listing_sha256"] for split, part in record["photos"].items()} == known
+    for name in ("reliability", "mcc_against_threshold", "fusion_against_branches"):
+        assert (tmp_path / "figures" / f"val_{name}.png").is_file()
 
 
 def test_default_only_needs_no_model_of_ours(fitted, photos, vit_folder, evaluation):

@@ -1,0 +1,82 @@
+"""Run folders with known answers, made without training."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+
+from kerasfusion.config import load_config
+from kerasfusion.digests import file_sha256
+from kerasfusion.reporting import write_json
+from kerasfusion.roadwork.comparison import full_report
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.dataset import scan
+from kerasfusion.roadwork.evaluation_record import count_photos
+from kerasfusion.roadwork.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.run_files import record_evaluation
+from kerasfusion.run_folder import describe_run
+from kerasfusion.saving import DESCRIPTION
+
+HISTORY = "epoch,accuracy,loss,val_accuracy,val_loss\n1,0.5,0.7,0.5,0.7\n2,0.8,0.5,0.6,0.6\n"
+YOLO_HISTORY = "epoch,time,train/loss,metrics/accuracy_top1,val/loss,lr/pg0\n1,1,0.7,0.5,0.7,0.1\n2,2,0.5,0.7,0.6,0.1\n"
+
+
+def answered(photos, wrong=(), split="test"):
+    """Answers on a split's photos: the fusion is right but on rows `wrong`, the surest first; the ViT is a coin."""
+    samples = scan(photos, (split,))
+    labels = np.array([sample.label for sample in samples])
+    fusion = np.where(labels == 1, 0.9, 0.1)
+    for rank, row in enumerate(wrong):
+        fusion[row] = 1 - fusion[row] + np.sign(fusion[row] - 0.5) * rank * 0.05
+    vit = np.where(np.arange(labels.size) % 2 == 0, 0.7, 0.3)
+    answers = {"fusion": fusion, "vit": vit, "yolo": np.where(labels == 1, 0.8, 0.3)}
+    ids = [sample.sample_id for sample in samples]
+    digests = {sample.sample_id: file_sha256(sample.path) for sample in samples}
+    return Predictions(ids, labels, answers, {}, digests)
+
+
+def write_training(folder, photos, *settings):
+    """A run that was trained; its fusion.keras holds a description and nothing else."""
+    base = [f"runs_folder={folder.parent}", f"name={folder.name}", f"data.root={photos}"]
+    config = load_config(RoadworkConfig, settings=[*base, *settings])
+    folder.mkdir(parents=True, exist_ok=True)
+    describe_run(folder, config)
+    (folder / "history.csv").write_text(HISTORY)
+    listings = {split: counts["listing_sha256"] for split, counts in count_photos(photos).items()}
+    seen = {"splits": ["train"], "n": 24}
+    description = {"system": "roadwork", "weights": {"vit": "v" * 64, "yolo": "y" * 64}, "data": listings}
+    with zipfile.ZipFile(folder / "fusion.keras", "w") as archive:
+        archive.writestr(DESCRIPTION, json.dumps(description | {"yolo_trained_on": seen}))
+    (folder / "yolo").mkdir(exist_ok=True)
+    (folder / "yolo" / "yolo_history.csv").write_text(YOLO_HISTORY)
+    write_json(folder / "yolo" / "training.json", {"model": "yolo11n-cls.pt", "train": seen})
+    return config
+
+
+def write_evaluation(folder, photos, kept, split="test", **changed):
+    """What `evaluate` keeps of these answers."""
+    record = {
+        "model": "fusion.keras",
+        "model_sha256": file_sha256(folder / "fusion.keras"),
+        "format": "keras",
+        "precision": "float32",
+        "tta": False,
+        "data_root": photos,
+        "photos": count_photos(photos),
+        "max_samples": None,
+        "seed": 42,
+    }
+    record_evaluation(folder, split, record | changed)
+    write_predictions(predictions_path(folder, split), kept)
+    report = full_report(kept.labels, kept.answers, kept.sample_ids, n_resamples=200)
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text()) if path.is_file() else {}
+    write_json(path, metrics | {split: report})
+
+
+def without(kept, rows):
+    """The answers but those on some rows."""
+    left = [row for row in range(len(kept.sample_ids)) if row not in rows]
+    answers = {name: p[left] for name, p in kept.answers.items()}
+    return replace(kept, sample_ids=[kept.sample_ids[row] for row in left], labels=kept.labels[left], answers=answers)

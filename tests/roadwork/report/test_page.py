@@ -1,0 +1,255 @@
+import base64
+import io
+import json
+import re
+import shutil
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from kerasfusion.cli import main
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.report_page.blocks import Section
+from kerasfusion.report_page.page import page_text
+from kerasfusion.roadwork.report import charts
+from kerasfusion.roadwork.report.limits import limits_of
+from kerasfusion.roadwork.report.page import write_report
+from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
+from kerasfusion.roadwork.report.run import read_run
+from kerasfusion.roadwork.report.verdict import lead_of
+from kerasfusion.run_files import record_evaluation
+from tests.page_checks import check_page, check_source
+from tests.roadwork.report.material import answered, write_evaluation, write_training
+
+WRONG = (7, 2)
+"""Rows of test/ that the fusion has wrong, the surer one first."""
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    write_training(folder, photos)
+    write_evaluation(folder, photos, answered(photos, WRONG))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return write_report(run)
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "first")
+
+
+def words(path):
+    """The page's text without its figures, spaces made single."""
+    text = re.sub(r"<svg.*?</svg>|<style.*?</style>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<wbr>", "", text)).replace("\n", " ").split())
+
+
+def plain(path):
+    return " ".join(re.sub(r"<[^>]+>", " ", words(path)).split())
+
+
+def images(path):
+    found = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" alt="([^"]*)"', path.read_text(encoding="utf-8"))
+    return {unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found}
+
+
+def test_the_verdict_and_the_numbers_come_first(page, run):
+    values = json.loads((run / "metrics.json").read_text())["test"]["fusion"]
+    lead = re.search(r'<p class="lead">(.*?)</p>', words(page))[1]
+    low, high = values["mcc_ci95"]
+    assert f"On 12 photos of test/, the fusion has an MCC of {values['mcc']:.3f}" in lead
+    assert f"(95 % interval {low:.3f} to {high:.3f})" in lead
+    assert "there is no clear difference between the fusion and it" in lead
+    assert page.read_text().index(f"<strong>{values['reward']:.3f}</strong>") < page.read_text().index("<svg")
+
+
+def test_every_part_is_there(page):
+    titles = re.findall(r"<h2>([^<]+)</h2>", page.read_text())
+    assert [unescape(title) for title in titles] == [
+        "Summary",
+        "What these numbers do not say",
+        "The fusion against each branch",
+        "Answers",
+        "The subnet's reward",
+        "The worst mistakes",
+        "Training",
+        "What was trained on what",
+        "Time for a photo",
+    ]
+    text = page.read_text()
+    charts = re.findall(r'<div role="img" aria-label="([^"]+)">', text)
+    assert len(charts) == len(re.findall(r'<figure class="chart">', text)) == 8
+    assert text.count("<svg") == 16  # each for a wide screen and a narrow one
+    counts = "train 12 12 training YOLO and EfficientNetV2 val 6 6"
+    assert counts in plain(page)
+    assert "kerasfusion benchmark" in plain(page)
+
+
+def test_the_worst_mistakes_are_shown_the_surest_first(page, photos):
+    kept = answered(photos, WRONG)
+    found = images(page)
+    assert list(found) == [kept.sample_ids[row] for row in WRONG]
+    for name, image in found.items():
+        assert max(image.size) <= 320
+        with Image.open(photos / name) as photo:
+            small = photo.convert("RGB").resize(image.size)
+        difference = np.abs(np.asarray(small, float) - np.asarray(image.convert("RGB"), float)).mean()
+        assert difference < 12
+    row = WRONG[0]
+    said = [f"fusion said {kept.answers['fusion'][row]:.3f}", f"ViT {kept.answers['vit'][row]:.3f}, YOLO"]
+    assert all(text in plain(page) for text in said)
+
+
+def test_a_browser_shows_all_of_it(page):
+    check_source(page.read_text(encoding="utf-8"))
+    check_page(page, pictures=len(WRONG))
+
+
+def blocks_of(root, kept):
+    return photo_blocks(worst_mistakes(kept, "fusion"), root, "the worst")
+
+
+def test_photos_that_moved_or_changed_are_listed_or_found_elsewhere(photos, tmp_path):
+    kept = answered(photos, WRONG)
+    names = [kept.sample_ids[row] for row in WRONG]
+    elsewhere = tmp_path / "elsewhere"
+    for name in names:
+        (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / names[1], elsewhere / name)
+    pictures, note, listed = blocks_of(elsewhere, kept)
+    assert [picture.title for picture in pictures.pictures] == names[1:]
+    assert "--data FOLDER" in note.text
+    assert [row["photo"] for row in listed.rows] == names[:1]
+    note, listed = blocks_of(tmp_path / "nowhere", kept)
+    assert [row["photo"] for row in listed.rows] == names
+
+
+def test_names_of_photos_are_text_and_lead_nowhere_else(photos, tmp_path):
+    kept = answered(photos, WRONG)
+    (tmp_path / "data").mkdir()
+    shutil.copy(photos / kept.sample_ids[0], tmp_path / "outside.jpg")
+    ids = list(kept.sample_ids)
+    ids[WRONG[0]], ids[WRONG[1]] = "../outside.jpg", "test/<script>alert(1)</script>.jpg"
+    note, listed = blocks_of(tmp_path / "data", replace(kept, sample_ids=ids, digests={}))
+    text = page_text("t", "l", [Section("s", [note, listed])], "m")
+    assert "<script" not in text
+    assert "../outside.jpg" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.jpg" in text
+
+
+def test_an_unreadable_photo_is_no_mistake_of_the_model(photos):
+    kept = answered(photos, WRONG)
+    kept.answers["fusion"][WRONG[0]] = np.nan
+    assert [photo.sample_id for photo in worst_mistakes(kept, "fusion")] == [kept.sample_ids[WRONG[1]]]
+
+
+def test_limits_are_those_of_the_run(run, copy, photos):
+    text = " ".join(limits_of(read_run(run)))
+    assert "12 photos put the MCC of the fusion between" in text
+    for absent in (
+        "EfficientNetV2 started from random",
+        "was changed after",
+        "max-samples",
+        "could not be read",
+        "--tta",
+    ):
+        assert absent not in text
+    write_training(copy, photos, "efficientnetv2.weights=null")
+    kept = answered(photos, WRONG)
+    kept.answers["fusion"][0] = np.nan
+    write_evaluation(copy, photos, kept, model_sha256="0" * 64, max_samples=12, tta=True)
+    text = " ".join(limits_of(read_run(copy)))
+    for present in (
+        "EfficientNetV2 started from random weights and its trunk was frozen",
+        "fusion.keras was changed after it was evaluated",
+        "--max-samples 12",
+        "1 photos could not be read",
+        "--tta",
+    ):
+        assert present in text
+
+
+def test_other_photos_than_those_of_the_training_are_told(copy, photos):
+    training = {"no_roadwork": 3, "roadwork": 9, "listing_sha256": "0" * 64}
+    asked = {"no_roadwork": 6, "roadwork": 6, "listing_sha256": "1" * 64}
+    kept = answered(photos)
+    write_evaluation(copy, photos, kept)
+    record = json.loads((copy / "evaluated.json").read_text())["test"]
+    record_evaluation(copy, "test", record | {"photos": {"train": training, "test": asked}})
+    text = " ".join(limits_of(read_run(copy)))
+    assert "The photos of test/ were others when it was evaluated" in text
+    assert "75% of the training photos show roadwork, but 50% of these" in text
+
+
+def test_only_validation_photos_are_said_to_be_such(photos, tmp_path):
+    write_training(tmp_path / "run", photos)
+    write_evaluation(tmp_path / "run", photos, answered(photos, (1,), "val"), split="val")
+    found = read_run(tmp_path / "run")
+    assert "On 12 photos of val/" in lead_of(found, {})
+    assert "had a part in the training" in " ".join(limits_of(found))
+
+
+def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_path):
+    folder = tmp_path / "run"
+    config = write_training(folder, photos)
+    shutil.rmtree(folder / "yolo")
+    (folder / "history.csv").unlink()
+    text = plain(write_report(folder))
+    assert "never evaluated" in text
+    for command in (f"evaluate {folder / 'fusion.keras'}", "train-yolo", "fit"):
+        assert f"kerasfusion {command} --data {config.data.root}" in text
+    (note,) = charts.answer_charts(None, "kerasfusion evaluate x")
+    assert (note.kind, note.command) == ("missing", "kerasfusion evaluate x")
+
+
+def test_photos_of_one_class_have_no_curves(photos):
+    kept = answered(photos)
+    rows = np.flatnonzero(kept.labels == 1)
+    only = replace(kept, labels=kept.labels[rows], answers={"fusion": kept.answers["fusion"][rows]})
+    note, reliability = charts.answer_charts(only, "")
+    assert "All photos are of one class" in note.text
+    assert reliability.alt.startswith("Reliability of fusion")
+
+
+def test_the_default_vit_alone_can_be_reported(photos, tmp_path):
+    kept = answered(photos)
+    write_training(tmp_path / "run", photos)
+    only = replace(kept, answers={"vit": kept.answers["vit"]})
+    write_evaluation(tmp_path / "run", photos, only, model="hf://somebody/vit", model_sha256=None)
+    text = plain(write_report(tmp_path / "run"))
+    assert "On 12 photos of test/, the default ViT has an MCC of" in text
+    assert "The fusion against each branch" not in text
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "evaluated.json", "predictions_test.csv"])
+def test_a_damaged_file_is_named(copy, name):
+    (copy / name).write_text("{")
+    with pytest.raises(KerasFusionError, match=re.escape(name)):
+        write_report(copy)
+
+
+def test_a_folder_with_nothing_in_it_is_refused(tmp_path):
+    with pytest.raises(RequestError, match=r"nothing to report(.|\n)*kerasfusion fit"):
+        write_report(tmp_path)
+
+
+def test_the_command_writes_where_it_is_told(run, tmp_path):
+    def call(*arguments):
+        return CliRunner().invoke(main, ["report", *map(str, arguments)])
+
+    done = call(run, "--out", tmp_path / "other.html")
+    assert (done.exit_code, done.output) == (0, f"report: {tmp_path / 'other.html'}\n")
+    assert (tmp_path / "other.html").is_file()
+    for wrong in ([tmp_path / "nowhere"], [run, run, run], [run, run]):
+        refused = call(*wrong)
+        assert refused.exit_code == 2
+        assert refused.output.startswith("error: ")
