@@ -1,4 +1,4 @@
-"""Training curves of one run or of two, head by head, with the epoch whose weights were kept."""
+"""Training curves of one run, or of two, head by head, with the epoch whose weights were kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, panels
+from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +42,9 @@ KINDS = (
     Kind("Masks: IoU of the gas", tuple(f"{mask}gas_iou" for mask in _MASKS), "IoU (0 to 1)"),
     Kind("Masks: mean IoU of the classes", tuple(f"{mask}mean_iou" for mask in _MASKS), "mean IoU (0 to 1)"),
 )
+PAIR = (BLUE, VERMILION)
+"""Colours of the first run and the second."""
+
 COMPARED = {
     "val_loss": "validation loss (each run's own)",
     "val_state_balanced_accuracy": "validation balanced accuracy",
@@ -80,10 +83,10 @@ def history_curves(history: Sequence[Mapping[str, float]], best: int | None, per
 def compared_curves(
     runs: Mapping[str, Sequence[Mapping[str, float]]], best: Mapping[str, int], per_row: int = 2
 ) -> "Figure":
-    """Validation values of several runs over each other; a ring marks the epoch whose weights were kept.
+    """Validation values of two runs over each other; a ring marks the epoch whose weights were kept.
 
     Args:
-        runs: {name: history as `history_curves` takes it}, each with at least one epoch.
+        runs: {name: history as `history_curves` takes it}, two, each with at least one epoch.
         best: {name: number of that epoch}.
         per_row: panels beside each other.
 
@@ -93,7 +96,7 @@ def compared_curves(
     kinds = [name for name in COMPARED if any(name in history[0] for history in runs.values())]
     figure, axes = panels(len(kinds), width=4.4, height=3.2, per_row=per_row)
     for ax, name in zip(axes, kinds, strict=True):
-        for colour, (run, history) in zip(PALETTE, runs.items(), strict=False):
+        for colour, (run, history) in zip(PAIR, runs.items(), strict=True):
             _plot(ax, history, name, color=colour, linestyle="-", label=run)
             if run in best and name in history[0]:
                 ring = {"markersize": 10, "markerfacecolor": "none", "markeredgecolor": colour}

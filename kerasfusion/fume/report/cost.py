@@ -28,6 +28,6 @@ def _latency(run: Run) -> list[Block]:
         for stage, values in found["stages"].items()
     ]
     if not rows:
-        command = f"kerasfusion benchmark {run.folder / 'fume.keras'}"
+        command = f"kerasfusion benchmark {run.model}"
         return [Note("Times of more runs, stage by stage, were not taken.", command, "missing")]
     return [Table(rows, "Milliseconds a sample, by stage (kerasfusion benchmark).", 1)]

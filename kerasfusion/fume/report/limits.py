@@ -9,11 +9,12 @@ import numpy as np
 from kerasfusion.digests import file_sha256
 from kerasfusion.fume.annotations import STATES
 from kerasfusion.fume.evaluate import Answers
+from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import counted
 from kerasfusion.fume.state_figures import CHANCE
 from kerasfusion.reliability import reliability
-from kerasfusion.report_page.blocks import Note, Section
+from kerasfusion.report_page.blocks import Points, Section
 
 FEW_ORIGINALS = 30
 """Of a state: below it a few of them decide."""
@@ -31,7 +32,7 @@ _GENERATED = re.compile(r"ph\d\d_\d{4}")
 def limits_section(run: Run) -> Section | None:
     """What must be known before the numbers are used; None if nothing was found."""
     found = limits(run)
-    return Section("What these numbers do not say", [Note(text) for text in found]) if found else None
+    return Section("What these numbers do not say", [Points(found)]) if found else None
 
 
 def limits(run: Run) -> list[str]:
@@ -50,7 +51,7 @@ def leak_lines(run: Run) -> list[str] | None:
 
 def same_model(run: Run) -> bool:
     """Whether the file that was evaluated lies in the run folder as it was."""
-    path = run.folder / run.record.get("model", "fume.keras")
+    path = run.folder / run.record.get("model", MODEL)
     return path.is_file() and file_sha256(path) == run.record.get("model_sha256")
 
 

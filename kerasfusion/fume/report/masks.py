@@ -6,7 +6,7 @@ from kerasfusion.fume.annotations import PIXEL_CLASSES
 from kerasfusion.fume.evaluation_files import shown_masks
 from kerasfusion.fume.mask_figures import gas_iou_distribution, gas_ious, mask_title
 from kerasfusion.fume.report.run import Run
-from kerasfusion.fume.report.words import DIGITS, VIEWS, with_intervals
+from kerasfusion.fume.report.words import DIGITS, VIEWS, masks_of, with_intervals
 from kerasfusion.report_page.blocks import Block, Chart, Details, Section, Table
 
 
@@ -40,8 +40,7 @@ def _rows(views: dict[str, dict]) -> list[dict[str, Any]]:
             "n": values["n"],
         }
         for view, parts in views.items()
-        for part, values in parts.items()
-        if part.endswith("mask")
+        for part, values in masks_of(parts).items()
     ]
 
 

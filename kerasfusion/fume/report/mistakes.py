@@ -13,7 +13,7 @@ from kerasfusion.fume.evaluation_files import shown_masks
 from kerasfusion.fume.mask_figures import mask_title
 from kerasfusion.fume.masks import GAS
 from kerasfusion.fume.report.limits import same_model
-from kerasfusion.fume.report.run import MODEL, Run
+from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.strips import STRIP, answer_strip, data_root, why_not_drawn
 from kerasfusion.fume.report.words import counted
 from kerasfusion.progress import track
@@ -49,8 +49,8 @@ def mistakes_section(run: Run, data: Path | None) -> Section | None:
     if low:
         blocks.append(_block(answers, _one_per_original(answers, low), strips, "Lowest IoU of the gas"))
     if why_not:
-        again = f"report {run.folder}" if same_model(run) else f"evaluate {run.folder / MODEL}"
-        blocks.append(Note(f"No pictures: {why_not}.", f"kerasfusion {again} --data FOLDER", "missing"))
+        again = f"kerasfusion report {run.folder} --data FOLDER" if same_model(run) else run.evaluate_command(run.split)
+        blocks.append(Note(f"No pictures: {why_not}.", again, "missing"))
     return Section("The worst mistakes", [block for block in blocks if block is not None])
 
 

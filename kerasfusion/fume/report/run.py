@@ -13,10 +13,9 @@ from kerasfusion.fume.annotations import SPLITS
 from kerasfusion.fume.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.evaluate import VIEWS, Answers
+from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.predictions import predictions_path, read_predictions
 from kerasfusion.run_files import EVALUATED, LATENCY, read_json
-
-MODEL = "fume.keras"
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,22 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of the run."""
-        return self.config.experiment.name
+        """The folder's."""
+        return self.folder.resolve().name
+
+    @property
+    def model(self) -> Path:
+        """The trained file; it need not be there."""
+        return self.folder / MODEL
+
+    @property
+    def fit_command(self) -> str:
+        """The command that trains this run, or goes on with it."""
+        return f"kerasfusion fit -c {self.folder / 'config.yaml'}"
+
+    def evaluate_command(self, split: str = "test") -> str:
+        """The command that measures this run on a split."""
+        return f"kerasfusion evaluate {self.model}" + (f" --split {split}" if split != "test" else "")
 
     @property
     def split(self) -> str | None:

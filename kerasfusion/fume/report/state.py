@@ -10,7 +10,7 @@ from kerasfusion.fume.evaluate import Answers
 from kerasfusion.fume.figures import draw_confusion
 from kerasfusion.fume.mask_figures import mask_title
 from kerasfusion.fume.report.run import Run
-from kerasfusion.fume.report.words import DIGITS, VIEWS, difference_text, with_intervals
+from kerasfusion.fume.report.words import DIGITS, VIEWS, difference_text, masks_of, with_intervals
 from kerasfusion.fume.state_figures import reliability_curve, roc_and_pr_curves, states_with_curves, view_scores
 from kerasfusion.report_page.blocks import Block, Chart, Paragraph, Section, Table
 
@@ -163,8 +163,7 @@ def _mask_rows(gas: str, found: dict[str, dict]) -> list[dict[str, Any]]:
             "difference": values["iou_gas"]["difference"],
             "95 % of difference": difference_text(values["iou_gas"]["ci95"]),
         }
-        for part, values in found.items()
-        if part != "state"
+        for part, values in masks_of(found).items()
     ]
 
 

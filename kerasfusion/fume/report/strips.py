@@ -10,9 +10,10 @@ from PIL import Image
 from kerasfusion.fume.answer_panels import answer_rows
 from kerasfusion.fume.answering import Network
 from kerasfusion.fume.evaluate import read_truth
+from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.panels import PanelRow, row_pictures
 from kerasfusion.fume.report.limits import same_model
-from kerasfusion.fume.report.run import MODEL, Run
+from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.samples import Sample
 from kerasfusion.image_decoding import read_grey
 

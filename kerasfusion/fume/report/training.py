@@ -7,6 +7,7 @@ from kerasfusion.fume.history_figures import history_curves
 from kerasfusion.fume.report.limits import leak_lines
 from kerasfusion.fume.report.run import Run
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Paragraph, Section, Table
+from kerasfusion.run_files import flat
 
 SHORT = 16
 """Characters of a digest that are shown."""
@@ -15,19 +16,19 @@ SHORT = 16
 def training(run: Run) -> Section:
     """Network, data, counts, and all settings folded away."""
     blocks: list[Block] = [Facts(_facts(run)), *_counts(run)]
-    settings = [Facts({key: _shown(value) for key, value in flat(to_dict(run.config)).items()})]
-    blocks.append(Details("All settings", settings))
-    packages = run.environment.get("packages", {})
-    if packages:
-        blocks.append(Details("Versions", [Facts({**packages, "system": run.environment.get("platform")})]))
+    versions = run.environment.get("packages")
+    if versions:
+        rows = [{"package": name, "version": version or "not installed"} for name, version in versions.items()]
+        blocks.append(Details("Versions", [Table(rows, "Packages when the run was trained.")]))
+    rows = [{"setting": key, "value": value} for key, value in flat(to_dict(run.config)).items()]
+    blocks.append(Details("All settings", [Table(rows, "config.yaml: with it the run can be made again.")]))
     return Section("What was trained on what", blocks)
 
 
 def curves(run: Run) -> Section:
     """Training curves, head by head."""
     if not run.history:
-        text, command = "There is no history.csv.", f"kerasfusion fit -c {run.folder / 'config.yaml'}"
-        return Section("Training curves", [Note(text, command, "missing")])
+        return Section("Training curves", [Note("There is no history.csv.", run.fit_command, "missing")])
     last, best = len(run.history), run.best
     kept = {name: value for name, value in run.history[best - 1].items() if name.startswith("val_")}
     chart = Chart(
@@ -40,14 +41,6 @@ def curves(run: Run) -> Section:
     shown = [{"metric": name.removeprefix("val_").replace("_", " "), "value": value} for name, value in kept.items()]
     table = Table(shown, f"Validation values of epoch {best}")
     return Section("Training curves", [chart, Details(f"Validation values of epoch {best}", [table])])
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -68,6 +61,8 @@ def _facts(run: Run) -> dict[str, Any]:
         "Evaluated file": _evaluated(record),
         "Evaluated on": record.get("data_root"),
         "Run folder": str(run.folder),
+        "Python": run.environment.get("python"),
+        "System": run.environment.get("platform"),
     }
 
 
@@ -76,8 +71,7 @@ def _counts(run: Run) -> list[Block]:
     if not splits:
         if run.split is None:
             return []
-        command = f"kerasfusion evaluate {run.folder / 'fume.keras'}"
-        return [Note("The samples of each split were not counted yet.", command, "missing")]
+        return [Note("The samples of each split were not counted yet.", run.evaluate_command(), "missing")]
     names = {"co2_only": "CO2 only", "ch4_only": "CH4 only"}
     rows = [
         {"split": f"{split} {row['state']}", **{names.get(key, key): n for key, n in row.items() if key != "state"}}
@@ -124,7 +118,3 @@ def _monitor(run: Run) -> str:
 
 def _short(digest: str | None) -> str | None:
     return None if digest is None else f"{digest[:SHORT]}..."
-
-
-def _shown(value: Any) -> Any:
-    return "null" if value is None else value

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.mask_figures import mask_title
 from kerasfusion.fume.report.run import Run
-from kerasfusion.fume.report.words import counted, interval_text, value_text
+from kerasfusion.fume.report.words import counted, interval_text, masks_of, value_text
 from kerasfusion.fume.state_figures import CHANCE
 from kerasfusion.report_page.blocks import Note, Number, Numbers, Section
 
@@ -32,25 +33,17 @@ def summary(run: Run) -> Section:
 
 def missing_parts(run: Run) -> list[Note]:
     """What was never made, with the commands that make it."""
-    model, fit = run.folder / "fume.keras", f"kerasfusion fit -c {run.folder / 'config.yaml'}"
     notes = []
     if not run.history:
-        notes.append(Note("The training left no history here.", fit, "missing"))
-    if not model.is_file():
-        notes.append(Note("There is no fume.keras: the training has not come to its end.", fit, "missing"))
+        notes.append(Note("The training left no history here.", run.fit_command, "missing"))
+    if not run.model.is_file():
+        notes.append(Note(f"There is no {MODEL}: the training has not come to its end.", run.fit_command, "missing"))
     elif run.split is None:
-        notes.append(Note("The network was never evaluated.", f"kerasfusion evaluate {model}", "missing"))
+        notes.append(Note("The network was never evaluated.", run.evaluate_command(), "missing"))
     if run.split is not None and run.main_answers is None:
         text = "The answers of the evaluation were not kept: curves, reliability and mistakes are missing."
-        notes.append(Note(text, f"kerasfusion evaluate {model} --split {run.split}", "missing"))
+        notes.append(Note(text, run.evaluate_command(run.split), "missing"))
     return notes
-
-
-def main_masks(run: Run) -> dict[str, dict]:
-    """{output: values} of the masks that count: each gas's, or the one mask of a network that has but one."""
-    found = {part: values for part, values in run.main.items() if part.endswith("mask")}
-    gases = {part: values for part, values in found.items() if part != "mask"}
-    return gases or found
 
 
 def _state_sentence(run: Run) -> str:
@@ -73,7 +66,7 @@ def _state_sentence(run: Run) -> str:
 
 
 def _mask_sentence(run: Run) -> str:
-    masks = main_masks(run)
+    masks = masks_of(run.main)
     if not masks:
         return "It draws no masks."
     parts = (f"{mask_title(part)} {value_text(values, 'iou_gas')}" for part, values in masks.items())
@@ -85,7 +78,7 @@ def _numbers(run: Run) -> Iterator[Number]:
     for metric, label in MAIN_STATE.items():
         if state.get(metric) is not None:
             yield Number(label, f"{state[metric]:.3f}", f"95 % interval {interval_text(state.get(f'{metric}_ci95'))}")
-    for part, values in main_masks(run).items():
+    for part, values in masks_of(run.main).items():
         if values.get("iou_gas") is not None:
             interval = interval_text(values.get("iou_gas_ci95"))
             yield Number(f"IoU of the gas, {mask_title(part)}", f"{values['iou_gas']:.3f}", f"95 % interval {interval}")

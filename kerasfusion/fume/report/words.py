@@ -9,6 +9,12 @@ VIEWS = {"": "as they are", "_paired": "both gases", "_co2_only": "CO2 alone", "
 DIGITS = 3
 
 
+def masks_of(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """{output: values} of the masks that count: each gas's, or the one mask of a network that has but one."""
+    masks = {part: values for part, values in parts.items() if part.endswith("mask")}
+    return {part: values for part, values in masks.items() if part != "mask"} or masks
+
+
 def interval_text(interval: Any) -> str:
     """An interval such as "0.571 to 0.760"; "unknown" where it is None."""
     if interval is None:
