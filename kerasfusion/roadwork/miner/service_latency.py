@@ -12,7 +12,7 @@ from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
 
 
 def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
-    """What the installed detector does with a photo where a service answers: open it, write it as PNG, ask.
+    """What the installed detector does with a photo where a service answers: send it, and wait.
 
     Args:
         settings: with a service_url.
@@ -24,10 +24,9 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def request(photo: bytes) -> bytes:
-        png = io.BytesIO()
         with Image.open(io.BytesIO(photo)) as image:
-            image.convert("RGB").save(png, "PNG", compress_level=1)
-        asked = urllib.request.Request(url, data=png.getvalue(), headers={"Content-Type": "image/png"})
+            content_type = image.get_format_mimetype()
+        asked = urllib.request.Request(url, data=photo, headers={"Content-Type": content_type})
         try:
             with opener.open(asked, timeout=settings.timeout_s) as answer:
                 return answer.read()

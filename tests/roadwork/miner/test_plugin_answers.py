@@ -15,7 +15,7 @@ from PIL import Image
 from kerasfusion.cli import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.dataset import scan
-from kerasfusion.roadwork.detector import open_detector
+from kerasfusion.roadwork.detector import Detector, open_detector
 from kerasfusion.roadwork.miner.check import check
 from kerasfusion.roadwork.miner.install import InstallRequest, install
 from kerasfusion.roadwork.miner.layout import find_layout
@@ -44,7 +44,7 @@ def tree(request, tmp_path):
 
 
 class Service:
-    """Stands in for `kerasfusion miner serve`: answers PNGs with a detector, or all with one status.
+    """Stands in for `kerasfusion miner serve`: answers photos with a detector, or all with one status.
 
     Attributes:
         url: where it listens.
@@ -62,7 +62,7 @@ class Service:
                 service.asked.append((self.path, self.headers["Content-Type"]))
                 answer = {"error": "the queue is full"}
                 if service.status == 200:
-                    assert Image.open(io.BytesIO(body)).format == "PNG"
+                    assert Image.open(io.BytesIO(body)).get_format_mimetype() == self.headers["Content-Type"]
                     answer = {"p_roadwork": detector.detect(body).p_roadwork}
                 self.send_response(service.status)
                 self.end_headers()
@@ -97,18 +97,18 @@ def test_the_miner_answers_what_the_detector_answers(monkeypatch, tree, model, d
     assert "cannot identify image file" in str(miner.error)
 
 
-def test_settings_are_found_by_path_first_and_apply(monkeypatch, tree, model, photo):
+def test_settings_are_found_by_path_first_and_apply(monkeypatch, tree, model, detector, photo):
     install(InstallRequest(tree, model))
     (tree / "own.yaml").write_text(f"model_path: {model}\ntta: true\n")
     miner = Miner(monkeypatch, tree, "base_miner", config="own.yaml")
-    mirrored = open_detector(model, tta=True).detect(photo).p_roadwork
+    mirrored = Detector(detector._model, tta=True).detect(photo).p_roadwork
     assert miner.forward(base64.b64encode(photo.read_bytes()).decode()) == pytest.approx(mirrored, abs=1e-6)
     with pytest.raises(RequestError, match="IMAGE_DETECTOR_DEVICE=cpu"):
         Miner(monkeypatch, tree, "base_miner", device="cuda")
 
 
 def encoded(kind, photo):
-    """The photo in a form that a PNG cannot simply repeat."""
+    """The photo in a form that a PNG cannot simply repeat, as text."""
     with Image.open(photo) as opened:
         image = opened.convert("RGB")
     file = io.BytesIO()
@@ -132,9 +132,25 @@ def test_a_service_sees_the_very_pixels(monkeypatch, tree, detector, photo, serv
     install(InstallRequest(tree, None, service_url=service.url + "/"))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     miner = Miner(monkeypatch, tree, "base_miner")
-    image = encoded(kind, photo)
-    assert miner.forward(image) == detector.detect(base64.b64decode(image)).p_roadwork
-    assert service.asked == [("/v1/detect", "image/png")]
+    text = encoded(kind, photo)
+    expected = detector.detect(base64.b64decode(text)).p_roadwork
+    assert miner.forward(text) == expected
+    sent = "image/jpeg" if kind in ("turned", "CMYK") else "image/png"
+    assert service.asked == [("/v1/detect", sent)]
+    image = Image.open(io.BytesIO(base64.b64decode(text)))
+    image.load()  # its bytes are not at hand any more
+    assert miner.detector(image) == expected
+    assert service.asked[1:] == [("/v1/detect", "image/png")]
+
+
+def test_an_image_that_was_sent_can_still_be_read(monkeypatch, tree, photo, service):
+    install(InstallRequest(tree, None, service_url=service.url))
+    miner = Miner(monkeypatch, tree, "base_miner")
+    for kind in ("turned", "alpha"):
+        data = base64.b64decode(encoded(kind, photo))
+        image = Image.open(io.BytesIO(data))
+        miner.detector(image)
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(Image.open(io.BytesIO(data))))
 
 
 def test_a_service_that_does_not_answer_is_an_error_with_its_reason(monkeypatch, tree, photo, service):
