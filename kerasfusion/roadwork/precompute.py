@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.amx import avoid_broken_amx
-from kerasfusion.digests import file_sha256, lines_sha256
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.image_decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork import prediction_cache as cache
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
+from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, listing_sha256, scan
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
 from kerasfusion.roadwork.yolo_process import YoloProcess
 from kerasfusion.run_folder import differences
@@ -207,7 +207,7 @@ def check_listing(config: RoadworkConfig, manifest: dict, split: str, samples: S
     Raises:
         RequestError: the cache was begun with others.
     """
-    listing = lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
+    listing = listing_sha256(samples)
     known = manifest["splits"].get(split)
     if known and known["listing_sha256"] != listing:
         raise RequestError(
