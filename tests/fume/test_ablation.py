@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,15 @@ CLASSIFIER = "ClassificationOnlyFastSCNN"
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     return write_set(tmp_path_factory.mktemp("frames") / "data", {"train": 12, "val": 6, "test": 9})
+
+
+@pytest.fixture(autouse=True)
+def without_a_trial(monkeypatch):
+    """What a dry run tries out is tested with the estimates."""
+    made = SimpleNamespace(run_bytes=1_000_000)
+    monkeypatch.setattr("kerasfusion.fume.estimate_ablation._try", lambda run: made)
+    monkeypatch.setattr("kerasfusion.fume.estimate_ablation._step_macs", lambda config, known: 1)
+    monkeypatch.setattr("kerasfusion.fume.estimate_ablation._seconds", lambda *arguments: 60.0)
 
 
 @pytest.fixture

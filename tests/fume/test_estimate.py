@@ -127,9 +127,9 @@ def test_wrong_requests_are_refused_by_the_command(make_config, tmp_path, trial)
 def test_an_ablation_is_told_from_one_trial_and_multiplications(make_config, trial, monkeypatch):
     tried = []
     monkeypatch.setattr(estimate_ablation, "try_out", lambda config, *samples: tried.append(config) or trial)
-    monkeypatch.setattr(
-        "kerasfusion.fume.macs.count_macs", lambda model: {"state": 3, "mask": 1}.get(sorted(model.output)[-1], 2)
-    )
+    macs = {"MultiTaskFastSCNN": 300, "SegmentationOnlyFastSCNN": 100}
+    monkeypatch.setattr(estimate_ablation, "_step_macs", lambda config, known: macs[config.model.name])
+    monkeypatch.setattr("kerasfusion.fume.ablation_cost._parameters", lambda run: 10)
     monkeypatch.setattr(estimate_ablation, "process_seconds", lambda: 6.0)
     first, like, half = (
         make_config(name="first"),
