@@ -1,4 +1,6 @@
+import hashlib
 import html
+import json
 import re
 import shutil
 
@@ -206,3 +208,15 @@ def test_answers_come_back_as_they_were_written(folders):
     np.testing.assert_allclose(answers.states.sum(axis=-1), 1, atol=1e-6)
     again = report_views(answers, "test", seed=run.record["seed"])
     assert again == {name: run.report[name] for name in again}
+
+
+def test_evaluate_keeps_figures_and_what_was_asked_about_what(folders):
+    first = folders["first"]
+    names = {path.name for path in (first / "figures").iterdir()}
+    assert names == {f"test_{name}.png" for name in ("confusion_matrices", "gas_iou", "reliability", "roc_pr", "views")}
+    record = json.loads((first / "evaluated.json").read_text(encoding="utf-8"))["test"]
+    assert record["model_sha256"] == hashlib.sha256((first / "fume.keras").read_bytes()).hexdigest()
+    counts = {"state": "Acidotic", "paired": 1, "co2_only": 0, "ch4_only": 1, "samples": 2, "originals": 3}
+    assert record["splits"]["test"][2] == counts
+    assert list(record["splits"]) == ["train", "test"]
+    assert record["leak"]["originals"] == 2  # co2-b and ch4-b

@@ -22,7 +22,7 @@ from kerasfusion.report_page.blocks import Block, Note, Paragraph, Picture, Pict
 SHOWN = 6
 """Samples of each kind of mistake."""
 
-PICTURE_WIDTH = 420
+PICTURE_WIDTH = 340
 
 
 def mistakes_section(run: Run, data: Path | None) -> Section | None:
