@@ -1,6 +1,7 @@
 """kerasfusion doctor."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
     sections = {"packages": check_packages(asked, packages)}
     steps = {}
     for system, config in configs.items():
-        findings, rows = _of_system(system, config, asked, packages, hub.is_reachable, _own(system, files[system]))
+        findings, rows = _of_system(
+            system, config, asked, packages, hub.is_reachable, _own(system, files[system], settings)
+        )
         sections |= {f"{system}: {name}": found for name, found in findings.items()}
         steps[system] = rows
     machine = _machine(configs)
@@ -66,9 +69,10 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
     ctx.exit(1 if is_blocked else 0)
 
 
-def _own(system: str, file: Path | None) -> str:
+def _own(system: str, file: Path | None, settings: tuple[str, ...]) -> str:
     """How a command names the configuration."""
-    return f"-c {file}" if file is not None else "--set system=fume" if system == "fume" else ""
+    given = settings or (("system=fume",) if file is None and system == "fume" else ())
+    return " ".join([*([f"-c {file}"] if file else []), *(f"--set {shlex.quote(text)}" for text in given)])
 
 
 def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:
