@@ -173,9 +173,10 @@ def _training(pair: Pair) -> list[Block]:
     missing = [name for name, path in histories.items() if not path.is_file()]
     if missing:
         return [Note(f"No history.csv in {' and '.join(missing)}: no training to compare.", kind="missing")]
-    wide = overlaid_histories(histories)
+    ways = {run.setting("fusion", "fit_on") for run in pair.runs}
+    wide = overlaid_histories(histories) if len(ways) == 1 else None
     if wide is None:
-        return [Note("The two trainings have no value in common: they were fitted in different ways.")]
+        return [Note("The two were fitted in different ways (fusion.fit_on): their values by epoch mean other things.")]
     return [
         Chart(
             wide,

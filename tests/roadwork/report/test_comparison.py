@@ -73,6 +73,8 @@ def test_what_cannot_be_compared_is_said(runs, photos, tmp_path):
     text = plain(write_comparison(*runs, out))
     assert "The answers of second were not kept." in text
     assert "No history.csv in first" in text
+    write_training(runs[0], photos, "fusion.fit_on=train")
+    assert "fitted in different ways (fusion.fit_on)" in plain(write_comparison(*runs, out))
     (runs[1] / "metrics.json").unlink()
     text = plain(write_comparison(*runs, out))
     assert "were not evaluated on the same split" in text
