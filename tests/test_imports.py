@@ -13,6 +13,7 @@ OPTIONAL = {
     "keras_hub": "roadwork/vit.py",
     "keras_cv": "augmentation.py",
     "datasets": "roadwork/import_sources.py",
+    "wandb": "wandb_run.py",
 }
 
 
@@ -27,6 +28,8 @@ def imports():
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require":
+                names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             for name in names:
                 yield path.relative_to(PACKAGE).as_posix(), name, id(node) in top
 
