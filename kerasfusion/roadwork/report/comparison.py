@@ -96,16 +96,16 @@ def _paired(pair: Pair, compared: dict[str, Any]) -> list[Block]:
     differences = [
         {
             "value": label,
-            f"{b} minus {a}": compared[f"{key}_difference"],
+            f"{b} minus {a}": f"{compared[f'{key}_difference']:+.3f}",
             "95 % interval": "{:+.3f} to {:+.3f}".format(*compared[f"{key}_difference_ci95"]),
         }
         for key, label in (("reward", "reward"), ("mcc", "MCC"), ("accuracy", "accuracy"))
     ]
     caption = (
-        f"The same photos, resampled in pairs. Only {b} has {compared[f'only_{b}_right']} photos right, only {a} "
-        f"{compared[f'only_{a}_right']}: McNemar's p = {compared['mcnemar_p']:.2g}. Verdict: {compared['verdict']}."
+        f"The same photos, resampled in pairs. Photos that only {b} has right: {compared[f'only_{b}_right']}; only {a}: "
+        f"{compared[f'only_{a}_right']}; McNemar's p = {compared['mcnemar_p']:.2g}. Verdict: {compared['verdict']}."
     )
-    return [*blocks, Table(differences, caption, digits=3)]
+    return [*blocks, Table(differences, caption)]
 
 
 def _unpaired(pair: Pair) -> list[Block]:
