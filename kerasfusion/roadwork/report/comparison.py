@@ -102,7 +102,7 @@ def _paired(pair: Pair, compared: dict[str, Any]) -> list[Block]:
         for key, label in (("reward", "reward"), ("mcc", "MCC"), ("accuracy", "accuracy"))
     ]
     caption = (
-        f"The same photos, resampled in pairs. Photos that only {b} has right: {compared[f'only_{b}_right']}; only {a}: "
+        f"The same photos, resampled in pairs. Those that only {b} has right: {compared[f'only_{b}_right']}; only {a}: "
         f"{compared[f'only_{a}_right']}; McNemar's p = {compared['mcnemar_p']:.2g}. Verdict: {compared['verdict']}."
     )
     return [*blocks, Table(differences, caption)]
