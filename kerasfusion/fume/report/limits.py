@@ -61,8 +61,8 @@ def _data(run: Run) -> Iterator[str]:
         groups = [asked.sample.group for asked in answers.asked]
         if all(_GENERATED.fullmatch(group) for group in groups):
             yield (
-                f"The frames are generated ones by their names (such as {groups[0]}, as kerasfusion data synth fume "
-                "names them): this shows that the path works, not what the network is worth on a real rumen."
+                f"The frames are generated ones by their names (such as {groups[0]}, as `kerasfusion data synth "
+                "fume` names them): this shows that the path works, not what the network is worth on a real rumen."
             )
         if any(asked.sample.group == asked.sample.sample_id for asked in answers.asked):
             yield (
@@ -102,7 +102,9 @@ def _answers(run: Run) -> Iterator[str]:
     if state is None:
         return
     interval = state.get("balanced_accuracy_ci95")
-    if interval and interval[0] <= CHANCE <= interval[1]:
+    if interval and interval[0] == interval[1]:
+        yield "The interval of balanced accuracy has no width: every resample gives the same value, so it says nothing."
+    elif interval and interval[0] <= CHANCE <= interval[1]:
         yield f"The interval of balanced accuracy includes guessing ({CHANCE:.3f})."
     never = [name for name, said in zip(STATES, np.sum(state["confusion_matrix"], axis=0), strict=True) if said == 0]
     if never:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from kerasfusion.fume.annotations import SPLITS
 from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.mask_figures import mask_title
 from kerasfusion.fume.report.run import Run
-from kerasfusion.fume.report.words import counted, interval_text, masks_of, value_text
+from kerasfusion.fume.report.words import DIGITS, counted, interval_text, masks_of, value_text, with_intervals
 from kerasfusion.fume.state_figures import CHANCE
-from kerasfusion.report_page.blocks import Note, Number, Numbers, Section
+from kerasfusion.report_page.blocks import Details, Note, Number, Numbers, Section, Table
 
 MAIN_STATE = {
     "balanced_accuracy": "balanced accuracy of the state",
@@ -28,7 +29,7 @@ def lead(run: Run) -> str:
 def summary(run: Run) -> Section:
     """The main numbers with their intervals, and what is missing."""
     numbers = [Numbers(list(_numbers(run)))] if run.main else []
-    return Section("Summary", [*numbers, *missing_parts(run)])
+    return Section("Summary", [*numbers, *missing_parts(run), *_other_splits(run)])
 
 
 def missing_parts(run: Run) -> list[Note]:
@@ -44,6 +45,20 @@ def missing_parts(run: Run) -> list[Note]:
         text = "The answers of the evaluation were not kept: curves, reliability and mistakes are missing."
         notes.append(Note(text, run.evaluate_command(run.split), "missing"))
     return notes
+
+
+def _other_splits(run: Run) -> list[Details]:
+    """The main numbers of the other splits that were evaluated."""
+    rows = []
+    for split in SPLITS:
+        if split != run.split and split in run.report:
+            parts = run.report[split]
+            row = {"split": split, **with_intervals(parts.get("state", {}), MAIN_STATE)}
+            for part, values in masks_of(parts).items():
+                row |= with_intervals(values, {"iou_gas": f"IoU of the gas, {mask_title(part)}"})
+            rows.append(row)
+    caption = "Samples as they are, with 95 % bootstrap intervals."
+    return [Details("The same of other splits", [Table(rows, caption, DIGITS)])] if rows else []
 
 
 def _state_sentence(run: Run) -> str:
