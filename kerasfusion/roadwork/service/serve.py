@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -68,8 +69,18 @@ def serve(
             failures.append(task.exception())
             server.should_exit = True
 
-    config = uvicorn.Config(
-        build_app(service, lifespan),
+    server = uvicorn.Server(_configure(uvicorn, build_app(service, lifespan), settings))
+    for name in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal that stopped it once more when it has stopped: by then it has been obeyed.
+        signal.signal(name, lambda number, frame: None)
+    server.run(sockets=[listener])
+    if failures:
+        raise failures[0]
+
+
+def _configure(uvicorn, app, settings: ServiceSettings):
+    return uvicorn.Config(
+        app,
         http="h11",
         ws="none",
         log_level="info" if settings.access_log else "warning",
@@ -77,13 +88,6 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=int(settings.deadline_s + settings.read_s) + 1,
     )
-    server = uvicorn.Server(config)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises the signal that stopped it once more when it has stopped: by then it has been obeyed.
-        signal.signal(name, lambda number, frame: None)
-    server.run(sockets=[listener])
-    if failures:
-        raise failures[0]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -102,7 +106,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         raise KerasFusionError(
-            f"cannot listen: {error.strerror}",
+            f"cannot listen: {os.strerror(error.errno)}",
             where=f"{host}, port {port}",
             todo="stop what uses it, or name another --port",
         ) from error

@@ -21,8 +21,8 @@ from PIL import Image
 from kerasfusion.formats.onnx_file import KEY
 
 SIZE = 8
-RED, SLOW_RED = 255, 254
-"""A photo of this level of red ends the worker, or takes a second, where `hostile_photos` was called."""
+KILLER = (255, 0, 0)
+"""A photo of this colour ends the worker where `hostile_photos` was called."""
 
 
 def write_model(path: Path, slope: float = 1.0) -> Path:
@@ -64,6 +64,11 @@ def photo(level: int | tuple[int, int, int], size: tuple[int, int] = (64, 48), k
     return data.getvalue()
 
 
+def slow_colour(seconds: float) -> tuple[int, int, int]:
+    """A photo of this colour takes so long where `hostile_photos` was called."""
+    return 254, round(10 * seconds), 0
+
+
 def hostile_photos() -> None:
     """In the worker: make some photos end the process, as a fault in a decoder would, or take long."""
     from kerasfusion.roadwork.service import answering
@@ -72,10 +77,11 @@ def hostile_photos() -> None:
 
     def faulty(data, max_pixels):
         pixels = decode(data, max_pixels)
-        if tuple(pixels[0, 0]) == (RED, 0, 0):
+        red, green, blue = map(int, pixels[0, 0])
+        if (red, green, blue) == KILLER:
             os.kill(os.getpid(), signal.SIGKILL)
-        if tuple(pixels[0, 0]) == (SLOW_RED, 0, 0):
-            time.sleep(1)
+        if (red, blue) == (254, 0):
+            time.sleep(green / 10)
         return pixels
 
     answering.decode_image = faulty

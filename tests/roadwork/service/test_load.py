@@ -3,14 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import httpx
 import pytest
 
-from tests.roadwork.service.material import SLOW_RED, photo
-
-SLOW = photo((SLOW_RED, 0, 0))
+from tests.roadwork.service.material import photo, slow_colour
 
 
 def send_together(running, photos) -> list[httpx.Response]:
@@ -77,10 +76,15 @@ def test_a_place_is_taken_before_the_body_is_read(start, model):
 
 
 def test_a_photo_whose_deadline_passes_is_not_computed(start, model):
-    running = start(model=model, hostile=True, batch=1, deadline_s=0.6)
-    responses = send_together(running, [SLOW, *(photo(level) for level in range(5))])
-    assert [response.status_code for response in responses] == [504] * 6
-    assert "within 0.6 s" in responses[1].json()["error"]
+    running = start(model=model, hostile=True, batch=1, deadline_s=1)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(running.detect, photo(slow_colour(3)))
+        while running.metric("queue_length") != 1:
+            pass
+        others = send_together(running, [photo(level) for level in range(5)])
+        assert slow.result().status_code == 504
+    assert [response.status_code for response in others] == [504] * 5
+    assert "within 1 s" in others[0].json()["error"]
     while running.detect(photo(51)).status_code != 200:
         pass
     assert running.metric("batch_photos_count") == 2  # the slow one and the last: none of the five
@@ -89,7 +93,7 @@ def test_a_photo_whose_deadline_passes_is_not_computed(start, model):
 def test_a_worker_that_hangs_is_ended(start, model):
     running = start(model=model, hostile=True, deadline_s=0.2)
     old = running.worker()
-    assert running.detect(SLOW).status_code == 504
+    assert running.detect(photo(slow_colour(20))).status_code == 504
     old.wait(timeout=20)
     running.wait_until(ready=True)
     running.stop()

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.roadwork.service.material import RED, SLOW_RED, photo, write_model
+from tests.roadwork.service.material import KILLER, photo, slow_colour, write_model
 
 LEVELS = (51, 102, 153, 204)
-KILLER, SLOW = (RED, 0, 0), (SLOW_RED, 0, 0)
+SLOW = slow_colour(1)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_killed_worker_loses_no_request(start, model, pool):
     old.kill()
     for level, future in others.items():
         assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
-    assert slow.result().json()["p_roadwork"] == pytest.approx(SLOW_RED / 3 / 255)
+    assert slow.result().json()["p_roadwork"] == pytest.approx(sum(SLOW) / 3 / 255)
     assert running.worker().pid != old.pid
     assert running.metric("worker_restarts") == 1
     assert running.client.get("/healthz").status_code == 200
@@ -94,7 +94,7 @@ def test_a_stop_answers_what_is_in_the_house(start, model, pool, number):
         pass
     worker.send_signal(number)  # as from a terminal or systemd, which reach both processes
     running.process.send_signal(number)
-    assert slow.result().json()["p_roadwork"] == pytest.approx(SLOW_RED / 3 / 255)
+    assert slow.result().json()["p_roadwork"] == pytest.approx(sum(SLOW) / 3 / 255)
     assert running.process.wait(timeout=20) == 0
     assert not worker.is_running()
 
