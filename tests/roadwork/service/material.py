@@ -126,6 +126,13 @@ class RunningService:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
 
+    def wait_for_queue(self, length: int, seconds: float = 20) -> None:
+        """Until so many requests are in the house."""
+        end = time.monotonic() + seconds
+        while (found := self.metric("queue_length")) != length:
+            assert time.monotonic() < end, f"{found} requests in the house, not {length}"
+            time.sleep(0.01)
+
     def wait_until(self, ready: bool, seconds: float = 20) -> dict:
         """What /readyz says once it says so."""
         end = time.monotonic() + seconds

@@ -67,8 +67,7 @@ def test_one_bad_photo_does_not_touch_its_batch(start, model):
 def test_a_place_is_taken_before_the_body_is_read(start, model):
     running = start(model=model, queue=2)
     with running.slow_client(), running.slow_client():
-        while running.metric("queue_length") != 2:
-            pass
+        running.wait_for_queue(2)
         refused = running.detect(bytes(3_000_000))
         assert refused.status_code == 429
         assert refused.json()["expected"] == "at most 2 at a time"
@@ -79,8 +78,7 @@ def test_a_photo_whose_deadline_passes_is_not_computed(start, model):
     running = start(model=model, hostile=True, batch=1, deadline_s=1)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(running.detect, photo(slow_colour(3)))
-        while running.metric("queue_length") != 1:
-            pass
+        running.wait_for_queue(1)
         others = send_together(running, [photo(level) for level in range(5)])
         assert slow.result().status_code == 504
     assert [response.status_code for response in others] == [504] * 5

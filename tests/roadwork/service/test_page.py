@@ -70,13 +70,18 @@ def test_an_error_is_said_in_words_and_a_photo_after_it_answered(service):
 def test_the_keyboard_reaches_the_choice_of_a_photo(service):
     with open_page() as page:
         opened = []
-        page.on("filechooser", opened.append)  # before the page is there: it takes effect a little later
+        page.on(
+            "filechooser", lambda chooser: opened.append(chooser)
+        )  # before the page is there: it takes effect a little later
         page.goto(service.url)
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == "file"
         page.keyboard.press("Enter")
-        while not opened:
+        for _ in range(500):
+            if opened:
+                break
             page.wait_for_timeout(20)
+        assert opened
         assert page.evaluate("getComputedStyle(document.getElementById('drop')).outlineStyle") == "solid"
         assert page.evaluate("document.getElementById('result').closest('[aria-live]') !== null")
 

@@ -148,10 +148,8 @@ def test_a_slow_client_is_given_up_and_others_go_on(service, picture):
 
 def test_a_client_that_leaves_gives_its_place_back(service):
     with service.slow_client():
-        while service.metric("queue_length") != 1:
-            time.sleep(0.01)
-    while service.metric("queue_length") != 0:
-        time.sleep(0.01)
+        service.wait_for_queue(1)
+    service.wait_for_queue(0)
     assert service.metric('requests_total{status="499"}') >= 1
 
 

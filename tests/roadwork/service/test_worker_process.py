@@ -23,11 +23,9 @@ def test_a_killed_worker_loses_no_request(start, model, pool):
     running = start(model=model, hostile=True, deadline_s=30)
     old = running.worker()
     slow = pool.submit(running.detect, photo(SLOW))
-    while running.metric("queue_length") != 1:
-        pass
+    running.wait_for_queue(1)
     others = {level: pool.submit(running.detect, photo(level)) for level in LEVELS}
-    while running.metric("queue_length") != 1 + len(LEVELS):
-        pass
+    running.wait_for_queue(1 + len(LEVELS))
     old.kill()
     for level, future in others.items():
         assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
@@ -90,8 +88,7 @@ def test_a_stop_answers_what_is_in_the_house(start, model, pool, number):
     running = start(model=model, hostile=True)
     worker = running.worker()
     slow = pool.submit(running.detect, photo(SLOW))
-    while running.metric("queue_length") != 1:
-        pass
+    running.wait_for_queue(1)
     worker.send_signal(number)  # as from a terminal or systemd, which reach both processes
     running.process.send_signal(number)
     assert slow.result().json()["p_roadwork"] == pytest.approx(sum(SLOW) / 3 / 255)
