@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,12 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(paths: Sequence[Path]) -> str:
+    """Of one file its own sha256, of several that of their digests in this order, as hex."""
+    digests = [file_sha256(path) for path in paths]
+    return digests[0] if len(digests) == 1 else lines_sha256(digests)
 
 
 def lines_sha256(lines: Iterable[str]) -> str:

@@ -64,8 +64,8 @@ class WandbRun:
         name = known if known and history else f"{self._folder.name}-{secrets.token_hex(4)}"
         write_text(self._identity, name)
         self._run = self._open(name)
-        if self._run.offline and known:
-            self._remove_others(known)
+        self._earlier = known if self._run.offline else None
+        self._remove_earlier()
         self._first = self._run.starting_step
         for values in history:
             epoch = int(values["epoch"])
@@ -84,6 +84,7 @@ class WandbRun:
     def end(self) -> None:
         """Wait until everything is written or sent."""
         self._run.finish()
+        self._remove_earlier()  # wandb's own process may have gone on writing for a killed one
 
     def _log(self, epoch: int, values: Mapping[str, Any]) -> None:
         if epoch >= self._first:
@@ -114,9 +115,12 @@ class WandbRun:
         except self._wandb.Error as error:
             raise KerasFusionError(f"Weights & Biases: {_first_line(error)}", todo=ADVICE) from error
 
-    def _remove_others(self, name: str) -> None:
+    def _remove_earlier(self) -> None:
+        """Remove the folders that this one stands for."""
+        if self._earlier is None:
+            return
         current = Path(self._run.sync_dir).name
-        for older in (self._folder / "wandb").glob(f"offline-run-*-{name}"):
+        for older in (self._folder / "wandb").glob(f"offline-run-*-{self._earlier}"):
             if older.name != current:
                 shutil.rmtree(older)
 

@@ -297,7 +297,7 @@ def test_the_lock_keeps_a_second_run_waiting(tmp_path):
     assert other.communicate()[0].strip() == "held"
 
 
-@pytest.mark.parametrize(("codes", "expected"), [((0, 0, 0), 0), ((1, 0, 0), 1), ((0, 1, 5), 1)])
+@pytest.mark.parametrize(("codes", "expected"), [((0, 0, 0, 0), 0), ((1, 0, 0, 0), 1), ((0, 1, 0, 5), 1)])
 def test_all_checks_run_whatever_the_earlier_ones_found(monkeypatch, codes, expected):
     spec = importlib.util.spec_from_file_location("kerasfusion_tools_test", TOOLS / "test.py")
     script = importlib.util.module_from_spec(spec)
@@ -311,5 +311,5 @@ def test_all_checks_run_whatever_the_earlier_ones_found(monkeypatch, codes, expe
     monkeypatch.setattr(module("steps"), "run_foreground", run)
     monkeypatch.setattr(module("install"), "ensure", lambda extras: None)
     assert script.main(["-k", "one"]) == expected
-    assert commands[:2] == [["ruff", "check"], ["ruff", "format", "--check"]]
-    assert (commands[2][0], commands[2][-2:]) == ("pytest", ["-k", "one"])
+    assert commands[:3] == [["ruff", "check"], ["ruff", "format", "--check"], ["tests.browser"]]
+    assert (commands[3][0], commands[3][-2:]) == ("pytest", ["-k", "one"])

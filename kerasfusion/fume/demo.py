@@ -10,6 +10,7 @@ from kerasfusion.fume.evaluation_run import Request, run
 from kerasfusion.fume.evaluation_text import as_text
 from kerasfusion.fume.fit import fit
 from kerasfusion.fume.pair_data import pair_dataset
+from kerasfusion.fume.report.page import write_report
 from kerasfusion.fume.synth import write_dataset
 from kerasfusion.progress import track
 from kerasfusion.reporting import table
@@ -83,5 +84,7 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     stage(f"evaluating: kerasfusion evaluate {model}")
     result = run(Request(model=model, config=config, panels=6), report)
     report("\n" + as_text(result))
+    stage(f"all of it on one page: kerasfusion report {config.run_folder}")
+    report(f"report: {write_report(config.run_folder)}")
     stage(f"done; panels and figures are in {config.run_folder}")
     return result.report

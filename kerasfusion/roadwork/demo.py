@@ -17,8 +17,10 @@ from kerasfusion.roadwork.latency import as_text as as_table
 from kerasfusion.roadwork.latency import measure_latency
 from kerasfusion.roadwork.precompute import precompute
 from kerasfusion.roadwork.predict import predict
+from kerasfusion.roadwork.report.page import write_report
 from kerasfusion.roadwork.scenes import write_dataset
 from kerasfusion.roadwork.yolo_training import train_yolo
+from kerasfusion.run_files import record_latency
 from kerasfusion.run_folder import clear_demo_folder, describe_run
 
 COUNTS = {"train": 400, "val": 100, "test": 140}
@@ -101,6 +103,10 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     for answer in predict(open_detector(result.fusion), photos, io.BytesIO()):
         report(answer.to_line(len(answer.image)))
     stage(f"timing it: kerasfusion benchmark {result.fusion} --runs 20")
-    report(as_table(measure_latency(lambda: open_detector(result.fusion), runs=20)))
+    times = measure_latency(lambda: open_detector(result.fusion), runs=20)
+    report(as_table(times))
+    record_latency(result.fusion, times)
+    stage(f"all of it on one page: kerasfusion report {config.run_folder}")
+    report(f"report: {write_report(config.run_folder)}")
     stage("done")
     return evaluation.report["fusion"]["accuracy"]

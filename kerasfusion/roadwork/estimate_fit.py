@@ -133,7 +133,6 @@ def _disk(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> dict
 
 
 def _weights_files(branches: Branches) -> list[Path]:
-    from kerasfusion.roadwork.vit import WEIGHTS_FILES
+    from kerasfusion.roadwork.vit import weights_files
 
-    vit = [branches.vit.folder / name for name in WEIGHTS_FILES]
-    return [next(path for path in vit if path.is_file()), branches.yolo.path]
+    return [*weights_files(branches.vit.folder), branches.yolo.path]

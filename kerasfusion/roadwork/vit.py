@@ -7,13 +7,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasfusion.digests import file_sha256
+from kerasfusion.digests import files_sha256
 from kerasfusion.errors import RequestError, require
 from kerasfusion.roadwork.dataset import class_order
 from kerasfusion.roadwork.vit_keras import rebuild
 
 HUB = "hf://"
-WEIGHTS_FILES = ("model.safetensors", "task.weights.h5", "model.weights.h5")
+WEIGHTS_FILES = (("model.safetensors",), ("model.weights.h5", "task.weights.h5"))
+"""Of a Hugging Face checkpoint, and of a keras-hub preset: the network without its last layer, and that layer."""
 PILLOW_BILINEAR = 2
 
 
@@ -23,7 +24,7 @@ class VitCheckpoint:
 
     Attributes:
         folder: where the files are.
-        sha256: digest of the weights file.
+        sha256: digest of the weights.
         image_size: side of the square input, pixels.
         scale: three factors and
         offset: three summands: pixels in 0..255 times scale plus offset is what the network expects.
@@ -59,12 +60,19 @@ def read_checkpoint(source: str, class_names: tuple[str, ...] | None = None) -> 
             expected="a Hugging Face ViT folder (config.json, model.safetensors, preprocessor_config.json)",
             todo="set vit.weights to such a folder, or to hf://owner/name",
         )
-    weights = next((folder / name for name in WEIGHTS_FILES if (folder / name).is_file()), None)
-    if weights is None:
-        raise RequestError("the checkpoint has no weights file", where=folder, expected=" or ".join(WEIGHTS_FILES))
+    weights = weights_files(folder)
+    if not weights:
+        names = " or ".join(" and ".join(kind) for kind in WEIGHTS_FILES)
+        raise RequestError("the checkpoint has no weights file", where=folder, expected=names)
     config = _read_json(folder / "config.json")
     facts = _hugging_face_facts if "model_type" in config else _preset_facts
-    return VitCheckpoint(folder=folder, sha256=file_sha256(weights), **facts(folder, config, class_names))
+    return VitCheckpoint(folder=folder, sha256=files_sha256(weights), **facts(folder, config, class_names))
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint that hold its weights; empty if a part is missing."""
+    kinds = ([folder / name for name in kind] for kind in WEIGHTS_FILES)
+    return next((files for files in kinds if all(path.is_file() for path in files)), [])
 
 
 def build_vit(checkpoint: VitCheckpoint):

@@ -7,7 +7,7 @@ from pathlib import Path
 from kerasfusion.digests import file_sha256
 from kerasfusion.findings import MISSING, OK, WARNING, Finding
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.vit import HUB, WEIGHTS_FILES
+from kerasfusion.roadwork.vit import HUB, weights_files
 
 IMAGENET = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2"
 YOLO = "https://github.com/ultralytics/assets/releases"
@@ -32,11 +32,9 @@ def check_weights(config: RoadworkConfig, online: bool) -> list[Finding]:
 def check_vit(source: str, online: bool) -> Finding:
     """The ViT's folder, or its copy in the hub's cache."""
     folder = find_in_hub_cache(source) if source.startswith(HUB) else Path(source)
-    weights = (
-        None if folder is None else next((folder / name for name in WEIGHTS_FILES if (folder / name).is_file()), None)
-    )
-    if weights is not None and (folder / "config.json").is_file():
-        return Finding("ViT", OK, _known(weights))
+    weights = [] if folder is None else weights_files(folder)
+    if weights and (folder / "config.json").is_file():
+        return Finding("ViT", OK, "; ".join(map(_known, weights)))
     todo = "put config.json, preprocessor_config.json and model.safetensors into a folder and set vit.weights to it"
     if not source.startswith(HUB):
         return Finding("ViT", MISSING, f"no checkpoint in {source}", todo)
@@ -53,7 +51,7 @@ def find_in_hub_cache(source: str) -> Path | None:
     reference = cache / "refs" / (revision or "main")
     commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
     folder = cache / "snapshots" / commit if commit else None
-    return folder if folder is not None and any((folder / file).is_file() for file in WEIGHTS_FILES) else None
+    return folder if folder is not None and weights_files(folder) else None
 
 
 def check_efficientnetv2(config: RoadworkConfig, online: bool) -> Finding:

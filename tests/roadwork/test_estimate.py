@@ -99,9 +99,10 @@ def test_train_yolo_without_a_class_is_refused(photos, tmp_path, make_config):
 
 
 @pytest.fixture(scope="module")
-def plain(cached):
-    """Features worked out once: quick."""
-    return replace(cached, fit=replace(cached.fit, augmentation="none"), name="estimated")
+def plain(cached, tmp_path_factory):
+    """Features worked out once: quick. Pixels of its own: other tests keep features in the shared ones."""
+    pixels = tmp_path_factory.mktemp("estimated") / "pixels"
+    return replace(cached, fit=replace(cached.fit, augmentation="none", pixel_cache=pixels), name="estimated")
 
 
 def test_fit_counts_steps_and_leaves_nothing(plain):

@@ -16,7 +16,7 @@ CASES = [("keras", "float32"), ("keras", "bfloat16"), ("openvino", "bfloat16"), 
 
 def describe(name, its):
     said = {"format": name, "precision": its, "outputs": ["fusion"], "model_sha256": "abc"}
-    return said | {"image_size": 8, "yolo_image_size": 6}
+    return said | {"pixels": {"image": "", "yolo_image": ""}, "image_size": 8, "yolo_image_size": 6}
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasfusion.digests import files_sha256
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.image_decoding import squash
-from kerasfusion.roadwork.vit import build_vit, read_checkpoint
+from kerasfusion.roadwork.vit import build_vit, read_checkpoint, weights_files
 from tests.hugging_face_vit import MEAN, SIZE, STD, write_vit
 
 REFERENCE = """
@@ -102,9 +103,23 @@ def test_keras_hub_preset_is_read_with_its_own_preprocessing(tmp_path):
 
 def test_preset_without_class_names_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"config": {"image_shape": [32, 32, 3]}}))
-    (tmp_path / "model.weights.h5").write_bytes(b"")
+    for name in ("model.weights.h5", "task.weights.h5"):
+        (tmp_path / name).write_bytes(b"")
     with pytest.raises(RequestError, match=r"vit\.class_names"):
         read_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("changed", ["model.weights.h5", "task.weights.h5"])
+def test_a_preset_is_known_by_all_its_weights(tmp_path, changed):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"image_shape": [32, 32, 3]}}))
+    for name in ("model.weights.h5", "task.weights.h5"):
+        (tmp_path / name).write_bytes(b"first")
+    before = files_sha256(weights_files(tmp_path))
+    (tmp_path / changed).write_bytes(b"second")
+    assert files_sha256(weights_files(tmp_path)) != before
+    (tmp_path / changed).unlink()
+    with pytest.raises(RequestError, match="no weights file"):
+        read_checkpoint(str(tmp_path), ("None", "Roadwork"))
 
 
 @pytest.mark.parametrize(
