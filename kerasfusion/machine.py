@@ -8,11 +8,13 @@ import threading
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasfusion.cpu import this_cpu
+from kerasfusion.errors import RequestError
 from kerasfusion.findings import MISSING, OK, WARNING, Finding
+from kerasfusion.run_folder import existing_part, require_folder
 
 GB = 1e9
 CHECKPOINT_SPACE = 5 * GB
@@ -81,7 +83,7 @@ def check_disk(folders: Sequence[Path]) -> list[Finding]:
     """Free space of each disk that these folders are, or will be, on."""
     findings, seen = [], set()
     for folder in folders:
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        existing = existing_part(folder)
         disk = existing.stat().st_dev
         if disk in seen:
             continue
@@ -94,6 +96,24 @@ def check_disk(folders: Sequence[Path]) -> list[Finding]:
             todo = "free some space, or name folders on another disk (runs_folder and the caches)"
             status = MISSING if free < CHECKPOINT_SPACE / 10 else WARNING
             findings.append(Finding("disk", status, f"{found}; runs and caches may take 5 GB", todo))
+    return findings
+
+
+def check_folders(folders: Mapping[str, Path]) -> list[Finding]:
+    """Whether the folders that the work writes to can be written to.
+
+    Args:
+        folders: {the key that names it: a folder, which need not exist yet}.
+    """
+    findings = []
+    for key, folder in folders.items():
+        try:
+            require_folder(folder)
+        except RequestError as error:
+            todo = f"name another folder ({key}), or make this one yours to write to"
+            findings.append(Finding(key, MISSING, f"{error.what}: {error.where}", todo))
+        else:
+            findings.append(Finding(key, OK, str(folder)))
     return findings
 
 

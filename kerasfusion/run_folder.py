@@ -66,17 +66,24 @@ def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "
     return lines
 
 
-def require_folder(folder: Path) -> None:
-    """Check, before long work, that files can be written to a folder; it need not exist yet.
+def require_folder(*folders: Path) -> None:
+    """Check, before long work, that files can be written to folders; they need not exist yet.
 
     Raises:
-        RequestError: it or a folder above it is a file, or may not be written to.
+        RequestError: one, or a folder above it, is a file or may not be written to.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise RequestError("this is a file", where=existing, expected="a folder, or a name that is not taken")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
+    for folder in folders:
+        existing = existing_part(folder)
+        if not existing.is_dir():
+            raise RequestError("this is a file", where=existing, expected="a folder, or a name that is not taken")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
+
+
+def existing_part(path: Path) -> Path:
+    """The path itself if it is there, else the nearest folder above it that is."""
+    # Path.exists raises where a folder above may not be looked into.
+    return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
 
 
 def clear_demo_folder(folder: Path) -> None:

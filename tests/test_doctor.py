@@ -70,6 +70,27 @@ def test_without_a_configuration_both_systems_are_told_and_nothing_is_refused():
     assert "kerasfusion data import SOURCE data/roadwork" in text
 
 
+@pytest.mark.parametrize(
+    ("system", "key"),
+    [
+        ("roadwork", "runs_folder"),
+        ("roadwork", "cache.folder"),
+        ("roadwork", "fit.pixel_cache"),
+        ("fume", "runs_folder"),
+        ("fume", "data.frame_cache"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, system, key):
+    (tmp_path / "taken").touch()
+    asked = ["--set", f"system={system}", "--set", f"{key}={tmp_path / 'taken' / 'deeper'}"]
+    found = {
+        row["about"]: row for row in json.loads(doctor("--json", *asked, code=1))["findings"][f"{system}: folders"]
+    }
+    assert [about for about, row in found.items() if row["status"] == MISSING] == [key]
+    assert found[key]["found"] == f"this is a file: {tmp_path / 'taken'}"
+    assert f"name another folder ({key})" in found[key]["todo"]
+
+
 def test_missing_data_block_the_configured_system(tmp_path):
     steps = steps_of("roadwork", "--set", f"data.root={tmp_path / 'gone'}", code=1)
     assert steps["data"]["ready"] == BLOCKED

@@ -1,8 +1,10 @@
 import json
+import os
 
 import pytest
 import yaml
 
+from kerasfusion import run_folder
 from kerasfusion.device import select_device
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -33,6 +35,18 @@ def test_a_folder_that_cannot_be_is_refused_early(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
         with pytest.raises(RequestError, match="this is a file"):
             require_folder(path)
+        with pytest.raises(RequestError, match="this is a file"):
+            require_folder(tmp_path, path)
+
+
+def test_a_folder_that_is_anothers_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    ask = os.access
+    monkeypatch.setattr(
+        run_folder.os, "access", lambda path, mode: ask(path, mode) and not (path == tmp_path and mode & os.W_OK)
+    )
+    with pytest.raises(RequestError) as refused:
+        require_folder(tmp_path / "new" / "deeper")
+    assert (refused.value.where, refused.value.todo) == (tmp_path, "name another one")
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):

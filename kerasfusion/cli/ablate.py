@@ -35,7 +35,9 @@ def ablate(ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path,
     read = _read(configs, settings, flags)
     import_tensorflow()
     from kerasfusion.fume.ablation_plan import plan_runs
+    from kerasfusion.run_folder import require_folder
 
+    require_folder(out, *(folder for config in read for folder in (config.run_folder, config.data.frame_cache)))
     runs = plan_runs(read)
     if dry_run:
         _show_plan(runs, as_json)

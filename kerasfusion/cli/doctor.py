@@ -32,7 +32,7 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
     Example: kerasfusion doctor -c configs/roadwork.yaml --json
     """
     from kerasfusion.findings import blocks
-    from kerasfusion.machine import GpuCheck, HubCheck
+    from kerasfusion.machine import GpuCheck, HubCheck, check_folders
     from kerasfusion.package_check import check_packages, declared, installed_packages
 
     chosen = config_file is not None or bool(settings)
@@ -43,14 +43,16 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
     gpu, hub = GpuCheck(), HubCheck()  # they go on while the rest is looked at
     asked, packages = declared(), installed_packages()
     sections = {"packages": check_packages(asked, packages)}
+    folders = {system: _folders(system, config) for system, config in configs.items()}
     steps = {}
     for system, config in configs.items():
         findings, rows = _of_system(
             system, config, asked, packages, hub.is_reachable, _own(system, files[system], settings)
         )
+        findings = {"folders": check_folders(folders[system]), **findings}
         sections |= {f"{system}: {name}": found for name, found in findings.items()}
         steps[system] = rows
-    machine = _machine(configs)
+    machine = _machine([folder for named in folders.values() for folder in named.values()])
     sections = {"machine": [*machine, gpu.result(), hub.result()], **sections}
     # Of weights the steps say whether they still need them.
     counted = {name: found for name, found in sections.items() if chosen or name in ("machine", "packages")}
@@ -91,13 +93,17 @@ def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> 
     return {"weights": weights, "tracker": [check_tracker(config.tracking)]}, steps
 
 
-def _machine(configs: dict) -> list:
+def _folders(system: str, config) -> dict[str, Path]:
+    """{key: folder} of what the work writes to."""
+    if system == "fume":
+        return {"runs_folder": config.run_folder, "data.frame_cache": config.data.frame_cache}
+    caches = {"cache.folder": config.cache.folder, "fit.pixel_cache": config.fit.pixel_cache}
+    return {"runs_folder": config.run_folder, **caches}
+
+
+def _machine(folders: list[Path]) -> list:
     from kerasfusion.machine import check_cpu, check_disk, check_memory
 
-    folders = []
-    for system, config in configs.items():
-        caches = [config.data.frame_cache] if system == "fume" else [config.cache.folder, config.fit.pixel_cache]
-        folders += [config.run_folder, *caches]
     return [check_cpu(), check_memory(), *check_disk(folders)]
 
 

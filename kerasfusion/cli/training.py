@@ -46,12 +46,13 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     from kerasfusion.roadwork.dataset import hold_out, scan
     from kerasfusion.roadwork.yolo_curve import tell_curve
     from kerasfusion.roadwork.yolo_training import train_yolo as train
-    from kerasfusion.run_folder import describe_run
+    from kerasfusion.run_folder import describe_run, require_folder
     from kerasfusion.wandb_run import refuse_unusable
 
     refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
     refuse_unusable(config.tracking)
+    require_folder(config.run_folder, config.run_folder / "yolo")
     training, held_out = hold_out(
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )

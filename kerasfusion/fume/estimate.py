@@ -14,7 +14,7 @@ from kerasfusion.fume.samples import Sample
 from kerasfusion.fume.training_data import load_split, read_split
 from kerasfusion.probe import Estimate, Stage, process_seconds, spread, timed
 from kerasfusion.progress import silent
-from kerasfusion.run_folder import refuse_other_settings
+from kerasfusion.run_folder import refuse_other_settings, require_folder
 from kerasfusion.step_clock import Pace, StepClock
 from kerasfusion.wandb_run import refuse_unusable
 
@@ -72,6 +72,7 @@ def estimate_fit(config: FumeConfig, restart: bool = False) -> Estimate:
     start_up = process_seconds()
     begin = time.perf_counter()
     refuse_unusable(config.experiment.tracking)
+    require_folder(config.run_folder, config.data.frame_cache)
     splits = {split: look_at(config, split) for split in ("train", "val")}
     from kerasfusion.fume.train import STATE, settings_of
     from kerasfusion.trainer import Checkpoint, read_checkpoint

@@ -9,7 +9,7 @@ import numpy as np
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.description import describe
 from kerasfusion.fume.training_data import load_split, validation_batches
-from kerasfusion.run_folder import claim_checkpoints, describe_run
+from kerasfusion.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.saving import save_model
 from kerasfusion.wandb_run import refuse_unusable
 
@@ -28,11 +28,12 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
         runs/NAME/fume.keras.
 
     Raises:
-        RequestError: data and settings do not belong together.
+        RequestError: data and settings do not belong together, or a folder cannot be written to.
         KerasFusionError: training or saving failed.
     """
     refuse_unusable(config.experiment.tracking)
     folder = config.run_folder
+    require_folder(folder, config.data.frame_cache)
     training, validation = load_split(config, "train"), load_split(config, "val")
     from kerasfusion.fume.epoch_panels import EpochPanels
     from kerasfusion.fume.models import count_trainable, with_probabilities

@@ -14,6 +14,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute import Branches, check_listing, fill_shard, find_manifest, plan_shards
 from kerasfusion.roadwork.vit import read_checkpoint
+from kerasfusion.run_folder import require_folder
 
 TRIAL_SECONDS = 6.0
 READ_AHEAD = 32
@@ -57,6 +58,7 @@ def estimate_precompute(
     """
     start_up = process_seconds()
     begin = time.perf_counter()
+    require_folder(config.cache.folder)
     samples = [sample for sample in scan(config.data.root) if sample.split in splits]
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     branches, load = timed(lambda: Branches(config, checkpoint))

@@ -12,6 +12,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.ensemble import build_trained_parts
 from kerasfusion.roadwork.export import FUSION, PARTS, Branches, describe, export, refuse_other_weights
 from kerasfusion.roadwork.vit import read_checkpoint
+from kerasfusion.run_folder import require_folder
 from kerasfusion.saving import save_model
 from kerasfusion.wandb_run import refuse_unusable
 
@@ -40,11 +41,13 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         report: takes a line for the person who waits.
 
     Raises:
-        RequestError: data, cache, weights and settings do not belong together; says which and what to run.
+        RequestError: data, cache, weights and settings do not belong together; says which and what to run. Or a
+            folder cannot be written to.
         KerasFusionError: training or saving failed.
     """
     refuse_unusable(config.tracking)
     folder = config.run_folder
+    require_folder(folder, config.fit.pixel_cache)
     manifest = prediction_cache.read_manifest(config.cache.folder)
     branches, reason = find_branches(config, manifest)
     from kerasfusion.roadwork.train import fit_parts

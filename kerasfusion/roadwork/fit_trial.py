@@ -29,7 +29,7 @@ from kerasfusion.roadwork.training_data import (
     stored_features,
     stored_pixels,
 )
-from kerasfusion.run_folder import refuse_other_settings
+from kerasfusion.run_folder import refuse_other_settings, require_folder
 from kerasfusion.step_clock import Pace, StepClock
 from kerasfusion.trainer import Checkpoint, read_checkpoint
 from kerasfusion.wandb_run import refuse_unusable
@@ -108,6 +108,7 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
         RequestError: as `fit`.
     """
     refuse_unusable(config.tracking)
+    require_folder(config.run_folder, config.fit.pixel_cache)
     manifest = prediction_cache.read_manifest(config.cache.folder)
     branches, _ = find_branches(config, manifest)
     (training, validation), checked = timed(lambda: load_photos(config, manifest))

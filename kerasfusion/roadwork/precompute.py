@@ -20,7 +20,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, listing_sha256, scan
 from kerasfusion.roadwork.vit import VitCheckpoint, build_vit, read_checkpoint
 from kerasfusion.roadwork.yolo_process import YoloProcess
-from kerasfusion.run_folder import differences
+from kerasfusion.run_folder import differences, require_folder
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,11 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         The manifest.
 
     Raises:
-        RequestError: missing data or weights, or a cache folder that was made of others.
+        RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to.
         KerasFusionError: unreadable photos (the shards without them are done and kept), or another run at work.
     """
     filelock = require("filelock", extra="train")
+    require_folder(config.cache.folder)
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folder = config.cache.folder
