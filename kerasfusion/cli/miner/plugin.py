@@ -36,13 +36,17 @@ def install(path: Path, **choices):
     from kerasfusion.roadwork.miner.install import install as put
     from kerasfusion.roadwork.miner.miner_env import read_env
 
-    request = InstallRequest(path, **choices)
+    request, env = InstallRequest(path, **choices), path / "miner.env"
+    had_env = env.exists()
     changed = put(request, lambda line: click.echo(line, err=True))
     for each in changed:
         click.echo(f"written: {each}")
     if not changed:
         click.echo("nothing to change: it is installed like this already")
-    env = path / "miner.env"
+    if request.write_env and not had_env:
+        click.echo(f"note: {env} is new and holds only these lines; wallet, network and port are for you to add:")
+        for name, value in request.variables.items():
+            click.echo(f"  {name}={value}")
     if not (env.is_file() and request.variables.items() <= read_env(env).items()):
         click.echo(f"miner.env must hold (--write-env puts it into {env}):")
         for name, value in request.variables.items():

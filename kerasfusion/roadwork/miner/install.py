@@ -62,10 +62,12 @@ def install(request: InstallRequest, report: Callable[[str], None] = lambda line
         The files that were changed.
 
     Raises:
-        RequestError: no miner's tree, no roadwork model, or a file that was edited since it was installed; then
-            nothing of ours is written.
+        RequestError: no miner's tree, no roadwork model, a miner.env that the tree's own script has yet to make, or a
+            file that was edited since it was installed; then nothing of ours is written.
     """
     layout = find_layout(request.root)
+    if request.write_env:
+        _refuse_to_forestall(layout)
     texts = {layout.config: _config_text(request, report), layout.module: module_text(layout)}
     record = read_record(layout.detectors) or InstallRecord()
     before = {path: _bytes(path) for path in (*texts, layout.detectors / "__init__.py", layout.env)}
@@ -106,6 +108,17 @@ def uninstall(root: Path) -> list[str]:
             done.append(restore_file(path, entry))
     (layout.detectors / NAME).unlink()
     return done
+
+
+def _refuse_to_forestall(layout: Layout) -> None:
+    """The script passes over a miner.env that is there: wallet, network and port would never be in it."""
+    if layout.setup is not None and not layout.env.exists():
+        script = layout.setup.relative_to(layout.root).as_posix()
+        raise RequestError(
+            f"there is no miner.env yet; with one of ours, {script} would not write wallet, network and port into it",
+            where=layout.env,
+            todo=f"run {script} first (bash {script} in {layout.root}), or leave --write-env out",
+        )
 
 
 def _config_text(request: InstallRequest, report: Callable[[str], None]) -> bytes:

@@ -13,6 +13,7 @@ CONFIG = "inception_fusion_roadwork.yaml"
 DETECTOR = "InceptionFusion"
 """The detector's name in the miner's registry."""
 
+_SETUP = ("setup_env.sh", "scripts/setup_env.sh")
 _NEEDED = ("registry.py", "detectors/__init__.py", "detectors/feature_detector.py", "detectors/configs")
 
 
@@ -47,6 +48,14 @@ class Layout:
     def env(self) -> Path:
         """The settings that the miner's start script reads."""
         return self.root / "miner.env"
+
+    @property
+    def setup(self) -> Path | None:
+        """The tree's own script that writes a complete `env`, and leaves one alone that is there; None if it has none.
+
+        In the subnet's tree it lies at the top, since May 2026 in scripts/.
+        """
+        return next((self.root / name for name in _SETUP if (self.root / name).is_file()), None)
 
 
 def find_layout(root: Path) -> Layout:

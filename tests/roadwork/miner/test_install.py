@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from kerasfusion.cli import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.miner.detector_settings import model_file, read_detector_settings
 from kerasfusion.roadwork.miner.install import InstallRequest, install, uninstall
@@ -87,6 +89,32 @@ def test_miner_env_is_only_changed_when_asked_for(tree, layout, model):
     assert read_env(layout.env) == request.variables
     uninstall(tree)
     assert contents(tree) == before
+
+
+@pytest.mark.parametrize("name", ["setup_env.sh", "scripts/setup_env.sh"])
+def test_a_miner_env_that_the_trees_own_script_would_write_is_not_forestalled(tree, layout, model, name):
+    layout.env.unlink()
+    script = tree / name
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("#!/bin/bash\n")
+    before = contents(tree)
+    with pytest.raises(RequestError, match=f"run {name} first .*leave --write-env out"):
+        install(InstallRequest(tree, model, write_env=True))
+    assert contents(tree) == before
+    install(InstallRequest(tree, model))
+    layout.env.write_text("WALLET_NAME=a\n")
+    install(InstallRequest(tree, model, write_env=True))
+    assert read_env(layout.env)["WALLET_NAME"] == "a"
+
+
+def test_a_miner_env_that_holds_only_our_lines_is_noted(tree, layout, model):
+    command = ["miner", "install", str(tree), "--model", str(model), "--write-env"]
+    assert "holds only these lines" not in CliRunner().invoke(main, command).output
+    layout.env.unlink()
+    shown = CliRunner().invoke(main, command).output
+    assert f"note: {layout.env} is new and holds only these lines" in shown
+    assert "  IMAGE_DETECTOR=InceptionFusion\n" in shown
+    assert "holds only these lines" not in CliRunner().invoke(main, command).output
 
 
 @pytest.mark.parametrize(
