@@ -108,7 +108,8 @@ def refuse_model(path: Path, out: Path | None, ending: str = ENDING) -> Path:
         The file to write: `out`, or MODEL-calibrated.keras beside the model.
 
     Raises:
-        RequestError: an export, trained parts, a model of fume, or a name that cannot be written.
+        RequestError: an export, trained parts, a model of fume, or a name that cannot be written: one that is taken by
+            another file than what this command made of this model earlier.
     """
     description = read_description(path)
     if description.get("system", "roadwork") != "roadwork":
@@ -128,7 +129,32 @@ def refuse_model(path: Path, out: Path | None, ending: str = ENDING) -> Path:
     if out.suffix != ".keras":
         raise RequestError("the file's name must end in .keras", where=out)
     require_folder(out.parent)
+    if out.exists():
+        _refuse_replacing(path, description, out, ending)
     return out
+
+
+def _refuse_replacing(path: Path, description: dict[str, Any], out: Path, ending: str) -> None:
+    """Only what the same command would make of the same model anew may be replaced."""
+    if out.samefile(path) and ("calibration" in description) != (ending == ENDING):
+        raise RequestError("this would overwrite the model itself", where=out, todo="name another --out")
+    try:
+        found = read_description(out)
+    except RequestError:
+        found = {}
+    same_kind = ("calibration" in found) == (ending == ENDING) and found.get("precision") == "float32"
+    if not (same_kind and _fusion_of(found) == _fusion_of(description)):
+        raise RequestError(
+            "another file would be lost",
+            where=out,
+            expected=f"a name that is not taken, or {path.name}'s own copy with the ending {ending}",
+            todo="move that file away, or name another --out",
+        )
+
+
+def _fusion_of(description: dict[str, Any]) -> str | None:
+    """Digest of the uncalibrated fusion."""
+    return description.get("calibration", {}).get("uncalibrated_sha256", description.get("model_sha256"))
 
 
 def choose_photos(request: Request) -> list[Sample]:

@@ -14,6 +14,7 @@ from kerasfusion.cli import main
 from kerasfusion.formats.opening import format_module, open_model
 from kerasfusion.roadwork.calibrated_graph import calibrated, uncalibrated
 from kerasfusion.roadwork.calibration import best_threshold, fit, fit_temperature, sigmoid
+from kerasfusion.roadwork.calibration_run import UNDONE, refuse_model
 from kerasfusion.roadwork.detector import open_detector
 from kerasfusion.roadwork.ensemble import HEADS
 from kerasfusion.roadwork.export import model_digest
@@ -213,7 +214,7 @@ def test_undo_gives_the_answers_of_the_original_exactly(done, model, grey_inputs
     expected, found = (open_model(path).answer(grey_inputs) for path in (model, tmp_path / "undone.keras"))
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)
-    assert json.loads(run("info", tmp_path / "undone.keras").output) == json.loads(run("info", model).output)
+    assert load_model(tmp_path / "undone.keras")[1] == load_model(model)[1]
     assert "is not calibrated" in run("calibrate", model, "--undo", code=2).output
     assert "--undo fits nothing" in run("calibrate", done[0], "--undo", "--split", "test", code=2).output
 
@@ -259,6 +260,31 @@ def test_what_cannot_be_calibrated_is_refused_by_name(model, tmp_path):
         assert expected in run("calibrate", tmp_path / f"{number}.keras", code=2).output
     assert "does not exist" in run("calibrate", tmp_path / "gone.keras", code=2).output
     assert "must end in .keras" in run("calibrate", model, "--out", tmp_path / "x.onnx", code=2).output
+
+
+def test_only_its_own_earlier_copy_is_replaced(done, model, tmp_path):
+    """Nothing is computed: each file must be what it was, and the refusals come before TensorFlow is loaded."""
+    network, description = load_model(model)
+    bfloat16, stranger, text = (tmp_path / name for name in ("bfloat16.keras", "stranger.keras", "text.keras"))
+    save_model(network, bfloat16, description | {"precision": "bfloat16"}, None)
+    save_model(network, stranger, description | {"model_sha256": "0", "calibration": {}}, None)
+    text.write_text("mine")
+    before = {path: path.read_bytes() for path in (model, done[0], bfloat16, stranger, text)}
+    link = tmp_path / "link.keras"
+    link.symlink_to(model)
+    for source, out, undo, message in [
+        (model, model, (), "overwrite the model itself"),
+        (model, link, (), "overwrite the model itself"),
+        (done[0], done[0], ("--undo",), "overwrite the model itself"),
+        (done[0], model, (), "another file would be lost"),
+        (model, stranger, (), "another file would be lost"),
+        (model, text, (), "another file would be lost"),
+        (done[0], bfloat16, ("--undo",), "another file would be lost"),
+    ]:
+        assert message in run("calibrate", source, "--out", out, *undo, code=2).output, (source, out)
+    assert {path: path.read_bytes() for path in before} == before
+    assert refuse_model(model, None) == refuse_model(done[0], None) == done[0]
+    assert refuse_model(done[0], model, UNDONE) == model
 
 
 def test_too_few_photos_are_refused_before_tensorflow_is_loaded(model, pictures, tmp_path, monkeypatch):
