@@ -1,6 +1,7 @@
 """The two ways a command can end badly, each with its exit code and a message a person can act on."""
 
 import importlib
+import sys
 
 
 class KerasFusionError(Exception):
@@ -30,6 +31,12 @@ class RequestError(KerasFusionError):
     exit_code = 2
 
 
+def install_command(extra: str = "") -> str:
+    """What brings an extra, or the package itself, in the tested versions; to be typed in the folder of the source."""
+    what = f'".[{extra}]"' if extra else "."
+    return f"{sys.executable} -m pip install -c tools/constraints.txt -e {what}"
+
+
 def require(module: str, *, extra: str):
     """Import an optional library, or say how to install it.
 
@@ -45,5 +52,5 @@ def require(module: str, *, extra: str):
     except ModuleNotFoundError as error:
         raise RequestError(
             f"this step needs {error.name}, which is not installed",
-            todo=f'pip install -e ".[{extra}]" in the folder of the source',
+            todo=f"in the folder of the source: {install_command(extra)}",
         ) from error

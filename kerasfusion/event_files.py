@@ -1,19 +1,22 @@
-"""TensorBoard's event files. TensorFlow writes them itself; the tensorboard package is only needed for looking."""
+"""TensorBoard's event files: TFRecords of `Event` messages. The tensorboard package is only needed for looking."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 PICTURE = "samples"
+PREFIX = "events.out.tfevents.epoch-"
+"""How the files' names begin; TensorBoard knows its own by `tfevents`."""
 
 
 class EventFiles:
     """Scalars and pictures of each epoch.
 
     Every epoch has files of its own, with its number in their names: those of an epoch that a killed run did not
-    finish are removed when it goes on, so that no epoch is there twice.
+    finish are removed when it goes on, so that no epoch is there twice. TensorBoard reads a folder's files in the order
+    of their names and never goes back, so the number comes first.
 
     Args:
         folder: where they go: training metrics in train/, validation metrics under the same names in validation/.
@@ -29,17 +32,19 @@ class EventFiles:
             history: one mapping for each epoch that was finished before.
             pictures: their PNGs by epoch; these are in the event files already.
         """
-        for path in self._folder.glob("*/events.out.tfevents.*.epoch-*"):
-            if int(path.name.rpartition("-")[2]) > len(history):
+        for path in self._folder.glob(f"*/{PREFIX}*"):
+            if int(path.name.removeprefix(PREFIX).partition(".")[0]) > len(history):
                 path.unlink()
 
     def tell(self, epoch: int, values: Mapping[str, float]) -> None:
         """Write the metrics of an epoch, which counts from 1."""
         for name, prefix in (("train", ""), ("validation", "val_")):
-            chosen = {key: value for key, value in values.items() if key.startswith("val_") == bool(prefix)}
-            with self._writing(name, epoch):
-                for key, value in chosen.items():
-                    _write(f"epoch/{key.removeprefix(prefix)}", np.float32(value), epoch, "scalars")
+            chosen = {
+                f"epoch/{key.removeprefix(prefix)}": np.float32(value)
+                for key, value in values.items()
+                if key.startswith("val_") == bool(prefix)
+            }
+            self._write(name, epoch, "scalars", chosen)
 
     def show(self, epoch: int, picture: np.ndarray) -> None:
         """Write a picture of an epoch: (H, W, 3) uint8."""
@@ -47,26 +52,28 @@ class EventFiles:
 
         height, width, _ = picture.shape
         encoded = tf.io.encode_png(picture).numpy()
-        with self._writing("validation", epoch):
-            _write(PICTURE, np.array([b"%d" % width, b"%d" % height, encoded], object), epoch, "images")
+        value = np.array([b"%d" % width, b"%d" % height, encoded], object)
+        self._write("validation", epoch, "images", {PICTURE: value})
 
     def end(self) -> None:
         """Nothing is left open."""
 
-    @contextmanager
-    def _writing(self, name: str, epoch: int) -> Iterator[None]:
+    def _write(self, name: str, epoch: int, plugin: str, values: Mapping[str, np.ndarray]) -> None:
+        """Write one file with what tf.summary.scalar and tf.summary.image would: these need the tensorboard package."""
         import tensorflow as tf
+        from tensorflow.core.framework.summary_pb2 import Summary, SummaryMetadata
+        from tensorflow.core.util.event_pb2 import Event
 
-        writer = tf.summary.create_file_writer(str(self._folder / name), filename_suffix=f".epoch-{epoch:05d}")
-        with writer.as_default():
-            yield
-        writer.close()
-
-
-def _write(name: str, value: np.ndarray, step: int, plugin: str) -> None:
-    """What tf.summary.scalar and tf.summary.image write; they themselves need the tensorboard package."""
-    import tensorflow as tf
-    from tensorflow.core.framework.summary_pb2 import SummaryMetadata
-
-    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin))
-    tf.summary.write(name, tf.constant(value), step=step, metadata=metadata)
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin))
+        summary = Summary(
+            value=[
+                Summary.Value(tag=tag, tensor=tf.make_tensor_proto(value), metadata=metadata)
+                for tag, value in values.items()
+            ]
+        )
+        now = time.time()
+        with tf.io.TFRecordWriter(str(folder / f"{PREFIX}{epoch:05d}.{plugin}")) as writer:
+            writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+            writer.write(Event(wall_time=now, step=epoch, summary=summary).SerializeToString())

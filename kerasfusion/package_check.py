@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from kerasfusion.errors import install_command
 from kerasfusion.findings import MISSING, OK, WARNING, Finding, Need
 
 NAME = "kerasfusion"
@@ -89,7 +90,7 @@ def check_packages(asked: Declared, packages: Mapping[str, Package]) -> list[Fin
     conflicts = find_conflicts(packages)
     shown = "; ".join(conflicts[:5]) + (f"; and {len(conflicts) - 5} more" if len(conflicts) > 5 else "")
     findings.append(
-        Finding("conflicts", WARNING, shown, "pip install -c tools/constraints.txt -e . brings the tested versions")
+        Finding("conflicts", WARNING, shown, f"{install_command()} brings the tested versions")
         if conflicts
         else Finding("conflicts", OK, f"none between {len(packages)} installed packages")
     )
@@ -148,11 +149,6 @@ def _requirement_finding(about, requirements, packages, purpose: str, status: st
         count = "1 requirement is" if len(requirements) == 1 else f"{len(requirements)} requirements are"
         return Finding(about, OK, f"{count} met{suffix}")
     return Finding(about, status, "; ".join(problems) + suffix, install_command(extra))
-
-
-def install_command(extra: str = "") -> str:
-    """What to type in the folder of the source."""
-    return f'pip install -e ".[{extra}]"' if extra else "pip install -e ."
 
 
 def _torch_pair(packages: Mapping[str, Package]) -> Finding | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.file_writing import disk_errors
-from kerasfusion.keras_file_check import DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
+from kerasfusion.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
 from kerasfusion.weights_file_check import refuse_foreign_weights
 
 TOLERANCE = 1e-5
@@ -69,13 +69,16 @@ def read_description(path: Path) -> dict[str, Any]:
     """The description inside a `.keras` file.
 
     Raises:
-        RequestError: no such file, not a `.keras` file, or one that this program did not write.
+        RequestError: no such file, not a `.keras` file, one that this program did not write, or one whose network
+            must not be opened.
     """
     if not path.exists():
         raise RequestError("the file does not exist", where=path, expected=_EXPECTED, todo=_ADVICE)
     with open_archive(path) as archive:
         if DESCRIPTION not in archive.namelist():
             raise RequestError(f"the file holds no {DESCRIPTION}", where=path, expected=_EXPECTED, todo=_ADVICE)
+        if CONFIG in archive.namelist():
+            read_config(archive, path)  # what is said of a file that must not be opened is not worth telling
         return read_json(archive, DESCRIPTION, path)
 
 

@@ -5,8 +5,8 @@ import netrc
 import os
 from pathlib import Path
 
+from kerasfusion.errors import install_command
 from kerasfusion.findings import MISSING, OK, WARNING, Finding
-from kerasfusion.package_check import install_command
 from kerasfusion.tracking import Tracking
 
 HOST = "api.wandb.ai"

@@ -4,6 +4,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from kerasfusion.errors import install_command
 from kerasfusion.findings import MISSING, OK, WARNING
 from kerasfusion.package_check import (
     Declared,
@@ -61,7 +62,7 @@ def test_missing_and_old_packages_are_named(asked):
     rows = rows_of(asked, {})
     assert (rows["packages"].status, rows["packages"].found) == (MISSING, "numpy is missing")
     assert rows["extra wandb"].status == WARNING
-    assert rows["extra wandb"].todo == 'pip install -e ".[wandb]"'
+    assert rows["extra wandb"].todo.endswith('pip install -c tools/constraints.txt -e ".[wandb]"')
     rows = rows_of(asked, {"numpy": Package("2.3.9"), "wandb": Package("0.31")})
     assert rows["packages"].found == "numpy is 2.3.9, needs >=2.4"
     assert rows["extra wandb"].status == OK
@@ -75,7 +76,7 @@ def test_python_is_checked(asked):
 def test_an_extra_that_lacks_something_names_the_command(asked):
     assert lacks_extra("train", asked, {}) is None
     need = lacks_extra("wandb", asked, {})
-    assert (need.missing, need.todo) == ("wandb is missing", 'pip install -e ".[wandb]"')
+    assert (need.missing, need.todo) == ("wandb is missing", install_command("wandb"))
 
 
 def test_conflicts_between_packages_as_pip_check_finds_them():

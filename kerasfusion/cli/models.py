@@ -70,10 +70,12 @@ def export(ctx, run_or_model: Path, **options):
 @click.command()
 @click.argument("model", type=ANY_PATH)
 def info(model: Path):
-    """Say what a model file is: system, classes, inputs, digests, versions, settings.
+    """Say what a model file is: its sha256, system, classes, inputs, digests, versions, settings.
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """
+    from kerasfusion.digests import file_sha256
     from kerasfusion.formats.opening import read_description
 
-    click.echo(json.dumps(read_description(model), indent=2))
+    described = read_description(model)
+    click.echo(json.dumps({"file_sha256": file_sha256(model), **described}, indent=2))

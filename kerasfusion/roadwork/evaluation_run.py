@@ -14,7 +14,7 @@ from kerasfusion.roadwork.evaluate import BASELINE, Evaluation, cached_branches,
 from kerasfusion.roadwork.evaluation_record import describe_evaluation
 from kerasfusion.roadwork.figures import history_curves
 from kerasfusion.roadwork.predictions import Predictions, predictions_path, write_predictions
-from kerasfusion.run_files import record_evaluation
+from kerasfusion.run_files import EVALUATED, read_json, record_evaluation
 from kerasfusion.run_folder import require_folder
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
@@ -85,6 +85,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
     folder = request.out or _run_folder(request.model)
     if folder is not None:
+        _tell_of_another(request, folder, report)
         _keep(result, detector, request, folder)
         report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
     return result
@@ -116,6 +117,14 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
 
 def _run_folder(model: Path | None) -> Path | None:
     return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
+
+
+def _tell_of_another(request: Request, folder: Path, report: Callable[[str], None]) -> None:
+    """Say that the metrics of another file are replaced."""
+    before = (read_json(folder / EVALUATED) or {}).get(request.split, {}).get("model")
+    now = request.model.name if request.model is not None else request.config.vit.weights
+    if before not in (None, now):
+        report(f"note: what is kept there of {request.split}/ was of {before}, and is now of {now}; --out keeps both")
 
 
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import KerasFusionError, RequestError, install_command
 from kerasfusion.roadwork.import_rows import SplitRows, first_line
 from kerasfusion.roadwork.label_names import SPLIT_SPELLINGS, find_split, parse_split
 
@@ -125,7 +125,7 @@ def _require_datasets() -> Any:
     except ImportError as error:
         raise KerasFusionError(
             "this source is read with the package datasets, which is not installed",
-            todo='pip install "kerasfusion[train]"',
+            todo=f"in the folder of the source: {install_command('train')}",
         ) from error
     return datasets
 

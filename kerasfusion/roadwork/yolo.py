@@ -22,10 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import KerasFusionError, RequestError, install_command
 from kerasfusion.roadwork.dataset import CLASS_NAMES
-
-INSTALL = 'pip install "kerasfusion[yolo]"'
 
 _IMPORT_SETTINGS = {
     "YOLO_OFFLINE": "1",  # no name look-ups, telemetry or update checks
@@ -289,7 +287,9 @@ def _import_ultralytics() -> Any:
     # A torchvision that does not match torch raises RuntimeError, a missing system library OSError.
     except (ImportError, RuntimeError, OSError) as error:
         raise RequestError(
-            f"ultralytics cannot be imported: {error}", where="train-yolo and YOLO's predictions", todo=INSTALL
+            f"ultralytics cannot be imported: {error}",
+            where="train-yolo and YOLO's predictions",
+            todo=f"in the folder of the source: {install_command('yolo')}",
         ) from error
     # Ultralytics does this itself when it trains or predicts (all cores but one); until then threads that wait for a
     # core that another program uses would make opening a model many times slower.

@@ -168,5 +168,5 @@ def test_figures_use_neither_pyplot_nor_global_settings(case, monkeypatch, tmp_p
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(RequestError, match=r"matplotlib(.|\n)*pip install -e \"\.\[train\]\""):
+    with pytest.raises(RequestError, match=r"matplotlib(.|\n)*pip install .* -e \"\.\[train\]\""):
         save_png(figures.roc_and_pr_curves([0, 1], {"vit": [0.1, 0.9]}), tmp_path / "curves.png")

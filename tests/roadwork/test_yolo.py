@@ -63,7 +63,7 @@ def test_missing_ultralytics_says_what_to_install(monkeypatch):
     yolo._import_ultralytics.cache_clear()
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     try:
-        with pytest.raises(RequestError, match=r'pip install "kerasfusion\[yolo\]"'):
+        with pytest.raises(RequestError, match=r'pip install .* -e "\.\[yolo\]"'):
             yolo.starting_model("yolo11n-cls.yaml")
     finally:
         yolo._import_ultralytics.cache_clear()
