@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.findings import MISSING, Finding, Need, Step, after, plan_extra, plan_step
 from kerasfusion.package_check import Declared, Package, lacks_extra
 from kerasfusion.roadwork import prediction_cache
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dataset import CLASS_NAMES, SPLITS, Sample, hold_out, scan
+from kerasfusion.run_files import EVALUATED, read_json
 
 
 def list_steps(
@@ -30,6 +32,7 @@ def list_steps(
     trained, cached = config.yolo_weights.is_file(), _is_cached(config, samples)
     weights_need = {finding.about: _weights_need(finding) for finding in weights}
     model, metrics = folder / "fusion.keras", folder / "metrics.json"
+    report, evaluated = folder / "report.html", _is_evaluated(folder)
     made = after(model.is_file(), model)
     return [
         plan_step("data", problem is None, [problem and Need(*problem)], ""),
@@ -64,19 +67,34 @@ def list_steps(
         ),
         plan_step(
             "evaluate",
-            metrics.is_file(),
+            evaluated,
             [data, lacks["train"], made],
             f"kerasfusion evaluate {model} {own}".strip(),
         ),
         plan_step(
             "report",
-            (folder / "report.html").is_file(),
-            [lacks["train"], after(metrics.is_file(), metrics)],
+            evaluated and _is_newer(report, metrics),
+            [lacks["train"], after(evaluated, f"an evaluation of the present {model}")],
             f"kerasfusion report {folder}",
         ),
         plan_extra("export", lacks["export"], [made], f"kerasfusion export {folder} --format openvino"),
         plan_extra("serve", lacks["serve"], [made], f"kerasfusion miner serve {model}"),
     ]
+
+
+def _is_evaluated(folder: Path) -> bool:
+    """Whether metrics are there, and no evaluated file of the folder has changed since."""
+    try:
+        metrics, records = read_json(folder / "metrics.json"), read_json(folder / EVALUATED) or {}
+    except KerasFusionError:  # `evaluate` writes them anew; `report` tells what is wrong
+        return False
+    noted = [record for record in records.values() if isinstance(record, dict) and record.get("model_sha256")]
+    there = [(folder / str(record.get("model")), record["model_sha256"]) for record in noted]
+    return bool(metrics) and all(file_sha256(path) == digest for path, digest in there if path.is_file())
+
+
+def _is_newer(report: Path, metrics: Path) -> bool:
+    return report.is_file() and report.stat().st_mtime >= metrics.stat().st_mtime
 
 
 def _weights_need(finding: Finding) -> Need | None:

@@ -64,8 +64,15 @@ def _lead(pair: Pair, compared: dict[str, Any] | None) -> str:
     if compared is None:
         return f"{a} and {b} cannot be compared photo by photo; their values stand side by side."
     n = pair.labels.size
-    what = called(pair.outputs[0]) if pair.outputs[0] == pair.outputs[1] else "the answer"
-    return f"On the same {n} photos of {pair.split}/, judged by {what}: {sentence(b, a, compared, False)}."
+    what = called(pair.outputs[0], pair.runs[0]) if pair.outputs[0] == pair.outputs[1] else "the answer"
+    drawn = all(run.is_drawn for run in pair.runs)
+    asked = f"{n} drawn scenes (not photos)" if drawn else f"{n} photos"
+    changed = "".join(
+        f"{run.record['model']} of {name} was changed after it was evaluated, so this is about an earlier one. "
+        for name, run in zip(pair.names, pair.runs, strict=True)
+        if run.is_changed
+    )
+    return f"{changed}On the same {asked} of {pair.split}/, judged by {what}: {sentence(b, a, compared, False)}."
 
 
 def _values(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
@@ -76,7 +83,7 @@ def _values(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
     for name, run, output in zip(pair.names, pair.runs, pair.outputs, strict=True):
         values = run.metrics[pair.split][output]
         row = {label: with_interval(values, key) for key, label in SHOWN.items()}
-        rows.append({"run": name, "output": called(output), **row, "photos": values["n"]})
+        rows.append({"run": name, "output": called(output, run), **row, "photos": values["n"]})
     blocks: list[Block] = [Table(rows, f"Each on its own photos of {pair.split}/, with 95 % bootstrap intervals.")]
     return blocks + (_paired(pair, compared) if compared else _unpaired(pair))
 

@@ -74,13 +74,27 @@ def _summary(run: Run) -> Section:
     others = [split for split in run.metrics if split != run.split]
     report = run.metrics[run.split]
     output = main_output(report)
-    begin = Paragraph(f"{called(output).capitalize()} on the {report[output]['n']} photos of {run.split}/:")
-    blocks: list[Block] = [begin, numbers_of(run), outputs_table(run, run.split)]
+    begin = Paragraph(f"{_begin(called(output, run))} on the {report[output]['n']} {run.photos} of {run.split}/:")
+    blocks: list[Block] = _outdated(run)
+    blocks += [begin, numbers_of(run), outputs_table(run, run.split)]
     blocks.append(Details("Precision, recall, F1 and valid answers", [more_table(run, run.split)]))
     blocks += [
         Details(f"The same on {split}/", [outputs_table(run, split), more_table(run, split)]) for split in others
     ]
     return Section("Summary", blocks)
+
+
+def _outdated(run: Run) -> list[Block]:
+    """What to do where the model is another one than the numbers are of."""
+    if not run.is_changed:
+        return []
+    what = f"{run.record['model']} was changed after it was evaluated: these are numbers of an earlier file. To measure"
+    return [Note(f"{what} the present one:", run.evaluate_command(run.split))]
+
+
+def _begin(text: str) -> str:
+    """With a capital at its beginning, and names as they are."""
+    return text[0].upper() + text[1:]
 
 
 def _pairs(against: dict[str, dict[str, Any]]) -> Table:
@@ -114,9 +128,9 @@ def _mistakes(run: Run, kept: Predictions, output: str, data: Path | None) -> li
         rows = [{"photo": name, "why": why} for name, why in kept.unreadable.items()]
         blocks.append(Table(rows, "Photos that could not be read; each counts as an answer of 0.0."))
     if not photos:
-        return [Paragraph(f"{called(output).capitalize()} has no readable photo wrong."), *blocks]
+        return [Paragraph(f"{_begin(called(output, run))} has no readable photo wrong."), *blocks]
     root = data or run.evaluated.get(run.split, {}).get("data_root")
-    caption = f"Where {called(output)} was wrong and surest of it: P(roadwork) as it and the others said it."
+    caption = f"Where {called(output, run)} was wrong and surest of it: P(roadwork) as it and the others said it."
     return [*photo_blocks(photos, Path(root) if root else None, caption), *blocks]
 
 

@@ -1,9 +1,12 @@
 """What a run folder holds, read once."""
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.dataset import SPLITS
 from kerasfusion.roadwork.evaluate import BASELINE, MAIN
@@ -11,6 +14,10 @@ from kerasfusion.roadwork.export import FUSION, PARTS
 from kerasfusion.roadwork.predictions import Predictions, predictions_path, read_predictions
 from kerasfusion.run_files import EVALUATED, LATENCY, read_json, read_yaml
 from kerasfusion.saving import read_description
+
+SUBNETS_VIT = "hf://natix-network-org/roadwork"
+_DRAWN = re.compile(r"(.*/)?scene_\d{5}\.jpg")
+"""How `data synth roadwork` names its scenes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,46 @@ class Run:
     def split(self) -> str | None:
         """The evaluated split that says most: test before val before train; None before any evaluation."""
         return next((split for split in reversed(SPLITS) if split in self.metrics), None)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the metrics of `split` were measured with; empty where it was not noted."""
+        return self.evaluated.get(self.split or "", {})
+
+    @property
+    def vit(self) -> str | None:
+        """The weights of the ViT that answered: a folder or hf://owner/name."""
+        record = self.record
+        return record["model"] if record and record["model_sha256"] is None else self.setting("vit", "weights")
+
+    @property
+    def has_default_vit(self) -> bool:
+        """Whether that ViT is the subnet's by its name, or nothing is known of it."""
+        return self.vit in (None, SUBNETS_VIT)
+
+    @property
+    def yolo_start(self) -> str | None:
+        """What YOLO's training began with; None where it was trained elsewhere."""
+        chosen = None if self.setting("yolo", "weights") else self.setting("yolo", "model")
+        return self.yolo.get("model") or chosen
+
+    @cached_property
+    def is_changed(self) -> bool:
+        """Whether the file that was evaluated lies here with other contents now."""
+        digest = self.record.get("model_sha256")
+        path = self.folder / self.record.get("model", "")
+        return bool(digest) and path.is_file() and file_sha256(path) != digest
+
+    @cached_property
+    def is_drawn(self) -> bool:
+        """Whether the answers are about generated scenes, by the names of all of them."""
+        kept = self.predictions(self.split) if self.split else None
+        return kept is not None and all(map(_DRAWN.fullmatch, kept.sample_ids))
+
+    @property
+    def photos(self) -> str:
+        """What was asked about, in one word or two."""
+        return "drawn scenes" if self.is_drawn else "photos"
 
     def setting(self, *keys: str) -> Any:
         """A value of the configuration, None where it is not known."""

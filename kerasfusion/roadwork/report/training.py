@@ -64,8 +64,8 @@ def _yolo_curves(run: Run) -> Iterator[Block]:
 
 
 def _photos(run: Run) -> Iterator[Block]:
-    record = run.evaluated.get(run.split or "")
-    if record is None:
+    record = run.record
+    if not record:
         command = run.evaluate_command()
         yield Note("How many photos each split has is noted when the run is evaluated.", command, kind="missing")
         return
@@ -81,7 +81,8 @@ def _uses(run: Run) -> dict[str, str]:
     fit_on, patience = run.setting("fusion", "fit_on"), run.setting("fit", "patience")
     trained = [branch for branch, known in (("YOLO", run.yolo or run.description), ("EfficientNetV2", True)) if known]
     uses = {"train": "training " + " and ".join(trained), "test": "nothing but the evaluation"}
-    held_out = ["fitting the fusion's head"] if fit_on == "val" else []
+    held_out = ["choosing YOLO's epoch"] if run.yolo.get("val") else []
+    held_out += ["fitting the fusion's head"] if fit_on == "val" else []
     held_out += ["telling when EfficientNetV2's training stops"] if patience else []
     if fit_on == "train":
         uses["train"] += " and the fusion's head"
@@ -89,16 +90,16 @@ def _uses(run: Run) -> dict[str, str]:
 
 
 def _weights(run: Run) -> dict[str, object]:
-    record = run.evaluated.get(run.split or "", {})
+    record = run.record
     weights, trained_on = run.description.get("weights", {}), run.description.get("yolo_trained_on") or {}
     seen = f"{trained_on['n']} photos of {', '.join(trained_on['splits'])}/" if trained_on else None
     return {
         "model that was evaluated": record.get("model"),
         "its sha256": record.get("model_sha256"),
         "its format": " ".join(filter(None, (record.get("format"), record.get("precision")))) or None,
-        "default ViT": run.setting("vit", "weights"),
+        "default ViT" if run.has_default_vit else "ViT (not the subnet's by its name)": run.setting("vit", "weights"),
         "ViT's sha256": weights.get("vit"),
-        "YOLO started from": run.yolo.get("model") or run.setting("yolo", "model"),
+        "YOLO started from": _yolo(run),
         "YOLO learned from": seen,
         "YOLO's sha256": weights.get("yolo"),
         "EfficientNetV2 started from": _efficientnetv2(run),
@@ -107,6 +108,11 @@ def _weights(run: Run) -> dict[str, object]:
         "Python": run.environment.get("python"),
         "system": run.environment.get("platform"),
     }
+
+
+def _yolo(run: Run) -> str | None:
+    start = run.yolo_start
+    return f"{start}, random weights" if start and start.endswith(".yaml") else start
 
 
 def _efficientnetv2(run: Run) -> str | None:

@@ -28,19 +28,36 @@ def lead_of(run: Run, against: Mapping[str, Mapping[str, Any]]) -> str:
     """
     if run.split is None:
         return "This run was trained but never evaluated: how good it is, is not known."
+    return f"{_warning(run)}{_judgement(run, against)}"
+
+
+def _warning(run: Run) -> str:
+    """What must be known before any number."""
+    if not run.is_changed:
+        return ""
+    return (
+        f"{run.record['model']} was changed after it was evaluated, so this is not about the model that lies in the "
+        "run folder now, but about an earlier one. "
+    )
+
+
+def _judgement(run: Run, against: Mapping[str, Mapping[str, Any]]) -> str:
     report = run.metrics[run.split]
     output = main_output(report)
     values = report[output]
     low, high = values["mcc_ci95"]
     lead = (
-        f"On {values['n']} photos of {run.split}/, {called(output)} has an MCC of {values['mcc']:.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}) and would earn {values['reward']:.3f} of the subnet's reward of 1."
+        f"On {values['n']} {run.photos} of {run.split}/, {called(output, run)} has an MCC of {values['mcc']:.3f} "
+        f"(95 % interval {low:.3f} to {high:.3f}) and "
+        + ("its answers would earn " if run.is_drawn else "would earn ")
+        + f"{values['reward']:.3f} of the subnet's reward of 1"
+        + (" if its validators asked about such drawings, which they do not." if run.is_drawn else ".")
     )
     known = dict(against)
     if f"vs_{BASELINE}" in values:
         known.setdefault(BASELINE, values[f"vs_{BASELINE}"])
     if BASELINE in known:
-        lead += f" {sentence('it', called(BASELINE), known[BASELINE])}."
+        lead += f" {sentence('it', called(BASELINE, run), known[BASELINE])}."
     others = {name: report[name]["reward"] for name in known if name != BASELINE and name in report}
     if others:
         best = max(others, key=others.__getitem__)
@@ -50,9 +67,9 @@ def lead_of(run: Run, against: Mapping[str, Mapping[str, Any]]) -> str:
     return lead
 
 
-def called(output: str) -> str:
-    """An output within a sentence."""
-    names = {MAIN: "the fusion", BASELINE: "the default ViT"}
+def called(output: str, run: Run) -> str:
+    """An output within a sentence; only the subnet's own ViT is the default one."""
+    names = {MAIN: "the fusion", BASELINE: "the default ViT" if run.has_default_vit else f"the ViT ({run.vit})"}
     return names.get(output, f"{title_of(output)} alone")
 
 
@@ -87,7 +104,9 @@ def outputs_table(run: Run, split: str) -> Table:
     """Every output on a split."""
     rows = []
     for name, values in run.metrics[split].items():
-        row: dict[str, object] = {"output": title_of(name) + (" (default)" if name == BASELINE else "")}
+        row: dict[str, object] = {
+            "output": title_of(name) + (" (default)" if name == BASELINE and run.has_default_vit else "")
+        }
         row |= {label: with_interval(values, key) for key, label in SHOWN.items()}
         rows.append(row)
     return Table(rows, f"All outputs on {split}/ at threshold 0.5, with 95 % bootstrap intervals.")

@@ -50,7 +50,10 @@ def write_training(folder, photos, *settings):
         archive.writestr(DESCRIPTION, json.dumps(description | {"yolo_trained_on": seen}))
     (folder / "yolo").mkdir(exist_ok=True)
     (folder / "yolo" / "yolo_history.csv").write_text(YOLO_HISTORY)
-    write_json(folder / "yolo" / "training.json", {"model": "yolo11n-cls.pt", "train": seen})
+    write_json(
+        folder / "yolo" / "training.json",
+        {"model": "yolo11n-cls.pt", "train": seen, "val": {"splits": ["val"], "n": 12}},
+    )
     return config
 
 

@@ -26,7 +26,7 @@ def runs(photos, tmp_path):
 def test_two_runs_stand_side_by_side(runs, photos, tmp_path):
     path = write_comparison(*runs, tmp_path / "both.html")
     text = plain(path)
-    assert "On the same 12 photos of test/, judged by the fusion" in text
+    assert "On the same 12 drawn scenes (not photos) of test/, judged by the fusion" in text
     assert "fusion.head linear mlp" in text
     assert "fit.epochs" not in text
     kept = [answered(photos, wrong) for wrong in (FIRST_WRONG, SECOND_WRONG)]

@@ -15,6 +15,7 @@ from kerasfusion.cli import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.report_page.blocks import Section
 from kerasfusion.report_page.page import page_text
+from kerasfusion.reporting import write_json
 from kerasfusion.roadwork.report import charts
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.page import write_report
@@ -66,7 +67,7 @@ def test_the_verdict_and_the_numbers_come_first(page, run):
     values = json.loads((run / "metrics.json").read_text())["test"]["fusion"]
     lead = re.search(r'<p class="lead">(.*?)</p>', words(page))[1]
     low, high = values["mcc_ci95"]
-    assert f"On 12 photos of test/, the fusion has an MCC of {values['mcc']:.3f}" in lead
+    assert f"On 12 drawn scenes of test/, the fusion has an MCC of {values['mcc']:.3f}" in lead
     assert f"(95 % interval {low:.3f} to {high:.3f})" in lead
     assert "there is no clear difference between the fusion and it" in lead
     assert page.read_text().index(f"<strong>{values['reward']:.3f}</strong>") < page.read_text().index("<svg")
@@ -89,7 +90,7 @@ def test_every_part_is_there(page):
     charts = re.findall(r'<div role="img" aria-label="([^"]+)">', text)
     assert len(charts) == len(re.findall(r'<figure class="chart">', text)) == 8
     assert text.count("<svg") == 16  # each for a wide screen and a narrow one
-    counts = "train 12 12 training YOLO and EfficientNetV2 val 6 6"
+    counts = "train 12 12 training YOLO and EfficientNetV2 val 6 6 choosing YOLO's epoch, fitting the fusion's head"
     assert counts in plain(page)
     assert "kerasfusion benchmark" in plain(page)
 
@@ -157,6 +158,8 @@ def test_limits_are_those_of_the_run(run, copy, photos):
     assert "12 photos put the MCC of the fusion between" in text
     for absent in (
         "EfficientNetV2 started from random",
+        "YOLO began from random",
+        "not the subnet's default one",
         "was changed after",
         "max-samples",
         "could not be read",
@@ -178,6 +181,43 @@ def test_limits_are_those_of_the_run(run, copy, photos):
         assert present in text
 
 
+def test_what_a_demo_is_comes_first_among_the_limits(copy, photos):
+    settings = ["vit.weights=some/vit", "yolo.model=yolo11n-cls.yaml", "efficientnetv2.weights=null"]
+    write_training(copy, photos, *settings)
+    write_json(copy / "yolo" / "training.json", {"model": "yolo11n-cls.yaml", "val": {"n": 12}})
+    write_evaluation(copy, photos, answered(photos, WRONG))
+    run = read_run(copy)
+    begins = [
+        "The photos are drawn scenes by their names",
+        "The ViT is some/vit, not the subnet's default one",
+        "What the ViT (some/vit) learned from",
+        "YOLO began from random weights (yolo11n-cls.yaml)",
+        "EfficientNetV2 started from random weights",
+        "The fusion's head was fitted on the same held-out photos that chose YOLO's epoch and told when",
+    ]
+    assert [text[: len(begin)] for text, begin in zip(limits_of(run), begins, strict=False)] == begins
+    assert "default ViT" not in lead_of(run, {})
+    assert "drawings, which they do not" in lead_of(run, {})
+
+
+def test_photos_with_other_names_are_photos(copy, photos):
+    kept = answered(photos, WRONG)
+    ids = [kept.sample_ids[0].replace("scene_", "IMG_"), *kept.sample_ids[1:]]
+    write_evaluation(copy, photos, replace(kept, sample_ids=ids, digests={}))
+    run = read_run(copy)
+    assert "drawn scenes" not in " ".join(limits_of(run))
+    assert lead_of(run, {}).startswith("On 12 photos of test/, the fusion has")
+
+
+def test_a_model_changed_after_its_evaluation_is_told_before_any_number(copy):
+    with (copy / "fusion.keras").open("ab") as file:
+        file.write(b"other")
+    run = read_run(copy)
+    assert lead_of(run, {}).startswith("fusion.keras was changed after it was evaluated")
+    assert limits_of(run)[0].startswith("fusion.keras was changed after it was evaluated")
+    assert "To measure the present one: kerasfusion evaluate" in plain(write_report(copy))
+
+
 def test_other_photos_than_those_of_the_training_are_told(copy, photos):
     training = {"no_roadwork": 3, "roadwork": 9, "listing_sha256": "0" * 64}
     asked = {"no_roadwork": 6, "roadwork": 6, "listing_sha256": "1" * 64}
@@ -194,7 +234,7 @@ def test_only_validation_photos_are_said_to_be_such(photos, tmp_path):
     write_training(tmp_path / "run", photos)
     write_evaluation(tmp_path / "run", photos, answered(photos, (1,), "val"), split="val")
     found = read_run(tmp_path / "run")
-    assert "On 12 photos of val/" in lead_of(found, {})
+    assert "On 12 drawn scenes of val/" in lead_of(found, {})
     assert "had a part in the training" in " ".join(limits_of(found))
 
 
@@ -220,13 +260,13 @@ def test_photos_of_one_class_have_no_curves(photos):
     assert reliability.alt.startswith("Reliability of fusion")
 
 
-def test_the_default_vit_alone_can_be_reported(photos, tmp_path):
+def test_another_vit_alone_can_be_reported(photos, tmp_path):
     kept = answered(photos)
     write_training(tmp_path / "run", photos)
     only = replace(kept, answers={"vit": kept.answers["vit"]})
     write_evaluation(tmp_path / "run", photos, only, model="hf://somebody/vit", model_sha256=None)
     text = plain(write_report(tmp_path / "run"))
-    assert "On 12 photos of test/, the default ViT has an MCC of" in text
+    assert "On 12 drawn scenes of test/, the ViT (hf://somebody/vit) has an MCC of" in text
     assert "The fusion against each branch" not in text
 
 
