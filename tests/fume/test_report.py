@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from kerasfusion.cli import main
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume.report.comparison import write_comparison
 from kerasfusion.fume.report.page import write_report
 from kerasfusion.fume.report.run import read_run
@@ -146,6 +146,57 @@ def test_an_older_evaluation_without_its_answers_is_reported_as_far_as_it_goes(f
     assert "The answers of the evaluation were not kept" in text
     assert "A missing gas" in text
     assert "ROC" not in text
+
+
+def test_shortened_and_exchanged_answers_are_refused(folders, tmp_path):
+    copy = shutil.copytree(folders["first"], tmp_path / "cut")
+    kept = copy / "predictions_test.csv"
+    lines = kept.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept.write_text("".join(lines[:4]), encoding="utf-8")  # of the first sample all three questions
+    with pytest.raises(KerasFusionError, match=r"not complete: 1 samples \(state\)") as refused:
+        write_report(copy)
+    assert (refused.value.where, refused.value.expected) == (kept, "6 samples, as in metrics.json beside it")
+    assert refused.value.todo == f"kerasfusion evaluate {copy / 'fume.keras'}"
+    shutil.copy(folders["second"] / kept.name, kept)
+    with pytest.raises(KerasFusionError, match="are others than those that were counted: state"):
+        write_report(copy)
+    kept.write_text(lines[0], encoding="utf-8")
+    with pytest.raises(KerasFusionError, match=r"not complete: 0 samples \(state\)"):
+        write_report(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (["test", "state"], "test.state"),
+        (["test", "state", "macro_f1"], "test.state.macro_f1"),
+        (["test_paired", "co2_mask", "iou_tube"], "test_paired.co2_mask.iou_tube"),
+        (["network", "speed", "fps"], "network.speed.fps"),
+    ],
+)
+def test_metrics_that_lack_something_are_refused_with_its_name(folders, tmp_path, path, said):
+    copy = shutil.copytree(folders["first"], tmp_path / "lacks")
+    file = copy / "metrics.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    part = whole
+    for key in path[:-1]:
+        part = part[key]
+    del part[path[-1]]
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(KerasFusionError, match=f"incomplete: no {re.escape(said)}\n") as refused:
+        write_report(copy)
+    assert refused.value.where == file
+
+
+@pytest.mark.parametrize("test", [{}, [], None])
+def test_metrics_without_any_value_are_not_those_of_a_network_that_tells_nothing(folders, tmp_path, test):
+    copy = shutil.copytree(folders["first"], tmp_path / "empty")
+    (copy / "metrics.json").write_text(json.dumps({"test": test}), encoding="utf-8")
+    done = CliRunner().invoke(main, ["report", str(copy), "--out", str(tmp_path / "page.html")])
+    assert done.exit_code == 1
+    for part in ("damaged or incomplete: no ", "test", str(copy / "metrics.json"), "kerasfusion evaluate"):
+        assert part in done.output
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_a_network_of_single_frames_has_its_report(folders, without_figures):

@@ -15,6 +15,7 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.evaluate import VIEWS, Answers
 from kerasfusion.fume.fit import MODEL
 from kerasfusion.fume.predictions import predictions_path, read_predictions
+from kerasfusion.fume.report.checks import check_answers, check_metrics
 from kerasfusion.run_files import EVALUATED, LATENCY, read_json
 
 
@@ -63,7 +64,7 @@ class Run:
 
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run on a split."""
-        return f"kerasfusion evaluate {self.model}" + (f" --split {split}" if split != "test" else "")
+        return evaluate_command(self.model, split)
 
     @property
     def split(self) -> str | None:
@@ -90,12 +91,17 @@ class Run:
         return {view: self.report[f"{self.split}{view}"] for view in VIEWS if f"{self.split}{view}" in self.report}
 
 
+def evaluate_command(model: Path, split: str) -> str:
+    """The command that measures a network on a split."""
+    return f"kerasfusion evaluate {model}" + (f" --split {split}" if split != "test" else "")
+
+
 def read_run(folder: Path) -> Run:
     """Read a run folder.
 
     Raises:
         RequestError: not a run's folder, or neither training nor evaluation left anything in it.
-        KerasFusionError: one of its files is damaged.
+        KerasFusionError: one of its files is damaged, or answers and metrics do not belong together.
     """
     if not (folder / "config.yaml").is_file():
         raise RequestError("this is not a run's folder", where=folder, expected="config.yaml, such as in runs/NAME")
@@ -108,7 +114,7 @@ def read_run(folder: Path) -> Run:
             expected="history.csv or metrics.json",
             todo=f"kerasfusion fit -c {folder / 'config.yaml'}",
         )
-    paths = {split: predictions_path(folder, split) for split in SPLITS}
+    answers = _evaluation(folder, report, config)
     return Run(
         folder=folder,
         config=config,
@@ -118,7 +124,7 @@ def read_run(folder: Path) -> Run:
         best=best_epoch(history, monitor_of(config)) if history else None,
         report={name: _learned(parts, config) for name, parts in report.items()},
         evaluated=read_json(folder / EVALUATED) or {},
-        answers={split: _learned_answers(path, config) for split, path in paths.items() if path.is_file()},
+        answers={split: _learned_answers(each, config) for split, each in answers.items()},
         latency=read_json(folder / LATENCY) or {},
     )
 
@@ -133,8 +139,21 @@ def _learned(parts: Mapping[str, Any], config: FumeConfig) -> dict[str, Any]:
     }
 
 
-def _learned_answers(path: Path, config: FumeConfig) -> Answers:
-    answers = read_predictions(path)
+def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> dict[str, Answers]:
+    """{split: every answer}, after metrics and answers were checked."""
+    again = {split: evaluate_command(folder / MODEL, split) for split in SPLITS}
+    evaluated = [split for split in SPLITS if split in report]
+    check_metrics(folder / "metrics.json", report, config.model.name, again[evaluated[-1] if evaluated else "test"])
+    found = {}
+    for split in SPLITS:
+        path = predictions_path(folder, split)
+        if path.is_file():
+            found[split] = read_predictions(path)
+            check_answers(path, found[split], report.get(split, {}), again[split])
+    return found
+
+
+def _learned_answers(answers: Answers, config: FumeConfig) -> Answers:
     return replace(
         answers,
         states=answers.states if learns(config, "state") else None,
