@@ -93,9 +93,7 @@ def check(ctx, path: Path, python: Path | None, image: Path | None, as_json: boo
     click.echo("asking the miner's registry for the detector ...", err=True)
     result = try_it(path, python, image)
     click.echo(json.dumps(asdict(result), indent=2, default=str) if as_json else as_text(result))
+    if result.error is not None and as_json:
+        ctx.exit(1)
     if result.error is not None:
-        raise KerasFusionError(
-            f"the detector does not answer:\n{result.error}",
-            where=result.config,
-            todo=None if python else f"if {result.python} is not the miner's: --python PYTHON",
-        )
+        raise KerasFusionError(f"the detector does not answer:\n{result.error}", where=result.config, todo=result.todo)

@@ -10,13 +10,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.formats.measuring import model_parts
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.latency import drawn_photo, require_photo
-from kerasfusion.roadwork.miner.detector_settings import read_detector_settings
+from kerasfusion.roadwork.miner.detector_settings import DetectorSettings, model_file, read_detector_settings
 from kerasfusion.roadwork.miner.launch import Launch, installed
-from kerasfusion.roadwork.miner.layout import CONFIG, DETECTOR
+from kerasfusion.roadwork.miner.layout import CONFIG, DETECTOR, Layout
 from kerasfusion.roadwork.miner.miner_env import read_env
-from kerasfusion.roadwork.miner.their_requirements import parse_need, read_needs
+from kerasfusion.roadwork.miner.their_requirements import LISTED, parse_need, read_needs
 from kerasfusion.roadwork.miner.version_conflicts import find_conflicts, our_needs
 
 _LAST_LINES = 8
@@ -34,6 +35,7 @@ class CheckResult:
         load_s: seconds until the detector was ready, its imports included.
         answer_s: seconds of the answer.
         error: why there is no answer, or None.
+        todo: what to do about that, or None.
         conflicts: rows of `find_conflicts`.
         notes: what else a user should know.
     """
@@ -45,6 +47,7 @@ class CheckResult:
     load_s: float | None
     answer_s: float | None
     error: str | None
+    todo: str | None
     conflicts: list[dict]
     notes: list[str]
 
@@ -58,7 +61,7 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
         image: the photo; None draws one of 1280 x 720 pixels.
 
     Raises:
-        RequestError: no miner's tree, nothing installed in it, a wrong YAML, or no such interpreter or photo.
+        RequestError: no miner's tree, nothing installed in it, a wrong YAML, or no such model, interpreter or photo.
     """
     require_photo(image)
     launch, notes = installed(root), []
@@ -71,12 +74,14 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
     if not launch.layout.module.is_file():
         raise RequestError("nothing is installed", where=root, todo=f"kerasfusion miner install {root} --model FILE")
     settings = read_detector_settings(launch.config_file)
-    python = python or _python_of(launch.layout.root)
+    _refuse_missing_model(settings, launch)
+    named, python = python is not None, python or _python_of(launch.layout.root)
     python = python.parent.resolve() / python.name  # not the file itself: a link to it is what makes an environment
     result, error = _run(launch, python, image)
     answered = (result.get(key) for key in ("p_roadwork", "load_s", "answer_s"))
+    todo = _todo(launch.layout, python, named, result.get("missing")) if error else None
     return CheckResult(
-        python, launch.config_file, settings.service_url, *answered, error, _conflicts(launch, result), notes
+        python, launch.config_file, settings.service_url, *answered, error, todo, _conflicts(launch, result), notes
     )
 
 
@@ -104,6 +109,35 @@ def _advice(result: CheckResult) -> str:
     if result.error is None:
         return f"It answers with what is installed, but pip would not install both anew. To keep them apart: {apart}"
     return f"what to do: {apart}"
+
+
+def _refuse_missing_model(settings: DetectorSettings, launch: Launch) -> None:
+    """Before the miner's Python is started, which may take a minute."""
+    if settings.service_url is not None:
+        return
+    for part in model_parts(model_file(settings, launch.config_file)):
+        if not part.is_file():
+            raise RequestError(
+                "the model that the settings name is not there",
+                where=part,
+                expected=f"what {launch.config_file} names",
+                todo=f"kerasfusion miner install {launch.layout.root} --model FILE",
+            )
+
+
+def _todo(layout: Layout, python: Path, named: bool, missing: str | None) -> str | None:
+    """What to do about an error, if it is one of a module that is missing or of a Python that was not named."""
+    other = None if named else f"if {python} is not the miner's: --python PYTHON"
+    if missing == "kerasfusion":
+        return (
+            f"install kerasfusion into {python} (`pip install .` in the folder of its source), or keep it apart: "
+            "`kerasfusion miner serve MODEL` and `kerasfusion miner install PATH --service http://127.0.0.1:8100`"
+        )
+    if missing is None or any((layout.root / f"{missing.split('.')[0]}{end}").exists() for end in ("", ".py")):
+        return other
+    lists = [name for name in (LISTED, "pyproject.toml") if (layout.root / name).is_file()]
+    listed = f", which {lists[0]} lists," if lists else ""
+    return f"install the miner's own packages{listed} into {python}, or name the miner's Python: --python PYTHON"
 
 
 def _python_of(root: Path) -> Path:
@@ -153,4 +187,5 @@ def _conflicts(launch: Launch, result: dict) -> list[dict]:
 
 
 def _last_lines(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-_LAST_LINES:])
+    lines = [line for line in text.strip().splitlines() if not line.lstrip().startswith('File "<frozen ')]
+    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])

@@ -3,7 +3,7 @@
     PYTHON -c TEXT_OF_THIS_FILE REQUEST.json RESULT.json
 
 The request: {"package", "detector", "config", "device", "image", "names"}. The result is written twice: at first what
-is installed, then, if all went well, with the answer.
+is installed, then, if all went well, with the answer, or with the name of a module that is missing.
 """
 
 import base64
@@ -22,7 +22,13 @@ def main(request_file, result_file):
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     result = what_is_installed(set(request["names"]))
     Path(result_file).write_text(json.dumps(result), encoding="utf-8")
-    result.update(answer(request))
+    try:
+        result.update(answer(request))
+    except ModuleNotFoundError as error:
+        # The detector imports kerasfusion last, so that whatever is missing by then is missing for it.
+        result["missing"] = "kerasfusion" if "kerasfusion" in sys.modules else error.name
+        Path(result_file).write_text(json.dumps(result), encoding="utf-8")
+        raise
     Path(result_file).write_text(json.dumps(result), encoding="utf-8")
 
 

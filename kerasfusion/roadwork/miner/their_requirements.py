@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from kerasfusion.errors import RequestError
 
 PYTHON = "python"
-_LISTED = "requirements.miner.txt"
+LISTED = "requirements.miner.txt"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_needs(root: Path) -> list[Need]:
     Raises:
         RequestError: pyproject.toml is not TOML.
     """
-    return _from_pyproject(root / "pyproject.toml") + _from_list(root / _LISTED)
+    return _from_pyproject(root / "pyproject.toml") + _from_list(root / LISTED)
 
 
 def parse_need(text: str, source: str, environment: dict[str, str] | None = None) -> Need | None:

@@ -4,8 +4,11 @@ import ast
 import base64
 import io
 import json
+import shutil
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,7 +199,33 @@ def test_a_service_needs_no_kerasfusion_there(tree, service, detector, photo, mo
     install(InstallRequest(tree, model))
     result = check(tree)
     assert "No module named 'kerasfusion'" in result.error
+    assert f"install kerasfusion into {python}" in result.todo and "--service" in result.todo
     assert result.p_roadwork is None
+
+
+@pytest.mark.parametrize("listed", ["pyproject.toml", "requirements.miner.txt"])
+def test_check_says_where_the_miners_own_packages_come_from(tree, model, listed):
+    (tree / listed).touch()
+    (tree / "base_miner" / "detectors" / "feature_detector.py").write_text("import not_bittensor.core\n")
+    install(InstallRequest(tree, model))
+    for named in (None, Path(sys.executable)):
+        result = check(tree, named)
+        assert "No module named 'not_bittensor'" in result.error and "<frozen" not in result.error
+        assert f"the miner's own packages, which {listed} lists, into {result.python}" in result.todo
+        assert "--python PYTHON" in result.todo
+    (tree / "base_miner" / "detectors" / "feature_detector.py").write_text("import base_miner.gone\n")
+    assert check(tree).todo == f"if {result.python} is not the miner's: --python PYTHON"
+    assert check(tree, Path(sys.executable)).todo is None
+
+
+def test_check_names_a_missing_model_before_the_miners_python_starts(tree, model, tmp_path):
+    gone = tmp_path / "fusion.keras"
+    shutil.copy(model, gone)
+    install(InstallRequest(tree, gone))
+    gone.unlink()
+    with pytest.raises(RequestError, match="the model that the settings name is not there") as refused:
+        check(tree, tmp_path / "no-such-python")
+    assert refused.value.where == gone
 
 
 def test_check_on_the_command_line(tree, service):
@@ -216,6 +245,9 @@ def test_check_on_the_command_line(tree, service):
     failed = run("check", tree, code=1).output
     assert "answered 500" in failed
     assert "Traceback" not in failed
+    as_json = run("check", tree, "--json", code=1)
+    assert "answered 500" in json.loads(as_json.stdout)["error"]
+    assert "answered 500" not in as_json.stderr
     assert "cannot run this Python" in run("check", tree, "--python", tree / "gone", code=2).output
     assert "restored: " in run("uninstall", tree, code=0).output
 
