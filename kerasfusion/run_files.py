@@ -37,10 +37,21 @@ def system_of_run(folder: Path) -> str:
     Raises:
         RequestError: no such folder. KerasFusionError: a damaged file.
     """
-    if not folder.is_dir():
-        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
+    require_run_folder(folder)
     said = (read_yaml(folder / "config.yaml") or {}).get("system")
     return said or ("fume" if "network" in (read_json(folder / "metrics.json") or {}) else "roadwork")
+
+
+def require_run_folder(folder: Path) -> None:
+    """Check that a run is named by its folder.
+
+    Raises:
+        RequestError: a file, or nothing, has this name.
+    """
+    if folder.is_file():
+        raise RequestError("this is a file", where=folder, expected="a run folder", todo=f"name {folder.parent}")
+    if not folder.is_dir():
+        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -81,12 +92,11 @@ def settings_side_by_side(a: dict[str, Any], b: dict[str, Any], name_a: str, nam
 def _read(path: Path, parse) -> dict[str, Any] | None:
     if not path.is_file():
         return None
+    again = "delete it and run the command that wrote it again"
     try:
         found = parse(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError) as error:
-        raise KerasFusionError(
-            f"the file is damaged: {error}", where=path, todo="delete it and run the command that wrote it again"
-        ) from error
+        raise KerasFusionError(f"the file is damaged: {error}", where=path, todo=again) from error
     if not isinstance(found, dict):
-        raise KerasFusionError("the file is damaged", where=path, expected="keys and values")
+        raise KerasFusionError("the file is damaged", where=path, expected="keys and values", todo=again)
     return found

@@ -32,7 +32,7 @@ def test_a_measurement_of_a_file_outside_any_run_is_not_kept(tmp_path):
 @pytest.mark.parametrize(("name", "text"), [("a.json", '{"x": '), ("a.json", "[1]"), ("a.yaml", "x: [")])
 def test_a_damaged_file_is_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    with pytest.raises(KerasFusionError, match=rf"damaged(.|\n)*{name}"):
+    with pytest.raises(KerasFusionError, match=rf"damaged(.|\n)*{name}(.|\n)*what to do: delete it"):
         (read_json if name.endswith("json") else read_yaml)(tmp_path / name)
 
 
@@ -46,6 +46,8 @@ def test_the_system_is_what_the_run_says(tmp_path):
     assert system_of_run(tmp_path) == "fume"
     (tmp_path / "config.yaml").write_text("system: roadwork\n")
     assert system_of_run(tmp_path) == "roadwork"
+    with pytest.raises(RequestError, match=rf"this is a file(.|\n)*a run folder(.|\n)*what to do: name {tmp_path}$"):
+        system_of_run(tmp_path / "metrics.json")
     with pytest.raises(RequestError, match="does not exist"):
         system_of_run(tmp_path / "nowhere")
 

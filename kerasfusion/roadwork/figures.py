@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion import metrics
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, SHADE, panels
 from kerasfusion.roadwork.dataset import CLASS_NAMES
 from kerasfusion.roadwork.reward import ACCURACY_WINDOW, MCC_WINDOW, clean_answers, decide
@@ -171,17 +171,23 @@ def history_columns(path: Path) -> dict[str, np.ndarray]:
     """{column: (epochs,) float64}, empty cells as NaN; YOLO's "train/", "val/" and "metrics/" in Keras' spelling.
 
     Raises:
-        RequestError: no such file, or no numbers in it.
+        RequestError: no such file, or no numbers in it. KerasFusionError: it is damaged; names the line.
     """
     if not path.is_file():
         raise RequestError("there is no training history", where=path, todo="run the training first")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise KerasFusionError(f"the training history is damaged: {error}", where=path) from error
     columns = {}
+    for line, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise KerasFusionError(f"the training history is damaged: line {line} has not a cell a column", where=path)
     for raw in rows[0] if rows else ():
         name = raw.strip().removeprefix("train/").replace("metrics/", "val_").replace("val/", "val_")
         name = name.removesuffix("_top1")
-        values = _numbers([row[raw] for row in rows])
+        values = _numbers(path, raw, [row[raw] for row in rows])
         if values is not None and name not in NOT_CURVES and not name.startswith("lr/"):
             columns[name] = values
     if not columns:
@@ -189,13 +195,21 @@ def history_columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def _numbers(cells: list[str | None]) -> np.ndarray | None:
-    """Floats, or None where a cell is text or every cell is empty."""
-    try:
-        values = np.array([float(cell) if cell and cell.strip() else np.nan for cell in cells])
-    except ValueError:
+def _numbers(path: Path, column: str, cells: list[str]) -> np.ndarray | None:
+    """Floats, or None where every cell is text or empty; a text among numbers is damage."""
+    values, texts = np.full(len(cells), np.nan), {}
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = float(cell) if cell.strip() else np.nan
+        except ValueError:
+            texts[row] = cell
+    if np.isnan(values).all():
         return None
-    return None if np.isnan(values).all() else values
+    for row, cell in texts.items():
+        raise KerasFusionError(
+            f"the training history is damaged: line {row + 2}: {column.strip()} is {cell!r}, not a number", where=path
+        )
+    return values
 
 
 def _draw_curves(ax: "Axes", kind: str, curves: list[tuple[str, bool, np.ndarray]]) -> None:

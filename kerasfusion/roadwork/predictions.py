@@ -55,25 +55,57 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     write_text(path, text.getvalue())
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") -> Predictions:
     """Read what `write_predictions` wrote.
 
+    Args:
+        path: the file.
+        again: what to do about a damaged one.
+
     Raises:
-        RequestError: no such file. KerasFusionError: it is damaged.
+        RequestError: no such file. KerasFusionError: it is damaged; names the line.
     """
-    again = "kerasfusion evaluate writes it"
     if not path.is_file():
         raise RequestError("there are no kept answers", where=path, todo=again)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
-        outputs = [name for name in rows[0] if name not in OTHER_COLUMNS]
-        return Predictions(
-            [row["sample_id"] for row in rows],
-            np.array([int(row["label"]) for row in rows]),
-            {name: np.array([float(row[name] or "nan") for row in rows]) for name in outputs},
-            {row["sample_id"]: row["unreadable"] for row in rows if row["unreadable"]},
-            {row["sample_id"]: row["image_sha256"] for row in rows if row["image_sha256"]},
-        )
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise KerasFusionError(f"the kept answers are damaged: {error!r}", where=path, todo=again) from error
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = _checked(csv.DictReader(file))
+    except (csv.Error, ValueError) as error:
+        raise KerasFusionError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
+    outputs = [name for name in rows[0] if name not in OTHER_COLUMNS]
+    return Predictions(
+        [row["sample_id"] for row in rows],
+        np.array([int(row["label"]) for row in rows]),
+        {name: np.array([float(row[name] or "nan") for row in rows]) for name in outputs},
+        {row["sample_id"]: row["unreadable"] for row in rows if row["unreadable"]},
+        {row["sample_id"]: row["image_sha256"] for row in rows if row["image_sha256"]},
+    )
+
+
+def _checked(reader: csv.DictReader) -> list[dict[str, str]]:
+    """All rows; ValueError says which line is not one."""
+    columns = reader.fieldnames or []
+    if lacking := [name for name in OTHER_COLUMNS if name not in columns]:
+        raise ValueError(f"line 1 lacks the column {', '.join(lacking)}")
+    rows = []
+    for row in reader:
+        where = f"line {reader.line_num}"
+        if None in row or None in row.values():
+            raise ValueError(f"{where} has more or fewer cells than the {len(columns)} columns")
+        if row["label"] not in ("0", "1"):
+            raise ValueError(f"{where}: the label is {row['label']!r}, neither 0 nor 1")
+        for name in columns:
+            if name not in OTHER_COLUMNS and row[name] and not _is_number(row[name]):
+                raise ValueError(f"{where}: {name} is {row[name]!r}, not a number")
+        rows.append(row)
+    if not rows:
+        raise ValueError("there are no answers in it")
+    return rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

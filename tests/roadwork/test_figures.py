@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.roadwork import figures
 from kerasfusion.roadwork.comparison import full_report
@@ -140,6 +140,20 @@ def test_a_history_without_curves_is_refused(tmp_path, text):
     with pytest.raises(RequestError, match=r"training history(.|\n)*history\.csv"):
         save_png(figures.history_curves(tmp_path / "history.csv"), tmp_path / "history.png")
     assert not (tmp_path / "history.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (b"epoch,loss\n1,0.5\n2,0.4x\n", "line 3: loss is '0.4x', not a number"),
+        (b"epoch,loss\n1,0.5\n2\n", "line 3 has not a cell a column"),
+        (b"\xff\xfe\x00\x9c", "can't decode byte"),
+    ],
+)
+def test_a_damaged_history_is_named_with_what_is_wrong(tmp_path, data, wrong):
+    (tmp_path / "history.csv").write_bytes(data)
+    with pytest.raises(KerasFusionError, match=rf"damaged: .*{wrong}(.|\n)*history\.csv"):
+        figures.history_columns(tmp_path / "history.csv")
 
 
 def test_moving_reward_draws_each_view(case, drawn, tmp_path):

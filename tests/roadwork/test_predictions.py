@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -33,18 +35,25 @@ def test_a_missing_file_is_named(tmp_path):
         read_predictions(predictions_path(tmp_path, "val"))
 
 
+HEADER = b"sample_id,image_sha256,label,fusion,unreadable\n"
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("data", "wrong"),
     [
-        "",
-        "sample_id,image_sha256,label,fusion,unreadable\n",
-        "sample_id,image_sha256,label,fusion,unreadable\na.jpg,,1,much,\n",
-        "sample_id,label\na.jpg,x\n",
-        "sample_id,image_sha256,label,fusion,unreadable\na.jpg\n",
+        (b"", "line 1 lacks the column sample_id, image_sha256, label, unreadable"),
+        (HEADER, "no answers"),
+        (HEADER + b"a.jpg,,1,0.5,\nb.jpg,,1,much,\n", "line 3: fusion is 'much', not a number"),
+        (HEADER + b"a.jpg,,x,0.5,\n", "line 2: the label is 'x'"),
+        (HEADER + b"a.jpg,,1,0.5,\nb.jpg,,1\n", "line 3 has more or fewer cells than the 5 columns"),
+        (HEADER + b"a.jpg,,1,0.5,,,\n", "line 2 has more or fewer cells"),
+        (HEADER.replace(b"label", b"class"), "line 1 lacks the column label"),
+        (b"\xff\xfe\x00\x9c", "can't decode byte"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path, text):
+def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, data, wrong):
     path = predictions_path(tmp_path, "test")
-    path.write_text(text)
-    with pytest.raises(KerasFusionError, match=r"damaged(.|\n)*predictions_test\.csv"):
+    path.write_bytes(data)
+    expected = rf"damaged: .*{re.escape(wrong)}(.|\n)*predictions_test\.csv(.|\n)*what to do: kerasfusion evaluate"
+    with pytest.raises(KerasFusionError, match=expected):
         read_predictions(path)

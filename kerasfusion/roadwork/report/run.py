@@ -12,7 +12,8 @@ from kerasfusion.roadwork.dataset import SPLITS
 from kerasfusion.roadwork.evaluate import BASELINE, MAIN
 from kerasfusion.roadwork.export import FUSION, PARTS
 from kerasfusion.roadwork.predictions import Predictions, predictions_path, read_predictions
-from kerasfusion.run_files import EVALUATED, LATENCY, read_json, read_yaml
+from kerasfusion.roadwork.report import checks
+from kerasfusion.run_files import EVALUATED, LATENCY, read_json, read_yaml, require_run_folder
 from kerasfusion.saving import read_description
 
 SUBNETS_VIT = "hf://natix-network-org/roadwork"
@@ -122,9 +123,16 @@ class Run:
         return found
 
     def predictions(self, split: str) -> Predictions | None:
-        """The kept answers on a split, if they are there."""
+        """The kept answers on an evaluated split, if they are there.
+
+        Raises:
+            KerasFusionError: they are damaged, or not those of the metrics.
+        """
         path = predictions_path(self.folder, split)
-        return read_predictions(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        again = self.evaluate_command(split)
+        return checks.check_answers(read_predictions(path, again), self.metrics[split], path, again)
 
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run."""
@@ -138,8 +146,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         RequestError: no such folder, or nothing of a run in it. KerasFusionError: a damaged file.
     """
-    if not folder.is_dir():
-        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
+    require_run_folder(folder)
     model = next((folder / name for name in (FUSION, PARTS) if (folder / name).is_file()), None)
     run = Run(
         folder,
@@ -158,6 +165,10 @@ def read_run(folder: Path) -> Run:
             expected="a run folder, such as runs/roadwork",
             todo="kerasfusion fit and kerasfusion evaluate fill it",
         )
+    again = run.evaluate_command(run.split or "test")
+    checks.check(run.metrics, checks.METRICS, folder / "metrics.json", again)
+    checks.check(run.evaluated, checks.EVALUATED, folder / EVALUATED, again)
+    checks.check(run.latency, checks.LATENCY, folder / LATENCY, f"kerasfusion benchmark {run.model}")
     return run
 
 

@@ -1,10 +1,12 @@
 """How the run was trained: curves, photos, weights and settings."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from kerasfusion.errors import KerasFusionError
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
 from kerasfusion.roadwork.dataset import CLASS_NAMES
-from kerasfusion.roadwork.figures import history_curves
+from kerasfusion.roadwork.figures import history_columns, history_curves
 from kerasfusion.roadwork.report.run import Run
 from kerasfusion.run_files import flat
 
@@ -37,6 +39,10 @@ def _fit_curves(run: Run) -> Iterator[Block]:
         data = run.setting("data", "root") or "DATA"
         yield Note("There is no history.csv: `fit` did not run here.", f"kerasfusion fit --data {data}", kind="missing")
         return
+    again = f"kerasfusion fit --restart --data {run.setting('data', 'root') or 'DATA'}"
+    if damage := _damage(run.history, again):
+        yield damage
+        return
     what = OF_FIT.get(run.setting("fusion", "fit_on"), "The training by epoch.")
     yield Chart(
         history_curves(run.history),
@@ -48,6 +54,10 @@ def _fit_curves(run: Run) -> Iterator[Block]:
 
 
 def _yolo_curves(run: Run) -> Iterator[Block]:
+    again = f"kerasfusion train-yolo --data {run.setting('data', 'root') or 'DATA'}"
+    if run.yolo_history.is_file() and (damage := _damage(run.yolo_history, again)):
+        yield damage
+        return
     if run.yolo_history.is_file():
         yield Chart(
             history_curves(run.yolo_history),
@@ -61,6 +71,15 @@ def _yolo_curves(run: Run) -> Iterator[Block]:
         yield Note(f"YOLO was trained elsewhere ({weights}): its curves are not in this folder.", kind="missing")
     else:
         yield Note("YOLO was not trained in this folder.", f"kerasfusion train-yolo --data {data}", kind="missing")
+
+
+def _damage(history: Path, again: str) -> Note | None:
+    """What stands in a chart's place if there is nothing to draw."""
+    try:
+        history_columns(history)
+    except KerasFusionError as error:
+        return Note(f"{history.name}: {error.what}. No curves can be drawn. To train again:", again)
+    return None
 
 
 def _photos(run: Run) -> Iterator[Block]:

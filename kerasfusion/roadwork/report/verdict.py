@@ -131,5 +131,7 @@ def with_interval(values: Mapping[str, Any], key: str) -> str | None:
     """A value and its interval, for a table; None where it is not defined."""
     if values.get(key) is None:
         return None
+    if values.get(f"{key}_ci95") is None:
+        return f"{values[key]:.3f}"
     low, high = values[f"{key}_ci95"]
     return f"{values[key]:.3f} ({low:.3f} to {high:.3f})"

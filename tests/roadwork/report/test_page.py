@@ -277,6 +277,50 @@ def test_a_damaged_file_is_named(copy, name):
         write_report(copy)
 
 
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda output: output.pop("n"), "test.fusion.n is missing"),
+        (lambda output: output.update(mcc="high"), "test.fusion.mcc is 'high'"),
+        (lambda output: output.update(mcc_ci95=[0.1]), "test.fusion.mcc_ci95"),
+        (lambda output: output["vs_vit"].update(verdict="?"), "test.fusion.vs_vit.verdict is '?'"),
+    ],
+)
+def test_wrong_metrics_are_named_with_their_key(copy, change, wrong):
+    metrics = json.loads((copy / "metrics.json").read_text())
+    change(metrics["test"]["fusion"])
+    write_json(copy / "metrics.json", metrics)
+    expected = rf"metrics\.json is damaged: {re.escape(wrong)}(.|\n)*delete it and run kerasfusion evaluate"
+    with pytest.raises(KerasFusionError, match=expected):
+        write_report(copy)
+
+
+def test_answers_of_other_photos_than_the_metrics_are_refused(copy, photos):
+    path, kept = copy / "predictions_test.csv", answered(photos, WRONG)
+    lines = path.read_text().splitlines(keepends=True)
+    of_five = "11 rows, 5 without roadwork and 6 with it"
+    of_six = "12 rows, 6 without roadwork and 6 with it"
+    for text, found, expected in (
+        (lines[:1] + lines[2:], of_five, of_six),
+        ([lines[0].replace("fusion", "merged"), *lines[1:]], "merged, vit, yolo", "fusion, vit, yolo"),
+        ([lines[0], lines[2], *lines[2:]], "a photo has two rows", "one row a photo"),
+    ):
+        path.write_text("".join(text))
+        said = rf"does not belong to metrics\.json: .*{found}(.|\n)*{path}(.|\n)*{expected}(.|\n)*kerasfusion evaluate"
+        with pytest.raises(KerasFusionError, match=said):
+            write_report(copy)
+    write_evaluation(copy, photos, kept)
+    write_report(copy)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "yolo/yolo_history.csv"])
+def test_a_damaged_history_costs_its_chart_only(copy, name):
+    (copy / name).write_text("epoch,loss\n1,0.5\n2,x\n")
+    text = plain(write_report(copy))
+    assert "the training history is damaged: line 3: loss is 'x', not a number. No curves can be drawn." in text
+    assert len(images(copy / "report.html")) == len(WRONG)
+
+
 def test_a_folder_with_nothing_in_it_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"nothing to report(.|\n)*kerasfusion fit"):
         write_report(tmp_path)
