@@ -2,6 +2,7 @@
 
 import io
 import re
+import statistics
 
 import pytest
 from PIL import Image
@@ -148,3 +149,19 @@ def test_a_narrow_screen_gets_the_narrow_figure(page_file):
                 "[...document.querySelectorAll('.wide, .narrow')].filter(e => e.offsetHeight).map(e => e.className)"
             )
             assert shown == expected
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_table_shows_at_which_edge_it_goes_on(page_file, dark):
+    with open_page(390, dark=dark) as page:
+        page.goto(page_file.as_uri())
+        table = page.locator("#summary .scroll").first
+        table.scroll_into_view_if_needed()
+        shadows = {}
+        for part in (0, 0.5, 1):
+            table.evaluate("(box, part) => { box.scrollLeft = part * (box.scrollWidth - box.clientWidth) }", part)
+            picture = Image.open(io.BytesIO(table.screenshot())).convert("L")
+            paper, rows = (22 if dark else 255), range(2, picture.height, 3)
+            edges = ([picture.getpixel((x, y)) for y in rows] for x in (1, picture.width - 2))
+            shadows[part] = [abs(statistics.median(edge) - paper) > 20 for edge in edges]
+        assert shadows == {0: [False, True], 0.5: [True, True], 1: [True, False]}
