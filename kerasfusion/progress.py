@@ -69,13 +69,15 @@ def _bar(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[I
 
 def _lines(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[Item]:
     start = last = time.monotonic()
-    count = done
+    count, first = done, None
     for item in items:
         yield item
         count += 1
         now = time.monotonic()
+        # As rich does: the first item is not counted on, because start-up may be in it (a graph is made, say).
+        first = now if first is None else first
         if now - last >= SECONDS_BETWEEN_LINES and count < total:
-            last = now
-            left = (now - start) / (count - done) * (total - count)
-            print(f"{label}: {count}/{total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            last, pace = now, (now - first) / max(1, count - done - 1)
+            left = f", about {pace * (total - count):.0f} s left" if count - done > 1 else ""
+            print(f"{label}: {count}/{total}{left}", file=sys.stderr, flush=True)
     print(f"{label}: {count}/{total}, {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
