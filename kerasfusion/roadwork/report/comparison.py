@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.report_page.blocks import Block, Chart, Note, Paragraph, Section, Table
+from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
 from kerasfusion.roadwork.comparison import against_each, full_report
 from kerasfusion.roadwork.figures import history_columns
@@ -77,6 +77,11 @@ def _lead(pair: Pair, compared: dict[str, Any] | None) -> str:
 
 
 def _values(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
+    folders = Facts({name: run.folder.resolve() for name, run in zip(pair.names, pair.runs, strict=True)})
+    return [folders, *_measured(pair, compared)]
+
+
+def _measured(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
     if pair.split is None:
         missing = [run for run in pair.runs if "test" not in run.metrics]
         return [Note(f"{run.name} lacks test/.", run.evaluate_command(), kind="missing") for run in missing]
@@ -141,7 +146,7 @@ def _answers(pair: Pair, data: Path | None) -> list[Section]:
         blocks.append(
             Chart(
                 overlaid_curves(pair.labels, pair.answers),
-                "ROC and precision-recall curves of both on the same photos; dots mark threshold 0.5.",
+                f"ROC and precision-recall curves of both on the same photos; dots mark threshold 0.5. {_alike(pair)}",
                 f"ROC and precision-recall curves of {pair.names[0]} and {pair.names[1]}.",
                 narrow=overlaid_curves(pair.labels, pair.answers, per_row=1),
             )
@@ -167,6 +172,15 @@ def _disagreements(pair: Pair, data: Path | None) -> list[Block]:
         )
         blocks += photo_blocks(shown, Path(root) if root else None, caption)
     return blocks
+
+
+def _alike(pair: Pair) -> str:
+    """What the curves hide: one lies on the other where both are the same."""
+    (a, b), (one, other) = pair.names, (clean_answers(p)[0] for p in pair.answers.values())
+    if np.array_equal(one, other):
+        return f"Both answered every photo alike: the curve of {a} lies on that of {b} and hides it."
+    hides = f"Where both coincide, {a} lies on {b}."
+    return hides if (decide(one) != decide(other)).any() else f"{hides} No answer differs at threshold 0.5."
 
 
 def _told(pair: Pair, row: int) -> Told:
@@ -199,7 +213,8 @@ def _training(pair: Pair) -> list[Block]:
     return [
         Chart(
             wide,
-            "Both trainings by epoch. Solid: training photos; dashed: validation photos.",
+            "Both trainings by epoch. Solid: training photos; dashed: validation photos. Where both coincide, "
+            f"{pair.names[1]} lies on {pair.names[0]}.",
             f"Training curves of {pair.names[0]} and {pair.names[1]}.",
             narrow=overlaid_histories(histories, per_row=1),
         )

@@ -140,7 +140,10 @@ def _time_section(run: Run) -> Section:
         return Section("Time for a photo", [missing])
     blocks: list[Block] = []
     for model, timed in run.latency.items():
-        rows = [{"stage": stage, **values} for stage, values in timed["stages"].items()]
+        rows = [
+            {"stage": stage} | {key.replace("_", " "): value for key, value in values.items()}
+            for stage, values in timed["stages"].items()
+        ]
         size = f"{timed['image']['width']} x {timed['image']['height']}"
         caption = f"{model}: milliseconds for one {size} photo at a time, {timed['runs']} runs after warm-up"
         caption += ", each photo also mirrored (--tta)." if timed.get("tta") else "."

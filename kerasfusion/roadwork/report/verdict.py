@@ -95,7 +95,7 @@ def numbers_of(run: Run) -> Numbers:
     for model, timed in run.latency.items():
         total = timed["stages"]["total"]
         numbers.append(
-            Number("time for a photo", f"{total['p50_ms']:.0f} ms", f"{model}; p95 {total['p95_ms']:.0f} ms")
+            Number(f"time for a photo, {model}", f"{total['p50_ms']:.0f} ms", f"median; p95 {total['p95_ms']:.0f} ms")
         )
     return Numbers(numbers[:6])
 
@@ -124,7 +124,7 @@ def more_table(run: Run, split: str) -> Table:
 def interval_text(values: Mapping[str, Any], key: str) -> str:
     """The interval of a value, in words."""
     interval = values.get(f"{key}_ci95")
-    return f"95 %: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    return f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
 
 
 def with_interval(values: Mapping[str, Any], key: str) -> str | None:

@@ -2,6 +2,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kerasfusion.errors import RequestError
@@ -86,6 +87,18 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     pair = read_pair(runs[0], other)
     assert len(set(pair.names)) == 2
     assert pair.names[1] == "others-first"
+    text = plain(write_comparison(runs[0], other, tmp_path / "both.html"))
+    for name, folder in zip(pair.names, (runs[0], other), strict=True):
+        assert f"{name} {folder.resolve()}" in text
+    assert f"Both answered every photo alike: the curve of {pair.names[0]} lies on that of others-first" in text
+
+
+def test_answers_that_differ_only_in_their_sureness_are_said_to(runs, photos, tmp_path):
+    kept = answered(photos, FIRST_WRONG)
+    surer = kept.answers | {"fusion": np.where(kept.answers["fusion"] > 0.5, 0.97, 0.03)}
+    write_evaluation(runs[1], photos, replace(kept, answers=surer))
+    text = plain(write_comparison(*runs, tmp_path / "both.html"))
+    assert "Where both coincide, first lies on second. No answer differs at threshold 0.5." in text
 
 
 def test_a_run_is_not_compared_with_itself(runs):

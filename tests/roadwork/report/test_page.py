@@ -251,6 +251,19 @@ def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_pa
     assert (note.kind, note.command) == ("missing", "kerasfusion evaluate x")
 
 
+def test_times_of_several_files_are_told_apart(copy):
+    stages = {name: {"mean_ms": 2.0, "p50_ms": 2.0, "p95_ms": 3.0} for name in ("forward", "total")}
+    timed = {"load_s": 1.0, "memory_mb": 9.0, "runs": 5, "within_timeout": True, "stages": stages}
+    timed["image"] = {"width": 64, "height": 48}
+    write_json(copy / "latency.json", {"fusion.keras": timed, "fusion.xml": timed})
+    text = plain(write_report(copy))
+    for name in ("fusion.keras", "fusion.xml"):
+        assert f"time for a photo, {name}" in text
+    assert "stage mean ms p50 ms p95 ms" in text
+    assert "95 % interval 0." in text
+    assert "95 %:" not in text
+
+
 def test_photos_of_one_class_have_no_curves(photos):
     kept = answered(photos)
     rows = np.flatnonzero(kept.labels == 1)
