@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import RequestError
 from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
 from kerasfusion.roadwork.comparison import against_each, full_report
-from kerasfusion.roadwork.figures import history_columns
 from kerasfusion.roadwork.predictions import Predictions
 from kerasfusion.roadwork.report.comparison_figures import overlaid_curves, overlaid_histories
 from kerasfusion.roadwork.report.page import made_by
 from kerasfusion.roadwork.report.pair import Pair, read_pair
 from kerasfusion.roadwork.report.photos import MOST, Told, photo_blocks, told
+from kerasfusion.roadwork.report.training import damage_of
 from kerasfusion.roadwork.report.verdict import SHOWN, called, sentence, with_interval
 from kerasfusion.roadwork.reward import clean_answers, decide
 from kerasfusion.run_files import settings_side_by_side
@@ -190,23 +190,15 @@ def _told(pair: Pair, row: int) -> Told:
     return told(both, row, pair.names[0])
 
 
-def _damage(name: str, history: Path) -> Note | None:
-    try:
-        history_columns(history)
-    except KerasFusionError as error:
-        return Note(f"{history.name} of {name}: {error.what}: no training to compare.")
-    return None
-
-
 def _training(pair: Pair) -> list[Block]:
     histories = {name: run.history for name, run in zip(pair.names, pair.runs, strict=True)}
     missing = [name for name, path in histories.items() if not path.is_file()]
     if missing:
         return [Note(f"No history.csv in {' and '.join(missing)}: no training to compare.", kind="missing")]
     ways = {run.setting("fusion", "fit_on") for run in pair.runs}
-    notes = [_damage(name, path) for name, path in histories.items()]
-    if any(notes):
-        return [note for note in notes if note is not None]
+    damaged = {name: damage for name, path in histories.items() if (damage := damage_of(path))}
+    if damaged:
+        return [Note(f"{name}: {damage}. There is no training to compare.") for name, damage in damaged.items()]
     wide = overlaid_histories(histories) if len(ways) == 1 else None
     if wide is None:
         return [Note("The two were fitted in different ways (fusion.fit_on): their values by epoch mean other things.")]

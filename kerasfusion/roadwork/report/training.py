@@ -40,8 +40,8 @@ def _fit_curves(run: Run) -> Iterator[Block]:
         yield Note("There is no history.csv: `fit` did not run here.", f"kerasfusion fit --data {data}", kind="missing")
         return
     again = f"kerasfusion fit --restart --data {run.setting('data', 'root') or 'DATA'}"
-    if damage := _damage(run.history, again):
-        yield damage
+    if damage := damage_of(run.history):
+        yield Note(f"{damage}. No curves can be drawn. To train again:", again)
         return
     what = OF_FIT.get(run.setting("fusion", "fit_on"), "The training by epoch.")
     yield Chart(
@@ -55,8 +55,8 @@ def _fit_curves(run: Run) -> Iterator[Block]:
 
 def _yolo_curves(run: Run) -> Iterator[Block]:
     again = f"kerasfusion train-yolo --data {run.setting('data', 'root') or 'DATA'}"
-    if run.yolo_history.is_file() and (damage := _damage(run.yolo_history, again)):
-        yield damage
+    if run.yolo_history.is_file() and (damage := damage_of(run.yolo_history)):
+        yield Note(f"{damage}. No curves can be drawn. To train again:", again)
         return
     if run.yolo_history.is_file():
         yield Chart(
@@ -73,12 +73,12 @@ def _yolo_curves(run: Run) -> Iterator[Block]:
         yield Note("YOLO was not trained in this folder.", f"kerasfusion train-yolo --data {data}", kind="missing")
 
 
-def _damage(history: Path, again: str) -> Note | None:
-    """What stands in a chart's place if there is nothing to draw."""
+def damage_of(history: Path) -> str | None:
+    """Why there is nothing to draw of a training's values by epoch."""
     try:
         history_columns(history)
     except KerasFusionError as error:
-        return Note(f"{history.name}: {error.what}. No curves can be drawn. To train again:", again)
+        return f"{history.name}: {error.what}"
     return None
 
 

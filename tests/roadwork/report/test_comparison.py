@@ -69,6 +69,8 @@ def test_what_cannot_be_compared_is_said(runs, photos, tmp_path):
     other = replace(answered(photos), digests=dict.fromkeys(answered(photos).sample_ids, "0" * 64))
     write_evaluation(runs[1], photos, other)
     assert "No photo was answered by both" in plain(write_comparison(*runs, out))
+    (runs[1] / "history.csv").write_text("epoch,loss\n1,x\n2,0.5\n")
+    assert "second: history.csv: the training history is damaged: line 2" in plain(write_comparison(*runs, out))
     (runs[1] / "predictions_test.csv").unlink()
     (runs[0] / "history.csv").unlink()
     text = plain(write_comparison(*runs, out))
