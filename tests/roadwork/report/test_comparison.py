@@ -10,7 +10,7 @@ from kerasfusion.roadwork.comparison import against_each
 from kerasfusion.roadwork.report.comparison import write_comparison
 from kerasfusion.roadwork.report.pair import read_pair
 from tests.page_checks import check_page, check_source
-from tests.roadwork.report.material import answered, without, write_evaluation, write_training
+from tests.roadwork.report.material import HISTORY, answered, without, write_evaluation, write_training
 from tests.roadwork.report.test_page import images, plain
 
 FIRST_WRONG, SECOND_WRONG = (0, 3, 7, 9), (3,)
@@ -71,6 +71,7 @@ def test_what_cannot_be_compared_is_said(runs, photos, tmp_path):
     assert "No photo was answered by both" in plain(write_comparison(*runs, out))
     (runs[1] / "history.csv").write_text("epoch,loss\n1,x\n2,0.5\n")
     assert "second: history.csv: the training history is damaged: line 2" in plain(write_comparison(*runs, out))
+    (runs[1] / "history.csv").write_text(HISTORY)
     (runs[1] / "predictions_test.csv").unlink()
     (runs[0] / "history.csv").unlink()
     text = plain(write_comparison(*runs, out))
