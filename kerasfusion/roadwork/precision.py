@@ -43,7 +43,7 @@ def choose_file(path: Path, precision: str, report: Callable[[str], None] = lamb
         raise RequestError(
             "trained parts have no exports", where=path, todo="name fusion.keras, or leave --precision out"
         )
-    same = _files_of(description["model_sha256"], path.parent)
+    same = _files_of(description["model_sha256"], path)
     candidates = [other for other, its in same.items() if precision in ("auto", its)]
     if not candidates:
         raise RequestError(
@@ -66,16 +66,20 @@ def choose_file(path: Path, precision: str, report: Callable[[str], None] = lamb
     return fastest
 
 
-def _files_of(model_sha256: str, folder: Path) -> dict[Path, str]:
-    """The files of a model in a folder, with their precisions; files of other kinds or models are passed over."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in FORMATS.values():
+def _files_of(model_sha256: str, path: Path) -> dict[Path, str]:
+    """The files of a model beside `path`, with their precisions: of each format and precision one.
+
+    Files of other kinds or models are passed over. Of several, such as what `calibrate --undo` wrote beside its
+    original, `path` itself is taken, else the shortest name: copies are named after their original.
+    """
+    found: dict[tuple[str, str], Path] = {}
+    for other in sorted(path.parent.iterdir(), key=lambda each: (each.name != path.name, len(each.name), each.name)):
+        if other.suffix in FORMATS.values():
             with suppress(RequestError):
-                said = read_description(path)
+                said = read_description(other)
                 if said.get("model_sha256") == model_sha256:
-                    found[path] = said["precision"]
-    return found
+                    found.setdefault((other.suffix, said["precision"]), other)
+    return {other: its for (_, its), other in found.items()}
 
 
 def _times(candidates: list[Path], report: Callable[[str], None]) -> dict[Path, float]:

@@ -1,5 +1,7 @@
 """Decisions of an export against the float32 model's, and the choice among a model's files."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -69,6 +71,28 @@ def test_the_fastest_file_in_the_precision_asked_for_is_chosen(files, monkeypatc
     assert choose_file(base, "bfloat16") == min((files[c] for c in CASES if c[1] == "bfloat16"), key=times.get)
     with pytest.raises(RequestError, match="no float16 export"):
         choose_file(base, "float16")
+
+
+def test_of_each_format_and_precision_one_file_is_tried_and_the_named_one_first(files, monkeypatch):
+    tried = []
+
+    def timed(path, pictures):
+        tried.append(path)
+        return Measurement(1.0, 5.0, 1.0, {})
+
+    monkeypatch.setattr(precision, "measure", timed)
+    base = files["keras", "float32"]
+    copy = base.with_name("a-fusion-float32-uncalibrated.keras")  # first by the alphabet
+    shutil.copy(base, copy)
+    choose_file(files["onnx", "int8"], "auto")
+    assert set(tried) == set(files.values())
+    tried.clear()
+    choose_file(copy, "auto")
+    assert set(tried) == {copy, *files.values()} - {base}
+    assert choose_file(copy, "float32") != base
+    files["litert", "float32"].unlink()
+    assert choose_file(copy, "float32") == copy
+    assert choose_file(base, "float32") == base
 
 
 def test_a_trial_is_remembered_until_a_file_changes(files, monkeypatch):
