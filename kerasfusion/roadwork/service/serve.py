@@ -1,6 +1,7 @@
 """The service from its start to its end: the socket, uvicorn, and the tasks beside it."""
 
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -35,7 +36,7 @@ def serve(
 
     Raises:
         RequestError: a library is missing, no such host, or the model cannot be opened.
-        KerasFusionError: the port is taken.
+        KerasFusionError: the port is taken, or the address is another machine's.
     """
     uvicorn = require("uvicorn", extra="serve")
     listener = listen(settings.host, settings.port)
@@ -95,7 +96,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         RequestError: no such host.
-        KerasFusionError: the port is taken or not allowed.
+        KerasFusionError: the port is taken or not allowed, or the address is another machine's.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -105,10 +106,14 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
+        not_ours = error.errno == errno.EADDRNOTAVAIL
         raise KerasFusionError(
             f"cannot listen: {os.strerror(error.errno)}",
             where=f"{host}, port {port}",
-            todo="stop what uses it, or name another --port",
+            expected="an address of this machine" if not_ours else None,
+            todo="--host 127.0.0.1, or --host 0.0.0.0 for all of its addresses"
+            if not_ours
+            else "stop what uses it, or name another --port",
         ) from error
 
 

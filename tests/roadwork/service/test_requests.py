@@ -12,6 +12,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.service.serve import listen
 from tests.roadwork.service.material import RunningService, photo
 
 LEVEL = 204
@@ -187,6 +189,9 @@ def test_what_stops_the_start_is_said(service, model, tmp_path):
     taken = RunningService(model=model, port=service.port)
     assert taken.stop() == 1 and "cannot listen" in "".join(taken.said)
     assert f"port {service.port}" in "".join(taken.said)
+    with pytest.raises(KerasFusionError, match=r"--host 127\.0\.0\.1") as refused:
+        listen("192.0.2.1", 8100)  # of the addresses that are nobody's (RFC 5737)
+    assert "--port" not in str(refused.value)
     gone = RunningService(model=tmp_path / "gone.onnx")
     assert gone.stop() == 2 and "the file does not exist" in "".join(gone.said)
     unknown = RunningService(model=model, host="no-such-host.invalid")
