@@ -54,6 +54,8 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
         click.echo(f"written: {made.folder / name}")
     if made.evidence.missing:
         click.echo(f"validated: no, {made.evidence.missing}")
+        model = choices["model"]
+        click.echo(f"  to have it so: kerasfusion evaluate {model} --out FOLDER, then --evaluation FOLDER/metrics.json")
     else:
         click.echo("validated: yes, this file was evaluated, and it answered in a process of its own")
     click.echo(f"uploaded: {url}" if url else "nothing was uploaded (--push OWNER/NAME does that)")

@@ -1,5 +1,6 @@
 """A folder as model hubs want it: the model, README.md, and model_card.json as the subnet's validators read it."""
 
+import hashlib
 import json
 import re
 import time
@@ -12,12 +13,12 @@ from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
 from kerasfusion.file_writing import copy_file, remove_partial_files, require_free_space, write_text
 from kerasfusion.formats.measuring import measure, model_parts, refuse_nonfinite
-from kerasfusion.formats.opening import read_description
 from kerasfusion.reporting import write_json
 from kerasfusion.roadwork.export_samples import drawn_pictures
 from kerasfusion.roadwork.miner.hotkey import refuse_other_than_hotkey
 from kerasfusion.roadwork.miner.hub_card import Card, render, sizes
 from kerasfusion.roadwork.miner.hub_evidence import Evidence, find_evidence
+from kerasfusion.roadwork.miner.whole_model import describe_whole
 from kerasfusion.run_files import read_json
 
 MODEL_CARD, README, MARK = "model_card.json", "README.md", ".kerasfusion-package.json"
@@ -75,7 +76,7 @@ def make_folder(request: Request, report: Callable[[str], None] = print) -> HubF
 
     Raises:
         RequestError: a wrong name, version or hotkey, no model of roadwork, an evaluation of another file, or a folder
-            with other things in it. The folder is left as it was.
+            with other things in it or with texts that were edited since they were made. The folder is left as it was.
         KerasFusionError: the file does not answer in a process of its own.
     """
     _refuse_wrong_texts(request)
@@ -111,14 +112,7 @@ def _refuse_wrong_texts(request: Request) -> None:
 
 
 def _describe(model: Path) -> dict[str, Any]:
-    description = read_description(model)
-    if description.get("system") != "roadwork" or "model_sha256" not in description:
-        raise RequestError(
-            "not a whole roadwork model",
-            where=model,
-            expected="fusion.keras or an export of it",
-            todo="kerasfusion export RUN composes fusion.keras of trained parts",
-        )
+    description = describe_whole(model)
     if missing := [part for part in model_parts(model) if not part.is_file()]:
         raise RequestError("a part of the model is missing", where=missing[0], todo="copy it beside the model again")
     return description
@@ -130,7 +124,8 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
         return []
     if not folder.is_dir():
         raise RequestError("this is a file", where=folder, expected="a folder, or a name that is not taken")
-    earlier = (read_json(folder / MARK) or {}).get("files", [])
+    record = read_json(folder / MARK) or {}
+    earlier = record.get("files", [])
     known = {*earlier, MARK, *(f".{name}.partial" for name in (*earlier, MARK))}
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if foreign:
@@ -140,6 +135,13 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
             expected="an empty folder, a new name, or one that this command made",
             todo="name another folder with --out, or move them away",
         )
+    for name, digests in record.get("texts", {}).items():
+        if _digest(folder / name) not in (None, *digests):
+            raise RequestError(
+                "this file was edited since it was made, and would be written anew",
+                where=folder / name,
+                todo="move it away, make the folder again and put the edit in again; or name another folder with --out",
+            )
     return earlier
 
 
@@ -173,18 +175,22 @@ def _write(
     request: Request, names: list[str], earlier: list[str], digests: dict[str, str], readme: str, model_card: dict
 ) -> None:
     folder = request.out
+    texts = {README: readme, MODEL_CARD: json.dumps(model_card, indent=2, ensure_ascii=False) + "\n"}
+    made = {name: [hashlib.sha256(text.encode()).hexdigest()] for name, text in texts.items()}
+    before = (read_json(folder / MARK) or {}).get("texts", {})
     parts = [part for part in model_parts(request.model) if digests[part.name] != _digest(folder / part.name)]
     require_free_space(folder, sum(part.stat().st_size for part in parts))
     # First what will be here, so that a killed call's files are known as its own.
-    write_json(folder / MARK, {"files": sorted({*names, *earlier}), "models": {}})
+    either = {name: its + before.get(name, []) for name, its in made.items()}
+    write_json(folder / MARK, {"files": sorted({*names, *earlier}), "models": {}, "texts": either})
     remove_partial_files(folder)
     for name in set(earlier) - set(names):
         (folder / name).unlink(missing_ok=True)
     for part in parts:
         copy_file(part, folder / part.name)
-    write_text(folder / README, readme)
-    write_text(folder / MODEL_CARD, json.dumps(model_card, indent=2, ensure_ascii=False) + "\n")
-    write_json(folder / MARK, {"files": names, "models": digests})
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    write_json(folder / MARK, {"files": names, "models": digests, "texts": made})
 
 
 def _digest(path: Path) -> str | None:

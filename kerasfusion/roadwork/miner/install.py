@@ -13,7 +13,6 @@ import yaml
 from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
 from kerasfusion.file_writing import write_file
-from kerasfusion.formats.opening import read_description
 from kerasfusion.roadwork.miner.detector_module import IMPORT_LINE, imported_names, module_text
 from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
 from kerasfusion.roadwork.miner.install_record import NAME, Edit, InstallRecord, read_record, write_record
@@ -21,6 +20,7 @@ from kerasfusion.roadwork.miner.layout import CONFIG, DETECTOR, Layout, find_lay
 from kerasfusion.roadwork.miner.line_edits import apply_edits, read_lines, undo_edits
 from kerasfusion.roadwork.miner.miner_env import env_edits
 from kerasfusion.roadwork.miner.whole_files import keep_original, restore_file
+from kerasfusion.roadwork.miner.whole_model import describe_whole
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _refuse_to_forestall(layout: Layout) -> None:
 
 def _config_text(request: InstallRequest, report: Callable[[str], None]) -> bytes:
     if request.model is not None:
-        _require_roadwork(request.model)
+        describe_whole(request.model)
     if request.service_url is not None:
         if request.precision or request.tta:
             raise RequestError("with a service, precision and tta are chosen where it is started", where="--service")
@@ -151,17 +151,6 @@ def _service_settings(url: str) -> DetectorSettings:
         raise RequestError(
             f"not the address of a service: {url}", where="--service", expected="such as http://127.0.0.1:8100"
         ) from error
-
-
-def _require_roadwork(model: Path) -> None:
-    description = read_description(model)
-    if description.get("system") != "roadwork" or "model_sha256" not in description:
-        raise RequestError(
-            "not a whole roadwork model",
-            where=model,
-            expected="fusion.keras or an export of it",
-            todo="kerasfusion export RUN makes it",
-        )
 
 
 def _edits(layout: Layout, request: InstallRequest) -> dict[Path, list[Edit]]:

@@ -189,7 +189,9 @@ def test_without_an_evaluation_of_this_very_file_it_is_not_validated(model, netw
     assert json.loads((tmp_path / "none" / "model_card.json").read_text())["validated"] is False
     assert "**Not evaluated.**" in (tmp_path / "none" / "README.md").read_text()
     evaluate(model, model_sha256="00" * 32, model="fusion-int8.xml")
-    assert "metrics.json is of fusion-int8.xml" in package(model, tmp_path / "other").output
+    shown = package(model, tmp_path / "other").output
+    assert "metrics.json is of fusion-int8.xml" in shown
+    assert f"kerasfusion evaluate {model} --out FOLDER, then --evaluation FOLDER/metrics.json" in shown
     refused = package(model, tmp_path / "x", "--evaluation", model.parent / "metrics.json", code=2).output
     assert "no evaluation of this model: metrics.json is of fusion-int8.xml" in refused
     assert not (tmp_path / "x").exists()
@@ -235,6 +237,31 @@ def test_a_folder_with_other_things_is_left_alone(model, tmp_path):
 
 
 @pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("name", ["README.md", "model_card.json"])
+def test_a_text_that_was_edited_since_is_not_lost(model, tmp_path, monkeypatch, name):
+    hub = tmp_path / "hub"
+    package(model, hub)
+    edited = (hub / name).read_text() + "\n"
+    (hub / name).write_text(edited)
+    before = {path.name: path.read_bytes() for path in hub.iterdir()}
+    refused = package(model, hub, code=2, version="1.3.0").output
+    assert "edited since it was made" in refused and str(hub / name) in refused and "move it away" in refused
+    assert {path.name: path.read_bytes() for path in hub.iterdir()} == before
+    (hub / name).unlink()
+
+    def full(path, text):
+        if path.name == name:
+            raise KerasFusionError("no space left on the disk", where=path)
+        path.write_text(text)
+
+    with monkeypatch.context() as patch:  # half of it is of the earlier version, half of the new one
+        patch.setattr("kerasfusion.roadwork.miner.hub_folder.write_text", full)
+        package(model, hub, code=1, version="1.3.0")
+    package(model, hub, version="1.4.0")
+    assert json.loads((hub / "model_card.json").read_text())["version"] == "1.4.0"
+
+
+@pytest.mark.usefixtures("answered")
 def test_an_openvino_export_takes_its_weights_along(model, network, tmp_path):
     path = model.with_name("fusion.xml")
     format_module("openvino").write(network, path, "float32", read_description(model) | {"format": "openvino"})
@@ -266,6 +293,9 @@ def test_what_is_no_whole_model_or_does_not_answer_is_refused(model, network, tm
     parts = tmp_path / "trained_parts.keras"
     save_model(network, parts, {"system": "roadwork"}, None)
     assert "not a whole roadwork model" in package(parts, tmp_path / "hub", code=2).output
+    fume = tmp_path / "fume.keras"
+    save_model(network, fume, {"system": "fume", "model_sha256": "ef" * 32}, None)
+    assert "this is a fume model" in package(fume, tmp_path / "hub", code=2).output
 
     def nothing(path, pictures, runs):
         return Measurement(1.0, 1.0, 1.0, {"fusion": np.full((4, 2), np.nan)})

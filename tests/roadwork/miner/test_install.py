@@ -196,8 +196,10 @@ def test_a_service_needs_no_model(tree, layout):
 def test_wrong_requests_leave_the_tree_as_it_is(tree, layout, model, tmp_path):
     before = contents(tree)
     fume = described(tmp_path / "fume.keras", system="fume")
+    parts = described(tmp_path / "trained_parts.keras", system=None)
     for request, message in [
-        (InstallRequest(tree, fume), "not a whole roadwork model"),
+        (InstallRequest(tree, fume), "this is a fume model"),
+        (InstallRequest(tree, parts), "not a whole roadwork model"),
         (InstallRequest(tree, tmp_path / "gone.keras"), "does not exist"),
         (InstallRequest(tree, None), "neither a model nor a service"),
         (InstallRequest(tree, None, service_url="localhost:8100"), "not the address of a service"),
