@@ -80,8 +80,9 @@ class Estimate:
         names = {name: name.replace("_", " ") for name in self.facts}
         width = max(map(len, names.values()), default=0)
         lines += [f"  {names[name].ljust(width)}  {_shown(value)}" for name, value in self.facts.items()]
-        if self.stages:
-            lines += ["", table([_row(stage) for stage in self.stages], digits={"each, ms": 1, "seconds": 1})]
+        rows = [_row(stage) for stage in self.stages if stage.count or stage.seconds]
+        if rows:
+            lines += ["", table(rows, digits={"each, ms": 1, "once, s": 1, "seconds": 1})]
         disk = " and ".join(f"{_size(size)} for {name}" for name, size in self.disk.items()) or "next to nothing"
         lines += [
             "",
@@ -125,6 +126,7 @@ def _row(stage: Stage) -> dict[str, object]:
         "count": stage.count,
         "of": stage.unit,
         "each, ms": stage.seconds_each * 1000,
+        "once, s": stage.seconds_once or None,
         "seconds": stage.seconds,
     }
 

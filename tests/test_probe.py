@@ -32,6 +32,13 @@ def test_the_text_says_that_it_is_an_estimate(estimate):
     assert "This is an estimate, from 3 steps in 4 s" in text
 
 
+def test_the_table_tells_what_comes_once_and_leaves_out_what_is_not_done(estimate):
+    rows = [line.split() for line in estimate.to_text().splitlines()]
+    assert ["read", "100", "photos", "10.0", "2.0", "3.0"] in rows
+    assert "train" not in estimate.to_text()
+    assert [stage["stage"] for stage in estimate.to_json()["stages"]] == ["read", "train"]
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(59.6, "60 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(seconds, said):
     assert duration(seconds) == said

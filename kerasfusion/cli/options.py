@@ -31,7 +31,7 @@ def dry_run_options(command):
     return click.option(
         "--dry-run",
         is_flag=True,
-        help="Only check the request, try a few real steps (about 20 s), and say what all would take.",
+        help="Only check the request, try a few real steps (up to a minute), and say what all would take.",
     )(command)
 
 

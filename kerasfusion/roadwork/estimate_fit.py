@@ -84,8 +84,11 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
     return facts | {
         "network": {"parameters": sum(network.count_params() for network in networks), "trained": trained},
         "steps": {"epochs": request.epochs, "steps_an_epoch": _steps(request), "batch": config.fit.batch},
-        "done_before": {"epochs": request.done.epoch, **{f"{kind}_kept": sum(kept) for kind, kept in stored.items()}},
-        "composed": "ViT and YOLO are at hand" if request.branches else "not yet: ViT or YOLO is not at hand",
+        "done_before": {
+            "epochs": request.done.epoch,
+            **{f"splits_with_{kind}": sum(kept) for kind, kept in stored.items()},
+        },
+        "composed": "ViT and YOLO are at hand" if request.branches else f"not yet: {request.lacking}",
         "run_folder": str(config.run_folder),
     }
 
@@ -98,7 +101,8 @@ def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start
     config, pace, epochs = request.config, trial.pace, request.epochs
     checked = sum(map(len, request.photos))
     used = _uses_features(config)
-    traced = sum(is_used for is_used, _ in zip(used, request.photos, strict=False))
+    # The function that gives features is made for each role that lacks them.
+    traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
     # As in train.py: a batch of features in validation is 256, whatever fit.batch is.
     held_out = len(request.validation or ())
     batches = epochs * -(-held_out // (256 if used[1] else config.fit.batch))

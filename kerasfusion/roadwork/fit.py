@@ -80,7 +80,7 @@ def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | No
     except KerasFusionError as error:
         if Path(config.vit.weights).exists():  # there, but not what it should be
             raise
-        missing.append(error.what)
+        missing.append(error.what if error.where is None else f"{error.what}: {error.where}")
     else:
         refuse_other_weights("ViT", vit.sha256, manifest["vit"]["sha256"], vit.folder)
     if missing:

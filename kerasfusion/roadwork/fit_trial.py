@@ -52,6 +52,7 @@ class Request:
         parts: networks.
         build_seconds: that building them took.
         branches: for the one file; None where one is missing.
+        lacking: which one, and where it was looked for; None where none is.
         done: what an earlier run left.
     """
 
@@ -63,6 +64,7 @@ class Request:
     parts: Parts
     build_seconds: float
     branches: Branches | None
+    lacking: str | None
     done: Checkpoint
 
     @property
@@ -110,7 +112,7 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     refuse_unusable(config.tracking)
     require_folder(config.run_folder, config.fit.pixel_cache)
     manifest = prediction_cache.read_manifest(config.cache.folder)
-    branches, _ = find_branches(config, manifest)
+    branches, lacking = find_branches(config, manifest)
     (training, validation), checked = timed(lambda: load_photos(config, manifest))
     image_size = manifest["sizes"]["image"]
     keras.utils.set_random_seed(config.seed)  # random weights are then those whose features were kept
@@ -119,7 +121,7 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     if not restart:
         refuse_other_settings(config.run_folder, settings_of(config, manifest))
         done = read_checkpoint(checkpoint_of(config))
-    return Request(config, image_size, training, validation, checked, parts, built, branches, done)
+    return Request(config, image_size, training, validation, checked, parts, built, branches, lacking, done)
 
 
 def try_out(request: Request) -> Trial:

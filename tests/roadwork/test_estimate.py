@@ -17,6 +17,7 @@ from kerasfusion.roadwork.estimate_precompute import estimate_precompute
 from kerasfusion.roadwork.estimate_yolo import estimate_yolo
 from kerasfusion.roadwork.fit_trial import HEAD_EPOCHS
 from kerasfusion.roadwork.prediction_cache import shard_path
+from kerasfusion.step_clock import Pace
 from kerasfusion.trainer import Checkpoint, write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
@@ -131,6 +132,35 @@ def test_finished_epochs_are_not_counted_again(plain, monkeypatch):
     assert fit_trial.check(plain, restart=True).epochs == 3
     write_checkpoint(checkpoint, Checkpoint(epoch=2, finished=True))
     assert fit_trial.check(plain, restart=False).epochs == 0
+
+
+def test_what_the_one_file_lacks_is_named_with_its_place(plain, tmp_path):
+    from kerasfusion.roadwork import estimate_fit as module
+    from kerasfusion.roadwork import fit_trial
+
+    gone = replace(
+        plain,
+        vit=replace(plain.vit, weights=str(tmp_path / "no-vit")),
+        yolo=replace(plain.yolo, weights=tmp_path / "best.pt"),
+    )
+    request = fit_trial.check(gone, restart=True)
+    kept = {"pixels": [True, True], "features": [True, True]}
+    facts = module._facts(request, kept)
+    assert str(tmp_path / "no-vit") in facts["composed"]
+    assert f"the YOLO weights are not at {tmp_path / 'best.pt'}" in facts["composed"]
+    assert facts["done_before"] == {"epochs": 0, "splits_with_pixels": 2, "splits_with_features": 2}
+
+
+def test_features_that_are_kept_take_no_time(plain):
+    from kerasfusion.roadwork import estimate_fit as module
+    from kerasfusion.roadwork import fit_trial
+
+    request = fit_trial.check(plain, restart=True)
+    trial = fit_trial.Trial(0.1, 0.1, 9.0, Pace(1, 0.1, 1, 0.1, 1, 0.1, 1), 8, (0.0, 0.0), 0.0, 1)
+    for there, seconds in (([True, True], 0.0), ([True, False], 9 + 12 * 0.1), ([False, False], 18 + 36 * 0.1)):
+        stages = module._stages(request, trial, {"pixels": [True, True], "features": there}, 1.0)
+        features = next(stage for stage in stages if stage.stage == "features")
+        assert features.seconds == pytest.approx(seconds)
 
 
 def test_the_commands_refuse_wrong_requests_and_lone_json(plain, tmp_path):
