@@ -56,6 +56,8 @@ def read_detector_settings(path: Path) -> DetectorSettings:
     """
     settings = load_config(DetectorSettings, path)
     if not (settings.model_path or settings.service_url or settings.googlenet_fusion_path):
+        if settings.use_keras is False:
+            raise _pytorch_variant(path)
         raise RequestError("neither a model nor a service is named", where=path, expected="model_path or service_url")
     folder = path.parent.absolute()
     named = {key: getattr(settings, key) for key in _PATHS if getattr(settings, key) is not None}
@@ -78,11 +80,7 @@ def model_file(settings: DetectorSettings, path: Path) -> Path:
     if folder is None:
         raise RequestError("these settings name a service and no model", where=path, expected="model_path")
     if settings.use_keras is False or folder.suffix == ".pt":
-        raise RequestError(
-            "the PyTorch variant of the older layout cannot be imported; only its Keras files can",
-            where=path,
-            todo="fit a model with this program and name it as model_path",
-        )
+        raise _pytorch_variant(path)
     if not (folder / MODEL_NAME).is_file():
         raise RequestError(
             f"the older two-file layout has not been made into one {MODEL_NAME} yet",
@@ -90,3 +88,11 @@ def model_file(settings: DetectorSettings, path: Path) -> Path:
             todo=f"kerasfusion miner import-legacy {path}",
         )
     return folder / MODEL_NAME
+
+
+def _pytorch_variant(path: Path) -> RequestError:
+    return RequestError(
+        "the PyTorch variant of the older layout cannot be imported; only its Keras files can",
+        where=path,
+        todo="fit a model with this program and name it as model_path",
+    )

@@ -26,6 +26,7 @@ class LegacyFiles:
         yolo: best.pt.
         vit: hf://owner/name or a folder.
         roadwork_class_index: the column of YOLO's answer that stands for roadwork; the last one if it has fewer.
+        vit_classes: names of the ViT's outputs in order; needed for a keras-hub preset, which holds none.
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class LegacyFiles:
     yolo: Path
     vit: str
     roadwork_class_index: int = ROADWORK_CLASS_INDEX
+    vit_classes: tuple[str, ...] | None = None
 
     @property
     def branch(self) -> Path:
@@ -46,13 +48,18 @@ class LegacyFiles:
 
 
 def find_files(
-    source: Path, yolo: Path | None = None, vit: str | None = None, roadwork_class_index: int | None = None
+    source: Path,
+    yolo: Path | None = None,
+    vit: str | None = None,
+    roadwork_class_index: int | None = None,
+    vit_classes: tuple[str, ...] | None = None,
 ) -> LegacyFiles:
     """Find the files of an older layout.
 
     Args:
         source: the folder of the two files, or the YAML that the miner was configured by.
         yolo, vit, roadwork_class_index: as in LegacyFiles; None takes what the YAML says.
+        vit_classes: as in LegacyFiles.
 
     Raises:
         RequestError: files that are missing (all of them in one message), the PyTorch variant, a SavedModel.
@@ -74,7 +81,7 @@ def find_files(
             todo="move the other one elsewhere",
         )
     index = ROADWORK_CLASS_INDEX if roadwork_class_index is None else roadwork_class_index
-    return LegacyFiles(folder, present[0], yolo, vit, index)
+    return LegacyFiles(folder, present[0], yolo, vit, index, vit_classes)
 
 
 def choose_out(files: LegacyFiles, out: Path | None) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.digests import file_sha256
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.dataset import CLASS_NAMES, class_order
 from kerasfusion.roadwork.export import PIXELS, comparison_inputs, model_digest
 from kerasfusion.roadwork.miner.legacy_files import LegacyFiles
@@ -48,7 +48,7 @@ def import_legacy(files: LegacyFiles, out: Path, report: Callable[[str], None] =
         RequestError: a file is damaged, hostile, or of another kind; or the hub cannot be reached.
         KerasFusionError: the one file answers otherwise than the two, or a clean process cannot open it.
     """
-    vit, yolo = read_vit(files.vit), read_yolo(files.yolo)
+    vit, yolo = _read_vit(files), read_yolo(files.yolo)
     report(about_class(yolo, files.roadwork_class_index))
     branches = {
         "vit": build_vit(vit),
@@ -60,6 +60,16 @@ def import_legacy(files: LegacyFiles, out: Path, report: Callable[[str], None] =
     report(f"largest difference from the files that it is made of: {_difference(files, fusion, inputs):.1e}")
     report(f"composing {out} and comparing it in a clean process")
     save_model(fusion, out, _describe(files, vit, yolo, fusion), inputs)
+
+
+def _read_vit(files: LegacyFiles) -> VitCheckpoint:
+    try:
+        return read_vit(files.vit, files.vit_classes)
+    except RequestError as error:
+        if files.vit_classes is None and "vit.class_names" in (error.todo or ""):  # there is no such key here
+            todo = "--vit-classes None,Roadwork: the names of the network's outputs, in their order"
+            raise RequestError(error.what, where=error.where, todo=todo) from error
+        raise
 
 
 def about_class(yolo: YoloCheckpoint, roadwork_class_index: int) -> str:

@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from PIL import Image
 
 from kerasfusion.cli import main
 from kerasfusion.errors import RequestError
+from kerasfusion.formats.opening import open_model
 from kerasfusion.image_decoding import squash, squash_bicubic
 from kerasfusion.roadwork import export_run, precision
 from kerasfusion.roadwork.detector import open_detector
@@ -19,6 +21,8 @@ from kerasfusion.roadwork.export_samples import drawn_pictures
 from kerasfusion.roadwork.miner.legacy_files import LegacyFiles, choose_out, find_files
 from kerasfusion.roadwork.miner.legacy_graph import build_legacy_yolo, read_branch, read_head
 from kerasfusion.roadwork.miner.legacy_import import about_class
+from kerasfusion.roadwork.vit import build_vit
+from kerasfusion.roadwork.vit import read_checkpoint as read_vit
 from kerasfusion.roadwork.yolo_keras import read_checkpoint
 from kerasfusion.saving import read_description
 from tests.hugging_face_vit import write_vit
@@ -259,6 +263,32 @@ def test_the_yaml_names_folder_yolo_vit_and_class(tmp_path, folder, yolo):
     assert choose_out(found, None) == tmp_path / "googlenet_fusion/fusion.keras"
 
 
+def test_a_preset_needs_the_names_of_its_classes_which_reach_it(folder, yolo, tmp_path):
+    """In the other order than usual, so that the file has to answer with the other column."""
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=16, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=16
+    )
+    converter = keras_hub.layers.ViTImageConverter(image_size=(32, 32), scale=1 / 255, crop_to_aspect_ratio=False)
+    preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(converter)
+    keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor).save_to_preset(
+        str(tmp_path / "vit")
+    )
+    command = ["miner", "import-legacy", str(folder), "--yolo", str(yolo), "--vit", str(tmp_path / "vit")]
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 2 and "--vit-classes None,Roadwork" in refused.output
+    assert "vit.class_names" not in refused.output
+    sides = {"image": 32, "yolo_image": 64, "image_bicubic": 224}
+    rng = np.random.default_rng(3)
+    pixels = {name: rng.uniform(0, 255, (2, side, side, 3)).astype(np.float32) for name, side in sides.items()}
+    out = tmp_path / "reversed.keras"
+    done = CliRunner().invoke(main, [*command, "--vit-classes", "Roadwork, None", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    found = np.asarray(open_model(out).answer(pixels)["vit"])
+    usual = build_vit(read_vit(str(tmp_path / "vit"), ("None", "Roadwork")))(pixels["image"])
+    np.testing.assert_allclose(found, np.asarray(usual)[:, ::-1], atol=1e-5)
+    assert np.abs(found - 0.5).max() > 1e-3
+
+
 def test_all_that_is_missing_is_named_at_once(tmp_path):
     result = CliRunner().invoke(main, ["miner", "import-legacy", str(tmp_path)])
     assert result.exit_code == 2
@@ -277,6 +307,10 @@ def test_other_variants_are_refused_with_a_sentence(tmp_path):
     ):
         with pytest.raises(RequestError, match="PyTorch variant"):
             find_files(source)
+    alone = tmp_path / "alone.yaml"
+    alone.write_text("use_keras: false\n")
+    with pytest.raises(RequestError, match="PyTorch variant"):
+        find_files(alone)
     (tmp_path / "googlenet_fusion.pt").write_bytes(b"")
     for source in (tmp_path, tmp_path / "googlenet_fusion.pt"):
         with pytest.raises(RequestError, match="PyTorch variant"):
