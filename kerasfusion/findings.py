@@ -75,11 +75,11 @@ def plan_step(name: str, done: bool, needs: Sequence[Need | None], command: str)
     return Step(name, READY, None, command)
 
 
-def plan_extra(name: str, lacks: Need | None, needs: Sequence[Need | None], command: str) -> Step:
+def plan_extra(name: str, done: bool, lacks: Need | None, needs: Sequence[Need | None], command: str) -> Step:
     """A step that the job can do without; `lacks` is what its extra lacks."""
-    if lacks is not None:
+    if lacks is not None and not done:
         return Step(name, OPTIONAL, lacks.missing, lacks.todo)
-    return plan_step(name, False, needs, command)
+    return plan_step(name, done, needs, command)
 
 
 def after(done: bool, result: object) -> Need | None:

@@ -148,7 +148,9 @@ def test_no_test_photos_is_a_matter_of_the_split(tmp_path, photos):
 def test_fume_goes_from_annotations_to_pairs_to_fit(tmp_path):
     root = tmp_path / "frames"
     flags = ["--set", "system=fume", "--set", f"data.dataset_root={root}"]
-    assert steps_of("fume", *flags, code=1)["data"]["ready"] == BLOCKED
+    data = steps_of("fume", *flags, code=1)["data"]
+    assert data["ready"] == BLOCKED
+    assert data["command"].endswith(f"kerasfusion data synth fume {root}")
     root.mkdir()
     (root / "train_annotations.csv").touch()
     steps = steps_of("fume", *flags, code=0)
@@ -161,6 +163,16 @@ def test_fume_goes_from_annotations_to_pairs_to_fit(tmp_path):
     steps = steps_of("fume", *flags, code=1)
     assert "file(s) do not exist" in steps["pair"]["missing"]
     assert paired_path(root / "paired", "train").is_file()
+
+
+@pytest.mark.parametrize(("system", "file"), [("roadwork", "fusion.xml"), ("fume", "fume.xml")])
+def test_an_export_that_is_there_is_done(tmp_path, system, file):
+    name = {"roadwork": "name", "fume": "experiment.name"}[system]
+    flags = ["--set", f"system={system}", "--set", f"{name}=one", "--set", f"runs_folder={tmp_path}"]
+    assert steps_of(system, *flags, code=1)["export"]["ready"] in (LATER, OPTIONAL)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / file).touch()
+    assert steps_of(system, *flags, code=1)["export"]["ready"] == DONE
 
 
 def test_a_wrong_key_is_a_wrong_request():

@@ -46,7 +46,13 @@ def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Packa
             [listed or pairs, lacks["train"]],
             f"kerasfusion ablate configs/fume --data {root}",
         ),
-        plan_extra("export", lacks["export"], [made], f"kerasfusion export {model} --format openvino"),
+        plan_extra(
+            "export",
+            model.with_suffix(".xml").is_file(),
+            lacks["export"],
+            [made],
+            f"kerasfusion export {model} --format openvino",
+        ),
     ]
 
 
@@ -57,7 +63,10 @@ def _data_need(config: FumeConfig, paired: bool) -> Need | None:
     if paired or any(path.is_file() for path in listed):
         return None
     what = f"{root} does not exist" if not root.is_dir() else f"no annotations in {root}"
-    return Need(what, f"put frames, masks and SPLIT_annotations.csv into {root}")
+    return Need(
+        what,
+        f"put frames, masks and SPLIT_annotations.csv into {root}, or draw some: kerasfusion data synth fume {root}",
+    )
 
 
 def _pairs_need(config: FumeConfig) -> Need | None:

@@ -77,8 +77,14 @@ def list_steps(
             [lacks["train"], after(evaluated, f"an evaluation of the present {model}")],
             f"kerasfusion report {folder}",
         ),
-        plan_extra("export", lacks["export"], [made], f"kerasfusion export {folder} --format openvino"),
-        plan_extra("serve", lacks["serve"], [made], f"kerasfusion miner serve {model}"),
+        plan_extra(
+            "export",
+            model.with_suffix(".xml").is_file(),
+            lacks["export"],
+            [made],
+            f"kerasfusion export {folder} --format openvino",
+        ),
+        plan_extra("serve", False, lacks["serve"], [made], f"kerasfusion miner serve {model}"),
     ]
 
 
