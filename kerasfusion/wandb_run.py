@@ -84,7 +84,8 @@ class WandbRun:
     def end(self) -> None:
         """Wait until everything is written or sent."""
         self._run.finish()
-        self._remove_earlier()  # wandb's own process may have gone on writing for a killed one
+        self._wandb.teardown()  # its own process may still be writing, also for a run that was killed
+        self._remove_earlier()
 
     def _log(self, epoch: int, values: Mapping[str, Any]) -> None:
         if epoch >= self._first:

@@ -134,8 +134,8 @@ def test_a_run_goes_on_under_its_id_and_a_new_one_has_another(offline, tmp_path)
     (tmp_path / "checkpoints" / "state.npz").unlink()
     run(tmp_path, offline)
     assert identity.read_text() != first
-    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
-    assert folder.name.endswith(identity.read_text())
+    kept = [path.name.split("-", 3)[-1] for path in (tmp_path / "wandb").glob("offline-run-*")]
+    assert kept == [identity.read_text()]
 
 
 def test_the_server_is_not_told_again_what_it_has(tmp_path, monkeypatch):
@@ -151,6 +151,7 @@ def test_the_server_is_not_told_again_what_it_has(tmp_path, monkeypatch):
         init=lambda **asked: begun.append(asked) or run_at_server,
         Settings=dict,
         Image=lambda what: what,
+        teardown=lambda: None,
         UsageError=Failure,
         Error=Failure,
     )
