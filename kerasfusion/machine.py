@@ -110,8 +110,7 @@ def check_folders(folders: Mapping[str, Path]) -> list[Finding]:
         try:
             require_folder(folder)
         except RequestError as error:
-            todo = f"name another folder ({key}), or make this one yours to write to"
-            findings.append(Finding(key, MISSING, f"{error.what}: {error.where}", todo))
+            findings.append(Finding(key, MISSING, f"{error.what}: {error.where}", f"name another folder ({key})"))
         else:
             findings.append(Finding(key, OK, str(folder)))
     return findings

@@ -75,7 +75,12 @@ def require_folder(*folders: Path) -> None:
     for folder in folders:
         existing = existing_part(folder)
         if not existing.is_dir():
-            raise RequestError("this is a file", where=existing, expected="a folder, or a name that is not taken")
+            raise RequestError(
+                "this is a file",
+                where=existing,
+                expected="a folder, or a name that is not taken",
+                todo="name another one",
+            )
         if not os.access(existing, os.W_OK | os.X_OK):
             raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
 
