@@ -205,12 +205,9 @@ def _read_json(path: Path) -> dict:
 def _download(source: str) -> Path:
     hub = require("huggingface_hub", extra="train")
     name, _, revision = source.removeprefix(HUB).partition("@")
+    wanted = ["*.json", *(file for kind in WEIGHTS_FILES for file in kind)]
     try:
-        return Path(
-            hub.snapshot_download(
-                name, revision=revision or None, allow_patterns=["*.json", *WEIGHTS_FILES], max_workers=2
-            )
-        )
+        return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=wanted, max_workers=2))
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         raise RequestError(
             f"cannot get the ViT from the hub: {type(error).__name__}: {str(error).splitlines()[0]}",

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -146,6 +147,26 @@ def test_missing_files_are_named(tmp_path, vit_folder):
     (tmp_path / "config.json").write_bytes((vit_folder / "config.json").read_bytes())
     with pytest.raises(RequestError, match="no weights file"):
         read_checkpoint(str(tmp_path))
+
+
+def test_what_a_checkpoint_consists_of_is_fetched_from_the_hub(monkeypatch, tmp_path, vit_folder):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    there = [path.name for path in vit_folder.iterdir()]
+    asked = {}
+
+    def download(name, revision, allow_patterns, max_workers):
+        asked.update(name=name, revision=revision)
+        for file in filter_repo_objects([*there, "tf_model.h5"], allow_patterns=allow_patterns):
+            shutil.copy(vit_folder / file, tmp_path / file)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found, expected = read_checkpoint("hf://owner/name@v1"), read_checkpoint(str(vit_folder))
+    assert asked == {"name": "owner/name", "revision": "v1"}
+    assert (found.sha256, found.scale, found.order) == (expected.sha256, expected.scale, expected.order)
+    assert {path.name for path in tmp_path.iterdir()} == set(there)
 
 
 def test_hub_out_of_reach_says_what_to_do(monkeypatch):
