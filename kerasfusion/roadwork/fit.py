@@ -74,7 +74,7 @@ def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | No
     if path.is_file():
         refuse_other_weights("YOLO", file_sha256(path), manifest["yolo"]["sha256"], path)
     else:
-        missing.append(f"the YOLO weights are not at {path}")
+        missing.append(f"the YOLO weights are not at {path} (fit --yolo FILE takes those of another run)")
     try:
         vit = read_checkpoint(config.vit.weights, config.vit.class_names)
     except KerasFusionError as error:
