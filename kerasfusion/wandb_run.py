@@ -121,7 +121,7 @@ class WandbRun:
         if self._earlier is None:
             return
         current = Path(self._run.sync_dir).name
-        for older in (self._folder / "wandb").glob(f"offline-run-*-{self._earlier}"):
+        for older in (self._folder / "wandb").glob(f"offline-run-*-{self._earlier}*"):
             if older.name != current:
                 shutil.rmtree(older)
 

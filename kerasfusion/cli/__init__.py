@@ -63,7 +63,8 @@ class ReportingErrors(LazyCommands):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (Exception, KeyboardInterrupt) as error:
-            if ctx.params.get("debug"):
+            # click itself ends quietly where nobody reads on, as behind `| head`.
+            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
                 raise
             message, code = _explain(error)
             click.echo(f"error: {message}", err=True)
