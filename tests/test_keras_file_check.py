@@ -160,6 +160,13 @@ def test_a_hostile_layer_is_refused_by_name(case, whole, tmp_path, nothing_runs)
     assert not (tmp_path / "marker").exists()
 
 
+def test_nothing_is_said_of_a_file_that_must_not_be_opened(whole, tmp_path, nothing_runs):
+    assert read_description(whole)
+    hostile = with_layer(whole, tmp_path / "hostile.keras", {"class_name": "system", "module": "os", "config": {}})
+    with pytest.raises(RequestError, match=r"nothing was run: the file holds os\.system"):
+        read_description(hostile)
+
+
 def test_it_is_found_wherever_it_stands(whole, tmp_path, nothing_runs):
     hostile = function("keras.utils", "get_file")
 

@@ -148,6 +148,10 @@ def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_pa
     assert {split: part["listing_sha256"] for split, part in record["photos"].items()} == known
     for name in ("reliability", "mcc_against_threshold", "fusion_against_branches"):
         assert (tmp_path / "figures" / f"val_{name}.png").is_file()
+    lines = []
+    copy = shutil.copy(model, tmp_path / "copy.keras")
+    run(Request(copy, fitted, split="val", max_samples=4, out=tmp_path), lines.append)
+    assert any("was of fusion.keras, and is now of copy.keras" in line for line in lines)
 
 
 def test_default_only_needs_no_model_of_ours(fitted, photos, vit_folder, evaluation):
