@@ -1,5 +1,5 @@
 """python -m kerasfusion."""
 
-from kerasfusion.cli import main
+from kerasfusion.cli.main import main
 
 main(prog_name="kerasfusion")

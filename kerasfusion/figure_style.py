@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasfusion.errors import require
-from kerasfusion.file_writing import write_file
+from kerasfusion.files.writing import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,13 +1,7 @@
-"""Results as text: aligned tables, JSON, and files that are either whole or not there."""
+"""Results as text: aligned tables."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path
-
-from kerasfusion.errors import KerasFusionError
-from kerasfusion.file_writing import write_text
 
 
 def table(
@@ -30,22 +24,6 @@ def table(
     right = [is_numeric([row.get(key) for row in rows]) for key in columns]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(_align(line, widths, right) for line in lines)
-
-
-def write_json(path: Path, obj: object) -> None:
-    """Write `obj` as indented UTF-8 JSON, keys in their own order, atomically.
-
-    NumPy scalars and arrays become numbers and lists, paths become strings.
-
-    Raises:
-        KerasFusionError: NaN or infinity (JSON has neither; use None), an object that JSON cannot hold, or a file that
-            cannot be written. A file that was there before stays as it was.
-    """
-    try:
-        text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (TypeError, ValueError) as error:
-        raise KerasFusionError(f"these results do not fit into JSON: {error}", where=path) from error
-    write_text(path, text + "\n")
 
 
 def cell_text(value: object, digits: int) -> str:
@@ -75,11 +53,3 @@ def _align(line: list[str], widths: list[int], right: list[bool]) -> str:
         for text, width, to_right in zip(line, widths, right, strict=True)
     )
     return "  ".join(padded).rstrip()
-
-
-def _plain(value: object) -> object:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} is not a JSON type")

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.file_writing import write_file, write_text
+from kerasfusion.files.writing import write_file, write_text
 
 EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
 

@@ -8,13 +8,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import pytest
 
 from kerasfusion.config import load_config
+from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
-from kerasfusion.roadwork.dataset import scan
-from kerasfusion.roadwork.precompute import precompute
-from kerasfusion.roadwork.scenes import write_dataset
-from kerasfusion.roadwork.yolo_classifier import YoloClassifier
-from kerasfusion.roadwork.yolo_training import train_yolo
-from tests.hugging_face_vit import write_vit
+from kerasfusion.roadwork.data.dataset import scan
+from kerasfusion.roadwork.precompute.job import precompute
+from kerasfusion.roadwork.scenes.street import write_dataset
+from kerasfusion.roadwork.yolo_training.job import train_yolo
+from tests.material.hugging_face_vit import write_vit
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ class YoloInThisProcess(YoloClassifier):
 @pytest.fixture
 def yolo_in_this_process(monkeypatch):
     """Without a process of its own for YOLO."""
-    monkeypatch.setattr("kerasfusion.roadwork.precompute.YoloProcess", YoloInThisProcess)
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.answering.YoloProcess", YoloInThisProcess)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +96,7 @@ def cached(make_config, tmp_path_factory):
 @pytest.fixture(scope="session")
 def fitted(cached):
     """A finished run of the toy configuration with light augmentation: its folder holds fusion.keras."""
-    from kerasfusion.roadwork.fit import fit
+    from kerasfusion.roadwork.fit.job import fit
 
     fit(cached, report=lambda line: None)
     return cached

@@ -7,7 +7,7 @@ from kerasfusion.config import load_config, to_yaml
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
+from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

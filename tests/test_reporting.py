@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.reporting import table, write_json
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.reporting import table
 
 
 def test_numbers_go_right_and_text_left():

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.image_pipeline import epoch_batches
+from kerasfusion.images.stored_arrays import epoch_batches
 from kerasfusion.trainer import Checkpoint, read_checkpoint, train
 
 RNG = np.random.default_rng(0)

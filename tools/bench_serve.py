@@ -29,7 +29,7 @@ from bench_peers import machine  # noqa: E402
 from bench_serve_lua import script  # noqa: E402
 from kerasfusion.errors import KerasFusionError, RequestError  # noqa: E402
 from kerasfusion.reporting import table  # noqa: E402
-from kerasfusion.roadwork.latency import drawn_photo, require_photo  # noqa: E402
+from kerasfusion.roadwork.detect.latency import drawn_photo, require_photo  # noqa: E402
 
 KERASFUSION = (sys.executable, "-m", "kerasfusion")
 DIRECT_RUNS = 200

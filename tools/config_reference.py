@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import click
 
-from kerasfusion.file_writing import write_text
+from kerasfusion.files.writing import write_text
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.miner.detector_settings import DetectorSettings
+from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
 FILE = Path(__file__).parent.parent / "configs" / "REFERENCE.md"
 CONFIGURATIONS = {

@@ -60,7 +60,7 @@ def _randomise(model) -> None:
 
 def compare(folder: Path, number: int, pixels: int) -> tuple[float, float]:
     """Largest difference of a probability, and the reference's mean largest probability."""
-    from kerasfusion.roadwork.yolo_keras import build_network, read_checkpoint
+    from kerasfusion.roadwork.branches.yolo_keras import build_network, read_checkpoint
 
     with np.load(folder / f"{number}.npz") as reference:
         model = build_network(read_checkpoint(folder / f"{number}.pt"), pixels)

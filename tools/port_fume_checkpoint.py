@@ -65,9 +65,9 @@ def port(checkpoint: Path, out: Path, image_size: tuple[int, int]) -> str:
 
 
 def _save(network, config, out: Path) -> dict:
-    from kerasfusion.fume.description import describe
-    from kerasfusion.fume.models import with_probabilities
-    from kerasfusion.saving import save_model
+    from kerasfusion.files.saving import save_model
+    from kerasfusion.fume.fit.description import describe
+    from kerasfusion.fume.networks.architectures import with_probabilities
 
     model = with_probabilities(network)
     description = describe(config, model)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
+from kerasfusion.cli.configuration import read_fume_config, system_of_config
 from kerasfusion.cli.options import ANY_PATH, json_option
 from kerasfusion.cli.quiet import import_tensorflow
-from kerasfusion.cli.systems import read_fume_config, system_of_config
 from kerasfusion.errors import RequestError
 
 
@@ -34,15 +34,15 @@ def ablate(ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path,
     """
     read = _read(configs, settings, flags)
     import_tensorflow()
-    from kerasfusion.fume.ablation_plan import plan_runs
-    from kerasfusion.run_folder import require_folder
+    from kerasfusion.files.run_folder import require_folder
+    from kerasfusion.fume.ablate.plan import plan_runs
 
     require_folder(out, *(folder for config in read for folder in (config.run_folder, config.data.frame_cache)))
     runs = plan_runs(read)
     if dry_run:
         _show_plan(runs, as_json)
         return
-    from kerasfusion.fume.ablation import ablate as run
+    from kerasfusion.fume.ablate.job import ablate as run
 
     result = run(runs, out, lambda line: click.echo(line, err=True), quiet_stdout=as_json)
     if as_json:
@@ -55,7 +55,7 @@ def ablate(ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path,
 
 def _read(paths: tuple[Path, ...], settings: tuple[str, ...], flags: dict[str, object]) -> list:
     """The configurations, each file once, all that is wrong with them in one error."""
-    from kerasfusion.fume.ablation_configs import changes, list_files
+    from kerasfusion.fume.ablate.configs import changes, list_files
 
     keys = {"data": "data__dataset_root", "epochs": "training__num_epochs", "batch": "training__batch_size"}
     over = {keys[flag]: value for flag, value in flags.items()}
@@ -90,8 +90,8 @@ def _read_one(file: Path, settings: tuple[str, ...], over: dict[str, object]):
 
 
 def _show_plan(runs: list, as_json: bool) -> None:
-    from kerasfusion.fume.ablation_cost import costs_of, total_line
-    from kerasfusion.fume.estimate_ablation import complete_costs
+    from kerasfusion.fume.ablate.cost import costs_of, total_line
+    from kerasfusion.fume.dry_run.ablate import complete_costs
     from kerasfusion.reporting import table
 
     rows = costs_of(runs)
@@ -109,7 +109,7 @@ def _show_plan(runs: list, as_json: bool) -> None:
 
 
 def _show(result) -> None:
-    from kerasfusion.fume.ablation_table import NOTES, as_text
+    from kerasfusion.fume.ablate.table import NOTES, as_text
 
     if result.rows:
         click.echo("\n" + as_text(result.rows))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, config_options, device_option, json_option, read_config
+from kerasfusion.cli.configuration import read_config
+from kerasfusion.cli.options import ANY_PATH, config_options, device_option, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 
 
@@ -31,28 +32,28 @@ def calibrate(ctx, model: Path, config_file, settings, out: Path | None, undo: b
 
     Example: kerasfusion calibrate runs/roadwork/fusion-calibrated.keras --undo
     """
-    from kerasfusion.roadwork import calibration_run
+    from kerasfusion.roadwork.calibrate import job
 
     def report(line: str) -> None:
         click.echo(line, err=True)
 
     if undo:
         _refuse_fitting(ctx)
-        calibration_run.refuse_model(model, out)
+        job.refuse_model(model, out)
         import_tensorflow()
-        out, said = calibration_run.undo(model, out), None
+        out, said = job.undo(model, out), None
     else:
-        calibration_run.refuse_model(model, out)
+        job.refuse_model(model, out)
         config = _config(model, config_file, settings, options.pop("data__root"))
-        request = calibration_run.Request(model=model, config=config, out=out, **options)
-        calibration_run.choose_photos(request)
+        request = job.Request(model=model, config=config, out=out, **options)
+        job.choose_photos(request)
         import_tensorflow()
-        out, said = calibration_run.run(request, report)
+        out, said = job.run(request, report)
     if as_json:
         click.echo(json.dumps({"model": str(out), "calibration": said}, indent=2))
         return
     if said is not None:
-        from kerasfusion.roadwork.calibration_text import as_text
+        from kerasfusion.roadwork.calibrate.text import as_text
 
         click.echo(as_text(said))
     click.echo(f"model: {out}")

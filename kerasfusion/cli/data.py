@@ -30,7 +30,7 @@ def import_(source: str, out: Path, split: str | None, as_json: bool):
 
     Example: kerasfusion data import hf:natix-network-org/roadwork data/raw
     """
-    from kerasfusion.roadwork.import_data import import_dataset
+    from kerasfusion.roadwork.data.import_job import import_dataset
 
     _show(import_dataset(source, out, split=split), as_json)
 
@@ -52,7 +52,7 @@ def split(src: Path, out: Path, as_json: bool, **choices):
 
     Example: kerasfusion data split data/raw data/roadwork --group-regex '^(drive[0-9]+)_'
     """
-    from kerasfusion.roadwork.split_data import split_dataset
+    from kerasfusion.roadwork.data.split_job import split_dataset
 
     _show(split_dataset(src, out, **choices), as_json)
 
@@ -67,7 +67,7 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
 
     Example: kerasfusion data check data/roadwork
     """
-    from kerasfusion.roadwork.check_data import check_dataset
+    from kerasfusion.roadwork.data.check import check_dataset
 
     result = check_dataset(root, **({"max_pixels": max_pixels} if max_pixels else {}))
     _show(result, as_json)
@@ -98,7 +98,7 @@ def pair(root: Path, out: Path | None, as_json: bool, **choices):
 
     Example: kerasfusion data pair data/fume --strategy original_based --regroup
     """
-    from kerasfusion.fume.pair_data import pair_dataset
+    from kerasfusion.fume.data.pair_job import pair_dataset
 
     summary = pair_dataset(root, out, **choices)
     _show(summary, as_json, summary.rows())

@@ -24,6 +24,6 @@ def demo(system: str, out: Path | None, seed: int):
     if system == "fume":
         from kerasfusion.fume.demo import run_demo
     else:
-        from kerasfusion.roadwork.demo import run_demo
+        from kerasfusion.roadwork.demo.job import run_demo
 
     run_demo(out, seed, click.echo)

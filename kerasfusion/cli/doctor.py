@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import config_options, json_option, read_config
-from kerasfusion.cli.systems import SYSTEMS, read_fume_config, system_of_config
+from kerasfusion.cli.configuration import read_config, read_fume_config, system_of_config
+from kerasfusion.cli.options import config_options, json_option
+from kerasfusion.cli.systems import SYSTEMS
 
 SHIPPED = {"roadwork": Path("configs/roadwork.yaml"), "fume": Path("configs/fume/fume_fastscnn.yaml")}
 """What is looked at without --config, where these files are; else the default settings."""
@@ -31,9 +32,9 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
 
     Example: kerasfusion doctor -c configs/roadwork.yaml --json
     """
-    from kerasfusion.findings import blocks
-    from kerasfusion.machine import GpuCheck, HubCheck, check_folders
-    from kerasfusion.package_check import check_packages, declared, installed_packages
+    from kerasfusion.machine.findings import blocks
+    from kerasfusion.machine.hardware import GpuCheck, HubCheck, check_folders
+    from kerasfusion.machine.packages import check_packages, declared, installed_packages
 
     chosen = config_file is not None or bool(settings)
     systems = (system_of_config(config_file, settings),) if chosen else SYSTEMS
@@ -79,14 +80,14 @@ def _own(system: str, file: Path | None, settings: tuple[str, ...]) -> str:
 
 def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:
     """Findings and steps of a system."""
-    from kerasfusion.tracker_login import check_tracker
+    from kerasfusion.trackers.login import check_tracker
 
     if system == "fume":
-        from kerasfusion.fume.readiness import list_steps
+        from kerasfusion.fume.dry_run.readiness import list_steps
 
         return {"tracker": [check_tracker(config.experiment.tracking)]}, list_steps(config, asked, packages, own)
-    from kerasfusion.roadwork.readiness import list_steps
-    from kerasfusion.roadwork.weights_at_hand import check_weights
+    from kerasfusion.roadwork.dry_run.readiness import list_steps
+    from kerasfusion.roadwork.dry_run.weights_at_hand import check_weights
 
     weights = check_weights(config, is_reachable())
     steps = list_steps(config, weights, asked, packages, own)
@@ -102,7 +103,7 @@ def _folders(system: str, config) -> dict[str, Path]:
 
 
 def _machine(folders: list[Path]) -> list:
-    from kerasfusion.machine import check_cpu, check_disk, check_memory
+    from kerasfusion.machine.hardware import check_cpu, check_disk, check_memory
 
     return [check_cpu(), check_memory(), *check_disk(folders)]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from kerasfusion.cli.configuration import read_fume_config
 from kerasfusion.cli.quiet import import_tensorflow
-from kerasfusion.cli.systems import read_fume_config
 
 
 def evaluate(
@@ -19,17 +19,17 @@ def evaluate(
         config_file, settings, data: --config, --set and --data; without a file, the settings that the network was
             trained with.
         as_json: print what metrics.json holds.
-        options: split, max_samples, batch, device, panels, save_masks and out as `evaluation_run.Request` takes them;
-            a batch of None is the configuration's.
+        options: split, max_samples, batch, device, panels, save_masks and out, as fume's evaluation takes them; a
+            batch of None is the configuration's.
     """
     config = _config(model, config_file, settings, data)
     import_tensorflow()
-    from kerasfusion.fume import evaluation_run
-    from kerasfusion.fume.evaluation_text import as_text
+    from kerasfusion.fume.evaluate import job
+    from kerasfusion.fume.evaluate.text import as_text
 
     options["batch"] = options["batch"] or config.validation.batch_size
-    request = evaluation_run.Request(model=model, config=config, **options)
-    result = evaluation_run.run(request, lambda line: click.echo(line, err=True))
+    request = job.Request(model=model, config=config, **options)
+    result = job.run(request, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(result.report, indent=2) if as_json else as_text(result))
 
 
@@ -52,10 +52,10 @@ def predict(
     if overlays and out is None:
         raise RequestError("--overlays needs a folder", todo="name one with --out")
     import_tensorflow()
-    from kerasfusion.device import select_device
-    from kerasfusion.fume.answering import open_network
-    from kerasfusion.fume.predict import list_subjects
-    from kerasfusion.fume.predict import predict as answer
+    from kerasfusion.fume.detect.answering import open_network
+    from kerasfusion.fume.detect.predict import list_subjects
+    from kerasfusion.fume.detect.predict import predict as answer
+    from kerasfusion.machine.device import select_device
 
     subjects = list_subjects(co2, ch4, pairs, data)
     select_device(device)
@@ -71,10 +71,10 @@ def benchmark(
 ) -> None:
     """Time one sample at a time, and print it."""
     import_tensorflow()
-    from kerasfusion.device import select_device
-    from kerasfusion.fume import latency
-    from kerasfusion.fume.answering import open_network
-    from kerasfusion.run_files import record_latency
+    from kerasfusion.files.run_files import record_latency
+    from kerasfusion.fume.detect import latency
+    from kerasfusion.fume.detect.answering import open_network
+    from kerasfusion.machine.device import select_device
 
     select_device(device)
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}

@@ -52,11 +52,11 @@ def export(ctx, run_or_model: Path, **options):
     if network.is_file() or (run_or_model.is_file() and system_of_model(run_or_model) == "fume"):
         refuse_options(ctx, ("vit", "yolo"), "fume")
         import_tensorflow()
-        from kerasfusion.fume.export_run import Request, run
+        from kerasfusion.fume.export.job import Request, run
 
         options = {name: value for name, value in options.items() if name not in ("vit", "yolo")}
     else:
-        from kerasfusion.roadwork.export_run import Request, refuse_source, run
+        from kerasfusion.roadwork.export.job import Request, refuse_source, run
 
         refuse_source(Request(run_or_model, **options))
         import_tensorflow()
@@ -74,7 +74,7 @@ def info(model: Path):
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """
-    from kerasfusion.digests import file_sha256
+    from kerasfusion.files.digests import file_sha256
     from kerasfusion.formats.opening import read_description
 
     described = read_description(model)

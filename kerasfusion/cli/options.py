@@ -68,23 +68,3 @@ def detector_options(command):
         help="Take the export in this precision that lies beside the model; auto: the fastest on this machine.  "
         "[default: the file that is named]",
     )(command)
-
-
-def read_config(config_file: Path | None, settings: tuple[str, ...], **flags):
-    """The RoadworkConfig: flag over --set over file over default; a flag's name is its key with __ for the dot.
-
-    Raises:
-        RequestError: see `load_config`; or the configuration is one of fume.
-    """
-    from kerasfusion.cli.systems import system_of_config
-    from kerasfusion.config import load_config
-    from kerasfusion.roadwork.config import RoadworkConfig
-
-    if system_of_config(config_file, settings) != "roadwork":
-        raise RequestError(
-            "this configuration is of fume, and what was asked for is of roadwork",
-            where=config_file or "--set",
-            expected="a file such as configs/roadwork.yaml",
-        )
-    dotted = {name.replace("__", "."): value for name, value in flags.items()}
-    return load_config(RoadworkConfig, config_file, settings, dotted)

@@ -32,7 +32,7 @@ def report(runs: tuple[Path, ...], out: Path | None, data: Path | None, show: bo
 
 
 def _system_of(runs: tuple[Path, ...]) -> str:
-    from kerasfusion.run_files import system_of_run
+    from kerasfusion.files.run_files import system_of_run
 
     systems = {run: system_of_run(run) for run in runs}
     if len(set(systems.values())) > 1:
@@ -52,13 +52,13 @@ def _writer(system: str, runs: int):
             from kerasfusion.fume.report.page import write_report
 
             return write_report
-        from kerasfusion.fume.report.comparison import write_comparison
+        from kerasfusion.fume.report.two_runs.comparison import write_comparison
 
         return write_comparison
     if runs == 1:
         from kerasfusion.roadwork.report.page import write_report
 
         return write_report
-    from kerasfusion.roadwork.report.comparison import write_comparison
+    from kerasfusion.roadwork.report.two_runs.comparison import write_comparison
 
     return write_comparison

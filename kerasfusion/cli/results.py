@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option, read_config
+from kerasfusion.cli.configuration import read_config
+from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
@@ -49,7 +50,7 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
     if options["out"] is not None:
-        from kerasfusion.run_folder import require_folder
+        from kerasfusion.files.run_folder import require_folder
 
         require_folder(options["out"])
     if system_of_model(model) == "fume":
@@ -69,14 +70,14 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
     model = _choose(model, options.pop("precision"))
     _load_libraries(model)
-    from kerasfusion.roadwork import evaluation_run
-    from kerasfusion.roadwork.evaluation_run import Request
+    from kerasfusion.roadwork.evaluate import job
+    from kerasfusion.roadwork.evaluate.job import Request
 
-    result = evaluation_run.run(Request(model=model, config=config, **options), lambda line: click.echo(line, err=True))
+    result = job.run(Request(model=model, config=config, **options), lambda line: click.echo(line, err=True))
     if as_json:
         click.echo(json.dumps({result.split: result.report}, indent=2))
     else:
-        click.echo(evaluation_run.as_text(result))
+        click.echo(job.as_text(result))
 
 
 @click.command()
@@ -112,8 +113,8 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     refuse_options(ctx, _FUME_PREDICT, "roadwork")
     if not images:
         raise click.UsageError("Missing argument 'IMAGES...'.")
-    from kerasfusion.roadwork.predict import list_images
-    from kerasfusion.roadwork.predict import predict as answer
+    from kerasfusion.roadwork.detect.predict import list_images
+    from kerasfusion.roadwork.detect.predict import predict as answer
 
     names = list_images(images)
     failed, width = 0, max(len(name) for name in names)
@@ -155,14 +156,14 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
         fume_results.benchmark(model, **gases, **timing, device=device, as_json=as_json)
         return
     refuse_options(ctx, tuple(gases), "roadwork")
-    from kerasfusion.roadwork import latency
+    from kerasfusion.roadwork.detect import latency
 
     latency.require_photo(options["image"])
     precision, tta = options.pop("precision"), options.pop("tta")
     if from_env is not None:
         if precision or tta or device != "auto":
             raise click.UsageError("--from-env: precision and tta are in the miner's YAML, the device in miner.env")
-        from kerasfusion.roadwork.miner.measuring import measure_miner
+        from kerasfusion.roadwork.miner.check.latency import measure_miner
 
         result = measure_miner(from_env, **options, before_opening=_load_libraries)
     else:
@@ -179,7 +180,7 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
 
 def _keep_latency(model: Path, result: dict) -> None:
     """Note a measurement in the model's run folder, for `report`."""
-    from kerasfusion.run_files import record_latency
+    from kerasfusion.files.run_files import record_latency
 
     if path := record_latency(model, result):
         click.echo(f"kept in {path}", err=True)
@@ -189,14 +190,14 @@ def _choose(model: Path | None, precision: str | None) -> Path | None:
     """The file that lies beside the model in this precision; without one, the model itself."""
     if model is None or precision is None:
         return model
-    from kerasfusion.roadwork.precision import choose_file
+    from kerasfusion.roadwork.detect.precision import choose_file
 
     return choose_file(model, precision, lambda line: click.echo(line, err=True))
 
 
 def _open(model: Path, device: str, tta: bool):
     _load_libraries(model)
-    from kerasfusion.roadwork.detector import open_detector, use_device
+    from kerasfusion.roadwork.detect.detector import open_detector, use_device
 
     use_device(model, device)
     return open_detector(model, tta)

@@ -57,15 +57,15 @@ def synth(system: str, out: Path, seed: int, **flags):
 
 def _scenes(out: Path, seed: int, **counts: int):
     from kerasfusion.progress import track
-    from kerasfusion.roadwork.scenes import write_dataset
+    from kerasfusion.roadwork.scenes.street import write_dataset
 
     files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
     click.echo(f"{len(files)} roadwork scenes in {out}")
 
 
 def _plumes(out: Path, seed: int, originals: int, **choices):
-    from kerasfusion.fume.annotations import GASES, STATES
-    from kerasfusion.fume.synth import write_dataset
+    from kerasfusion.fume.data.annotations import GASES, STATES
+    from kerasfusion.fume.plumes.dataset import write_dataset
     from kerasfusion.progress import track
     from kerasfusion.reporting import table
 

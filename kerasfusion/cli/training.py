@@ -4,16 +4,9 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import (
-    ANY_PATH,
-    config_options,
-    dry_run_options,
-    read_config,
-    refuse_lone_json,
-    show_estimate,
-)
+from kerasfusion.cli.configuration import read_config, read_config_of, system_of_config
+from kerasfusion.cli.options import ANY_PATH, config_options, dry_run_options, refuse_lone_json, show_estimate
 from kerasfusion.cli.quiet import import_tensorflow
-from kerasfusion.cli.systems import read_config_of, system_of_config
 
 FIT_FLAGS = {
     "data": {"roadwork": "data.root", "fume": "data.dataset_root"},
@@ -43,11 +36,11 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
 
     Example: kerasfusion train-yolo -c configs/roadwork.yaml --epochs 30 --batch 8
     """
-    from kerasfusion.roadwork.dataset import hold_out, scan
-    from kerasfusion.roadwork.yolo_curve import tell_curve
-    from kerasfusion.roadwork.yolo_training import train_yolo as train
-    from kerasfusion.run_folder import describe_run, require_folder
-    from kerasfusion.wandb_run import refuse_unusable
+    from kerasfusion.files.run_folder import describe_run, require_folder
+    from kerasfusion.roadwork.data.dataset import hold_out, scan
+    from kerasfusion.roadwork.yolo_training.curve import tell_curve
+    from kerasfusion.roadwork.yolo_training.job import train_yolo as train
+    from kerasfusion.trackers.wandb_run import refuse_unusable
 
     refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
@@ -57,7 +50,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
     if dry_run:
-        from kerasfusion.roadwork.estimate_yolo import estimate_yolo
+        from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 
         run_folder, limit = config.run_folder, config.data.max_pixels
         estimate = estimate_yolo(training, held_out, config.yolo, run_folder, seed=config.seed, max_pixels=limit)
@@ -101,11 +94,11 @@ def precompute(
     refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
     import_tensorflow()
-    from kerasfusion.roadwork.dataset import SPLITS
-    from kerasfusion.roadwork.precompute import precompute as run
+    from kerasfusion.roadwork.data.dataset import SPLITS
+    from kerasfusion.roadwork.precompute.job import precompute as run
 
     if dry_run:
-        from kerasfusion.roadwork.estimate_precompute import estimate_precompute
+        from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 
         show_estimate(estimate_precompute(config, splits or SPLITS, skip_unreadable), as_json)
         return
@@ -147,17 +140,17 @@ def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **fl
     import_tensorflow()
     if dry_run:
         if system == "fume":
-            from kerasfusion.fume.estimate import estimate_fit
+            from kerasfusion.fume.dry_run.fit import estimate_fit
         else:
-            from kerasfusion.roadwork.estimate_fit import estimate_fit
+            from kerasfusion.roadwork.dry_run.fit import estimate_fit
         show_estimate(estimate_fit(config, restart), as_json)
         return
     if system == "fume":
-        from kerasfusion.fume.fit import fit as fit_fume
+        from kerasfusion.fume.fit.job import fit as fit_fume
 
         click.echo(f"model: {fit_fume(config, restart, click.echo)}")
         return
-    from kerasfusion.roadwork.fit import fit as run
+    from kerasfusion.roadwork.fit.job import fit as run
 
     result = run(config, restart, click.echo)
     click.echo(f"trained parts: {result.parts}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.benchmark import peak_memory_mb
 from kerasfusion.formats.opening import open_model
+from kerasfusion.machine.stage_clock import peak_memory_mb
 
 
 def main(path: str, samples: str, answers: str, started: str, runs: str) -> None:

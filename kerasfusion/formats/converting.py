@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.file_writing import disk_errors
+from kerasfusion.files.writing import disk_errors
 from kerasfusion.formats.measuring import Measurement, measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module
 

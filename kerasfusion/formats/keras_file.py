@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.amx import avoid_broken_amx
-from kerasfusion.formats import OpenModel
+from kerasfusion.files.saving import load_model, read_description, save_model
 from kerasfusion.formats.keras_serving import serve
-from kerasfusion.saving import load_model, read_description, save_model
+from kerasfusion.formats.open_model import OpenModel
+from kerasfusion.machine.amx import avoid_broken_amx
 
 __all__ = ["PRECISIONS", "SUFFIX", "open_model", "read_description", "write"]
 

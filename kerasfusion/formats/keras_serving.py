@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.formats import OpenModel
+from kerasfusion.formats.open_model import OpenModel
 
 
 def serve(model, description: dict[str, Any]) -> OpenModel:

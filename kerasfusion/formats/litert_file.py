@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.library_notes import without_lines
-from kerasfusion.saving import DESCRIPTION
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")

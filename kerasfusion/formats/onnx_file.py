@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
 from kerasfusion.formats.library_notes import without_log
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
-from kerasfusion.formats import OpenModel
+from kerasfusion.formats.open_model import OpenModel
 
 FORMATS = {"keras": ".keras", "openvino": ".xml", "onnx": ".onnx", "litert": ".tflite"}
 """Format -> how its files end; its module beside this one is FORMAT_file."""

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.amx import avoid_broken_amx
 from kerasfusion.errors import KerasFusionError, RequestError, require
-from kerasfusion.formats import EXPORT_AGAIN, MAKE_IT, OpenModel
 from kerasfusion.formats.library_notes import without_log
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")

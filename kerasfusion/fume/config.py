@@ -3,19 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.tracking import Epochs, Tracking, WandbMode
+from kerasfusion.fume.config_augmentation import Augmentation
+from kerasfusion.fume.config_training import Training
+from kerasfusion.fume.config_types import STRICT_KEYS, Count, Probability
+from kerasfusion.trackers.settings import Epochs, Tracking, WandbMode
 
-STRICT_KEYS = ConfigDict(extra="forbid")
-
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Degrees = Annotated[float, Field(ge=0, le=180)]
 Side = Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
+
+
 ModelName = Literal[
     "FUMEFastSCNN",
     "FUMEFastSCNNConcat",
@@ -25,8 +23,8 @@ ModelName = Literal[
     "EarlyFusionFastSCNN",
     "MultiTaskFastSCNN",
 ]
-"""The keys of models.ARCHITECTURES, which cannot be asked without loading TensorFlow."""
-Gamma = Annotated[float, Field(ge=0, le=10)]
+"""The keys of architectures.ARCHITECTURES, which cannot be asked without loading TensorFlow."""
+
 
 WITHOUT_MEANING = (
     "model.pretrained",
@@ -110,96 +108,6 @@ class Model:
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
-class ShiftScaleRotate:
-    """A second geometric change.
-
-    Attributes:
-        shift_limit: largest shift, share of the frame's size.
-        scale_limit: largest change of scale, share.
-        rotate_limit: largest rotation, +- degrees.
-        p: its chance.
-    """
-
-    shift_limit: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    scale_limit: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    rotate_limit: Degrees = 15
-    p: Probability = 0.5
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class BrightnessContrast:
-    """A change of all grey levels of a frame.
-
-    Attributes:
-        brightness_limit: largest change of brightness, share of 255.
-        contrast_limit: largest change of contrast, share.
-        p: its chance.
-    """
-
-    brightness_limit: Probability = 0.2
-    contrast_limit: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    p: Probability = 0.5
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class GaussianNoise:
-    """Noise that each pixel gets on its own.
-
-    Attributes:
-        var_limit: range of its variance, squared grey levels of 0..255.
-        p: its chance.
-    """
-
-    var_limit: tuple[Weight, Weight] = (10.0, 50.0)
-    p: Probability = 0.3
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class GaussianBlur:
-    """A blur.
-
-    Attributes:
-        blur_limit: smallest and largest width of its kernel, pixels (odd).
-        p: its chance.
-    """
-
-    blur_limit: tuple[Annotated[int, Field(ge=3, le=15)], Annotated[int, Field(ge=3, le=15)]] = (3, 7)
-    p: Probability = 0.3
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class RandomGamma:
-    """A curve over the grey levels.
-
-    Attributes:
-        gamma_limit: range of gamma, percent.
-        p: its chance.
-    """
-
-    gamma_limit: tuple[Positive, Positive] = (80, 120)
-    p: Probability = 0.3
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Augmentation:
-    """Changes of training frames; one geometry for both gases and their masks.
-
-    Attributes:
-        horizontal_flip: chance.
-        rotate_limit: rotation of every sample, +- degrees.
-        shift_scale_rotate, brightness_contrast, gaussian_noise, gaussian_blur, random_gamma: see there.
-    """
-
-    horizontal_flip: Probability = 0.5
-    rotate_limit: Degrees = 15
-    shift_scale_rotate: ShiftScaleRotate = ShiftScaleRotate()
-    brightness_contrast: BrightnessContrast = BrightnessContrast()
-    gaussian_noise: GaussianNoise = GaussianNoise()
-    gaussian_blur: GaussianBlur = GaussianBlur()
-    random_gamma: RandomGamma = RandomGamma()
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
 class Data:
     """The frames.
 
@@ -236,102 +144,6 @@ class Data:
         """The paired CSV of a split."""
         named = getattr(self, f"paired_{split}_csv")
         return named or self.dataset_root / f"paired_{split}_annotations.csv"
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Optimizer:
-    """AdamW.
-
-    Attributes:
-        type: fixed.
-        lr: learning rate at the beginning.
-        weight_decay: decoupled (arXiv 1711.05101).
-        betas: decay rates of the two moments.
-    """
-
-    type: Literal["AdamW"] = "AdamW"
-    lr: Positive = 1e-3
-    weight_decay: Weight = 1e-4
-    betas: tuple[Probability, Probability] = (0.9, 0.999)
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Scheduler:
-    """Cosine from the optimizer's rate to eta_min over all epochs; step by step.
-
-    Attributes:
-        type: fixed.
-        eta_min: learning rate at the end.
-    """
-
-    type: Literal["CosineAnnealingLR"] = "CosineAnnealingLR"
-    eta_min: Weight = 1e-5
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Loss:
-    """Total = seg_weight x masks + cls_weight x state.
-
-    Attributes:
-        seg_weight: of the masks' loss; 0 switches the task off.
-        cls_weight: of the state's loss; 0 switches the task off.
-        focal_gamma: of the focal loss; 0 makes it cross-entropy.
-        cls_alpha: weight of each state.
-        use_focal_dice: masks by half focal and half Dice loss, else by the focal loss alone.
-    """
-
-    seg_weight: Weight = 1.0
-    cls_weight: Weight = 1.0
-    focal_gamma: Gamma = 2.0
-    cls_alpha: tuple[Weight, Weight, Weight] = (1.0, 8.0, 1.2)
-    use_focal_dice: bool = True
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class EarlyStopping:
-    """When training stops before its last epoch.
-
-    Attributes:
-        patience: after so many epochs in which the monitored metric did not rise by `min_delta`; 0 never stops.
-        min_delta: smallest rise that counts.
-    """
-
-    patience: Annotated[int, Field(ge=0)] = 15
-    min_delta: Weight = 0.001
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Checkpoint:
-    """Models that are kept besides the best and the last.
-
-    Attributes:
-        save_freq: every how many epochs; 0 keeps none.
-    """
-
-    save_freq: Annotated[int, Field(ge=0)] = 5
-
-
-@dataclass(frozen=True, config=STRICT_KEYS)
-class Training:
-    """How it is trained.
-
-    Attributes:
-        batch_size: samples a step.
-        num_epochs: passes over the training samples, at most.
-        optimizer, scheduler, loss, early_stopping, checkpoint: see there.
-        grad_clip: largest norm of all gradients together; 0 switches it off.
-        use_amp: compute in mixed float16 where there is a GPU.
-    """
-
-    batch_size: Count = 8
-    num_epochs: Count = 50
-    optimizer: Optimizer = Optimizer()
-    scheduler: Scheduler = Scheduler()
-    loss: Loss = Loss()
-    grad_clip: Weight = 1.0
-    use_amp: bool = True
-    early_stopping: EarlyStopping = EarlyStopping()
-    checkpoint: Checkpoint = Checkpoint()
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.config import load_config
+from kerasfusion.files.run_folder import clear_demo_folder
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.evaluation_run import Request, run
-from kerasfusion.fume.evaluation_text import as_text
-from kerasfusion.fume.fit import fit
-from kerasfusion.fume.pair_data import pair_dataset
+from kerasfusion.fume.data.pair_job import pair_dataset
+from kerasfusion.fume.evaluate.job import Request, run
+from kerasfusion.fume.evaluate.text import as_text
+from kerasfusion.fume.fit.job import fit
+from kerasfusion.fume.plumes.dataset import write_dataset
 from kerasfusion.fume.report.page import write_report
-from kerasfusion.fume.synth import write_dataset
 from kerasfusion.progress import track
 from kerasfusion.reporting import table
-from kerasfusion.run_folder import clear_demo_folder
 
 ORIGINALS = {"train": 300, "val": 60, "test": 75}
 SIZE = (128, 96)

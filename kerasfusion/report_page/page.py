@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kerasfusion.errors import require
 from kerasfusion.figure_style import as_svg
-from kerasfusion.file_writing import write_text
+from kerasfusion.files.writing import write_text
 from kerasfusion.report_page.blocks import Picture, Section, Table
 from kerasfusion.reporting import cell_text, is_numeric
 

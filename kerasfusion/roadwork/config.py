@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.image_decoding import MAX_PIXELS
-from kerasfusion.tracking import Tracking
+from kerasfusion.images.decoding import MAX_PIXELS
+from kerasfusion.trackers.settings import Tracking
 
 STRICT_KEYS = ConfigDict(extra="forbid")
 

@@ -275,7 +275,7 @@ class GasAware(nn.Module):
 
 
 def build(name: str, shared_encoder: bool = True) -> nn.Module:
-    """A network by its name in kerasfusion.fume.models.ARCHITECTURES; its forward takes that one's inputs in order."""
+    """A network by its name in ARCHITECTURES of fume's networks; its forward takes that one's inputs in order."""
     makers = {
         "FUMEFastSCNN": lambda: DualStream(shared_encoder),
         "FUMEFastSCNNConcat": lambda: DualStream(shared_encoder, attention=False),

@@ -23,10 +23,10 @@ class Side:
 
     def open(self, path: str, width: int, height: int, answers: str) -> None:
         """Take over a torch checkpoint, save it, open the file, and write what it answers on the pair."""
+        from kerasfusion.files.saving import save_model
         from kerasfusion.formats.opening import open_model
-        from kerasfusion.fume.description import describe
-        from kerasfusion.fume.models import with_probabilities
-        from kerasfusion.saving import save_model
+        from kerasfusion.fume.fit.description import describe
+        from kerasfusion.fume.networks.architectures import with_probabilities
         from port_fume.conversion import convert, read_weights
 
         config, checkpoint, file = _config(width, height), Path(path), Path(path).with_suffix(".keras")
@@ -41,9 +41,9 @@ class Side:
 
     def prepare(self, width: int, height: int, batch: int) -> None:
         """The network that `kerasfusion fit` trains, compiled as it compiles it, and a batch."""
-        from kerasfusion.fume.fused_normalisation import with_fused_normalisation
-        from kerasfusion.fume.models import build_network
-        from kerasfusion.fume.train import compile_network
+        from kerasfusion.fume.fit.train import compile_network
+        from kerasfusion.fume.networks.architectures import build_network
+        from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
 
         self.learner = with_fused_normalisation(build_network(NETWORK, height, width))
         compile_network(_config(width, height), self.learner, steps=100)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from kerasfusion.cpu import this_cpu
+from kerasfusion.machine.cpu import this_cpu
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("tensorflow", "keras", "torch", "transformers", "ultralytics", "openvino", "kerasfusion")

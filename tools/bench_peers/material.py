@@ -149,7 +149,7 @@ def split_counts(count: int) -> dict[str, int]:
 
 def draw_scenes(folder: Path, counts: dict[str, int]) -> None:
     """An imagefolder of generated streets as JPEGs of a dashcam's size, half of each split with roadwork."""
-    from kerasfusion.roadwork.scenes import draw_scene
+    from kerasfusion.roadwork.scenes.street import draw_scene
 
     splits = [split for split, count in counts.items() for _ in range(count)]
     for number, split in enumerate(splits):

@@ -7,7 +7,7 @@ ones of those that are here anyway.
 import sys
 import time
 
-from kerasfusion.amx import avoid_broken_amx
+from kerasfusion.machine.amx import avoid_broken_amx
 
 ROWS, DEPTH, COLUMNS = 1024, 768, 3072
 REPEATS = 50

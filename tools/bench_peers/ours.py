@@ -9,7 +9,7 @@ import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from bench_peers.memory import peak_memory_mb  # noqa: E402
-from kerasfusion.roadwork.detector import open_detector  # noqa: E402
+from kerasfusion.roadwork.detect.detector import open_detector  # noqa: E402
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.torch_file import read_torch_file
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.torch_file import read_torch_file
 from port_fume.layer_names import CONV, DENSE, DEPTHWISE, EMBEDDING, NORM, SCALE, layer_names, recognise
 
 STATE_KEYS = ("model_state_dict", "state_dict", "model")
@@ -95,7 +95,7 @@ def convert(weights: Weights, config: FumeConfig, path: Path):
     Raises:
         RequestError: a weight is missing, left over, of another shape, or not finite; names all of them.
     """
-    from kerasfusion.fume.models import build_network
+    from kerasfusion.fume.networks.architectures import build_network
 
     width, height = config.data.image_size
     model = config.model

@@ -5,7 +5,7 @@ A name stands for a torch module; its kind says which of our layers takes its we
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from kerasfusion.fume.annotations import GASES
+from kerasfusion.fume.data.annotations import GASES
 
 CONV, DEPTHWISE, DENSE, NORM, EMBEDDING, SCALE = "convolution", "depthwise", "dense", "norm", "embedding", "scale"
 
@@ -17,7 +17,7 @@ def layer_names(network: str, shared_encoder: bool) -> list[Named]:
     """Names and kinds of all layers with weights.
 
     Args:
-        network: a key of kerasfusion.fume.models.ARCHITECTURES.
+        network: a key of kerasfusion.fume.networks.architectures.ARCHITECTURES.
         shared_encoder: of the two networks with a stream for each gas; its one encoder is called co2_encoder.
     """
     if network in ("FUMEFastSCNN", "FUMEFastSCNNConcat"):

@@ -39,13 +39,13 @@ def import_legacy(
 
     Example: kerasfusion miner import-legacy googlenet_fusion --yolo best.pt --vit hf://owner/roadwork-vit
     """
-    from kerasfusion.roadwork.miner.legacy_files import choose_out, find_files
+    from kerasfusion.roadwork.miner.legacy.files import choose_out, find_files
 
     names = None if vit_classes is None else tuple(name.strip() for name in vit_classes.split(","))
     files = find_files(folder_or_yaml, yolo, vit, roadwork_class_index, names)
     out = choose_out(files, out)
     import_tensorflow()
-    from kerasfusion.roadwork.miner import legacy_import
+    from kerasfusion.roadwork.miner.legacy import job
 
-    legacy_import.import_legacy(files, out, lambda line: click.echo(line, err=True))
+    job.import_legacy(files, out, lambda line: click.echo(line, err=True))
     click.echo(f"model: {out}")

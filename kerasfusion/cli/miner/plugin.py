@@ -32,9 +32,9 @@ def install(path: Path, **choices):
 
     Example: kerasfusion miner install streetvision-subnet --service http://127.0.0.1:8100
     """
-    from kerasfusion.roadwork.miner.install import InstallRequest
-    from kerasfusion.roadwork.miner.install import install as put
-    from kerasfusion.roadwork.miner.miner_env import read_env
+    from kerasfusion.roadwork.miner.plugin.install import InstallRequest
+    from kerasfusion.roadwork.miner.plugin.install import install as put
+    from kerasfusion.roadwork.miner.plugin.miner_env import read_env
 
     request, env = InstallRequest(path, **choices), path / "miner.env"
     had_env = env.exists()
@@ -64,7 +64,7 @@ def uninstall(path: Path):
 
     Example: kerasfusion miner uninstall streetvision-subnet
     """
-    from kerasfusion.roadwork.miner.install import uninstall as take_out
+    from kerasfusion.roadwork.miner.plugin.install import uninstall as take_out
 
     for line in take_out(path):
         click.echo(line)
@@ -87,8 +87,8 @@ def check(ctx, path: Path, python: Path | None, image: Path | None, as_json: boo
     from dataclasses import asdict
 
     from kerasfusion.errors import KerasFusionError
-    from kerasfusion.roadwork.miner.check import as_text
-    from kerasfusion.roadwork.miner.check import check as try_it
+    from kerasfusion.roadwork.miner.check.job import as_text
+    from kerasfusion.roadwork.miner.check.job import check as try_it
 
     click.echo("asking the miner's registry for the detector ...", err=True)
     result = try_it(path, python, image)

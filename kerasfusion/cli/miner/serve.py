@@ -65,7 +65,7 @@ def serve(model: Path, precision: str | None, **options):
 
     report = partial(click.echo, err=True)
     if precision is not None:
-        from kerasfusion.roadwork.precision import choose_file
+        from kerasfusion.roadwork.detect.precision import choose_file
 
         model = choose_file(model, precision, report)
     prepare = import_tensorflow if model.suffix == ".keras" else None

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.fume.annotations import SPLITS
-from kerasfusion.fume.evaluate import VIEWS, Answers
-from kerasfusion.fume.evaluation_report import counts_of, values_of
-from kerasfusion.fume.models import ARCHITECTURES
+from kerasfusion.fume.data.annotations import SPLITS
+from kerasfusion.fume.evaluate.report import counts_of, values_of
+from kerasfusion.fume.evaluate.split import VIEWS, Answers
+from kerasfusion.fume.networks.architectures import ARCHITECTURES
 
 COUNTED = ("n", "n_groups", "confusion_matrix")
 SIZE = ("image_size", "trainable_parameters", "macs", "per")

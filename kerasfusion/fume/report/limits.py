@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.digests import file_sha256
-from kerasfusion.fume.annotations import STATES
-from kerasfusion.fume.evaluate import Answers
-from kerasfusion.fume.fit import MODEL
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.evaluate.split import Answers
+from kerasfusion.fume.evaluate.state_figures import CHANCE
+from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import counted
-from kerasfusion.fume.state_figures import CHANCE
-from kerasfusion.reliability import reliability
+from kerasfusion.metrics.reliability import reliability
 from kerasfusion.report_page.blocks import Points, Section
 
 FEW_ORIGINALS = 30

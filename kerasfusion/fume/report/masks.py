@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from kerasfusion.fume.annotations import PIXEL_CLASSES
-from kerasfusion.fume.evaluation_files import shown_masks
-from kerasfusion.fume.mask_figures import gas_iou_distribution, gas_ious, mask_title
+from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.evaluate.files import shown_masks
+from kerasfusion.fume.evaluate.mask_figures import gas_iou_distribution, gas_ious, mask_title
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import DIGITS, VIEWS, masks_of, with_intervals
 from kerasfusion.report_page.blocks import Block, Chart, Details, Section, Table

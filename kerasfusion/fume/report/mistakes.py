@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion import metrics
-from kerasfusion.fume.annotations import STATES
-from kerasfusion.fume.answering import open_network
-from kerasfusion.fume.evaluate import Answers
-from kerasfusion.fume.evaluation_files import shown_masks
-from kerasfusion.fume.mask_figures import mask_title
-from kerasfusion.fume.masks import GAS
+from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.data.masks import GAS
+from kerasfusion.fume.detect.answering import open_network
+from kerasfusion.fume.evaluate.files import shown_masks
+from kerasfusion.fume.evaluate.mask_figures import mask_title
+from kerasfusion.fume.evaluate.split import Answers
 from kerasfusion.fume.report.limits import same_model
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.strips import STRIP, answer_strip, data_root, why_not_drawn
 from kerasfusion.fume.report.words import counted
+from kerasfusion.metrics import classification
 from kerasfusion.progress import track
 from kerasfusion.report_page.blocks import Block, Note, Paragraph, Picture, Pictures, Section, Table
 
@@ -67,7 +67,7 @@ def low_masks(answers: Answers) -> list[int]:
     """Rows of samples as they are by the lowest gas IoU among their masks, lowest first; without those without gas."""
     rows, lowest = answers.rows(""), {}
     for output in shown_masks(answers, rows):
-        ious = metrics.iou(answers.pixels[output][rows])[:, GAS]
+        ious = classification.iou(answers.pixels[output][rows])[:, GAS]
         for row, iou in zip(rows, ious, strict=True):
             if not np.isnan(iou):
                 lowest[int(row)] = min(iou, lowest.get(int(row), 1.0))
@@ -120,7 +120,7 @@ def lines_of(answers: Answers, row: int) -> list[str]:
     if answers.states is not None:
         lines.append(", ".join(f"{name} {p:.2f}" for name, p in zip(STATES, answers.states[row], strict=True)))
     ious = {
-        mask_title(output): metrics.iou(answers.pixels[output][row])[GAS]
+        mask_title(output): classification.iou(answers.pixels[output][row])[GAS]
         for output in shown_masks(answers, np.array([row]))
     }
     if ious:

@@ -8,15 +8,16 @@ from typing import Any
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.fume.ablation_results import learns
-from kerasfusion.fume.annotations import SPLITS
-from kerasfusion.fume.best_epoch import best_epoch, monitor_of
+from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.run_files import EVALUATED, LATENCY
+from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.evaluate import VIEWS, Answers
-from kerasfusion.fume.fit import MODEL
-from kerasfusion.fume.predictions import predictions_path, read_predictions
+from kerasfusion.fume.data.annotations import SPLITS
+from kerasfusion.fume.evaluate.predictions import predictions_path, read_predictions
+from kerasfusion.fume.evaluate.split import VIEWS, Answers
+from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.checks import check_answers, check_metrics
-from kerasfusion.run_files import EVALUATED, LATENCY, read_json
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.fume.annotations import GASES, STATES
-from kerasfusion.fume.answer_comparison import compare_answers
-from kerasfusion.fume.evaluate import Answers
-from kerasfusion.fume.figures import draw_confusion
-from kerasfusion.fume.mask_figures import mask_title
+from kerasfusion.fume.data.annotations import GASES, STATES
+from kerasfusion.fume.evaluate.comparison import compare_answers
+from kerasfusion.fume.evaluate.figures import draw_confusion
+from kerasfusion.fume.evaluate.mask_figures import mask_title
+from kerasfusion.fume.evaluate.split import Answers
+from kerasfusion.fume.evaluate.state_figures import (
+    reliability_curve,
+    roc_and_pr_curves,
+    states_with_curves,
+    view_scores,
+)
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import DIGITS, VIEWS, difference_text, masks_of, with_intervals
-from kerasfusion.fume.state_figures import reliability_curve, roc_and_pr_curves, states_with_curves, view_scores
 from kerasfusion.report_page.blocks import Block, Chart, Paragraph, Section, Table
 
 SCORES = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerasfusion.fume.answer_panels import answer_rows
-from kerasfusion.fume.answering import Network
-from kerasfusion.fume.evaluate import read_truth
-from kerasfusion.fume.fit import MODEL
-from kerasfusion.fume.panels import PanelRow, row_pictures
+from kerasfusion.fume.data.samples import Sample
+from kerasfusion.fume.detect.answer_panels import answer_rows
+from kerasfusion.fume.detect.answering import Network
+from kerasfusion.fume.detect.panels import PanelRow, row_pictures
+from kerasfusion.fume.evaluate.split import read_truth
+from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.limits import same_model
 from kerasfusion.fume.report.run import Run
-from kerasfusion.fume.samples import Sample
-from kerasfusion.image_decoding import read_grey
+from kerasfusion.images.decoding import read_grey
 
 WIDTH, GAP = 200, 4
 """Of one picture of a strip and between two, pixels."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 from kerasfusion.config import to_dict
-from kerasfusion.fume.history_figures import history_curves
+from kerasfusion.files.run_files import flat
+from kerasfusion.fume.fit.history_figures import history_curves
 from kerasfusion.fume.report.limits import leak_lines
 from kerasfusion.fume.report.run import Run
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Paragraph, Section, Table
-from kerasfusion.run_files import flat
 
 SHORT = 16
 """Characters of a digest that are shown."""
@@ -111,7 +111,7 @@ def _gases(gases: str) -> str:
 
 
 def _monitor(run: Run) -> str:
-    from kerasfusion.fume.best_epoch import monitor_of
+    from kerasfusion.fume.fit.best_epoch import monitor_of
 
     return monitor_of(run.config).removeprefix("val_").removeprefix("state_").replace("_", " ") + " in validation"
 

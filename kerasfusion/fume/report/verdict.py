@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from kerasfusion.fume.annotations import SPLITS
-from kerasfusion.fume.fit import MODEL
-from kerasfusion.fume.mask_figures import mask_title
+from kerasfusion.fume.data.annotations import SPLITS
+from kerasfusion.fume.evaluate.mask_figures import mask_title
+from kerasfusion.fume.evaluate.state_figures import CHANCE
+from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import DIGITS, counted, interval_text, masks_of, value_text, with_intervals
-from kerasfusion.fume.state_figures import CHANCE
 from kerasfusion.report_page.blocks import Details, Note, Number, Numbers, Section, Table
 
 MAIN_STATE = {

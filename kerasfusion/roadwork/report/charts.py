@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.report_page.blocks import Block, Chart, Note
-from kerasfusion.roadwork import decision_figures, figures
-from kerasfusion.roadwork.figures import title_of
-from kerasfusion.roadwork.predictions import Predictions
-from kerasfusion.roadwork.reward import moving_view
+from kerasfusion.roadwork.evaluate import decision_figures, figures
+from kerasfusion.roadwork.evaluate.figures import title_of
+from kerasfusion.roadwork.evaluate.predictions import Predictions
+from kerasfusion.roadwork.scoring.reward import moving_view
 
 PHONE = 4.0
 """Inches of a figure for a phone."""

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.roadwork.predictions import Predictions
+from kerasfusion.roadwork.evaluate.predictions import Predictions
 
 Split = Literal["train", "val", "test"]
 Count = Annotated[int, Field(ge=0)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kerasfusion.roadwork.dataset import CLASS_NAMES
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.report.run import SUBNETS_VIT, Run, main_output
 from kerasfusion.roadwork.report.verdict import called
 

@@ -6,10 +6,10 @@ from typing import Any
 from kerasfusion import __version__
 from kerasfusion.report_page.blocks import Block, Details, Facts, Note, Paragraph, Points, Section, Table
 from kerasfusion.report_page.page import write_page
-from kerasfusion.roadwork.comparison import against_each
-from kerasfusion.roadwork.evaluate import MAIN
-from kerasfusion.roadwork.figures import title_of
-from kerasfusion.roadwork.predictions import Predictions
+from kerasfusion.roadwork.evaluate.comparison import against_each
+from kerasfusion.roadwork.evaluate.figures import title_of
+from kerasfusion.roadwork.evaluate.predictions import Predictions
+from kerasfusion.roadwork.evaluate.split import MAIN
 from kerasfusion.roadwork.report import charts
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes

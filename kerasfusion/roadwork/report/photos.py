@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from kerasfusion.image_decoding import ImageError, read_image
+from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.report_page.blocks import Block, Note, Picture, Pictures, Table
-from kerasfusion.roadwork.dataset import CLASS_NAMES
-from kerasfusion.roadwork.figures import title_of
-from kerasfusion.roadwork.predictions import Predictions
-from kerasfusion.roadwork.reward import clean_answers, decide
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES
+from kerasfusion.roadwork.evaluate.figures import title_of
+from kerasfusion.roadwork.evaluate.predictions import Predictions
+from kerasfusion.roadwork.scoring.reward import clean_answers, decide
 
 SIDE, QUALITY = 320, 80
 MOST = 12

@@ -6,15 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.digests import file_sha256
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.dataset import SPLITS
-from kerasfusion.roadwork.evaluate import BASELINE, MAIN
-from kerasfusion.roadwork.export import FUSION, PARTS
-from kerasfusion.roadwork.predictions import Predictions, predictions_path, read_predictions
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.json_yaml import read_json, read_yaml
+from kerasfusion.files.run_files import EVALUATED, LATENCY, require_run_folder
+from kerasfusion.files.saving import read_description
+from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
+from kerasfusion.roadwork.data.dataset import SPLITS
+from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, read_predictions
+from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report import checks
-from kerasfusion.run_files import EVALUATED, LATENCY, read_json, read_yaml, require_run_folder
-from kerasfusion.saving import read_description
 
 SUBNETS_VIT = "hf://natix-network-org/roadwork"
 _DRAWN = re.compile(r"(.*/)?scene_\d{5}\.jpg")

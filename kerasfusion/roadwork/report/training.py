@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.run_files import flat
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
-from kerasfusion.roadwork.dataset import CLASS_NAMES
-from kerasfusion.roadwork.figures import history_columns, history_curves
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES
+from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
 from kerasfusion.roadwork.report.run import Run
-from kerasfusion.run_files import flat
 
 OF_FIT = {
     "val": "EfficientNetV2's own branch by epoch. The fusion's head was fitted after it, on the held-out photos.",

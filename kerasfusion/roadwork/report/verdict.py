@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasfusion.report_page.blocks import Number, Numbers, Table
-from kerasfusion.roadwork.evaluate import BASELINE, MAIN
-from kerasfusion.roadwork.figures import title_of
+from kerasfusion.roadwork.evaluate.figures import title_of
+from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report.run import Run, main_output
 
 WORDS = {

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.digests import file_sha256, lines_sha256
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.formats.opening import open_model
-from kerasfusion.image_decoding import ImageError, TooManyPixelsError, decode_image
-from kerasfusion.roadwork.detector import Detection, Detector, use_device
+from kerasfusion.images.decoding import ImageError, TooManyPixelsError, decode_image
+from kerasfusion.roadwork.detect.detector import Detection, Detector, use_device
 from kerasfusion.roadwork.service.settings import ServiceSettings
 
 

@@ -11,9 +11,9 @@ from kerasfusion.errors import require
 from kerasfusion.roadwork.service.admission import Admission
 from kerasfusion.roadwork.service.answer_cache import AnswerCache
 from kerasfusion.roadwork.service.batching import Answer, Batching
+from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.request_body import read_photo
-from kerasfusion.roadwork.service.service_metrics import ServiceMetrics
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker
 

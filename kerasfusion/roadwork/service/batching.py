@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerasfusion.roadwork.detector import Detection
+from kerasfusion.roadwork.detect.detector import Detection
 from kerasfusion.roadwork.service.answering import Answers, Opened, Unreadable
+from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.refusal import Refusal
-from kerasfusion.roadwork.service.service_metrics import ServiceMetrics
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker, WorkerDied
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.roadwork.service.app import Service, build_app
 from kerasfusion.roadwork.service.batching import Batching
-from kerasfusion.roadwork.service.service_metrics import ServiceMetrics
+from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasfusion.image_decoding import MAX_PIXELS
+from kerasfusion.images.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from kerasfusion.config import load_config
-from kerasfusion.digests import file_sha256
-from kerasfusion.reporting import write_json
-from kerasfusion.roadwork.comparison import full_report
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.keras_file_check import DESCRIPTION
+from kerasfusion.files.run_files import record_evaluation
+from kerasfusion.files.run_folder import describe_run
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.dataset import scan
-from kerasfusion.roadwork.evaluation_record import count_photos
-from kerasfusion.roadwork.predictions import Predictions, predictions_path, write_predictions
-from kerasfusion.run_files import record_evaluation
-from kerasfusion.run_folder import describe_run
-from kerasfusion.saving import DESCRIPTION
+from kerasfusion.roadwork.data.dataset import scan
+from kerasfusion.roadwork.evaluate.comparison import full_report
+from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.roadwork.evaluate.record import count_photos
 
 HISTORY = "epoch,accuracy,loss,val_accuracy,val_loss\n1,0.5,0.7,0.5,0.7\n2,0.8,0.5,0.6,0.6\n"
 YOLO_HISTORY = "epoch,time,train/loss,metrics/accuracy_top1,val/loss,lr/pg0\n1,1,0.7,0.5,0.7,0.1\n2,2,0.5,0.7,0.6,0.1\n"

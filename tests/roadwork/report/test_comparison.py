@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.comparison import against_each
-from kerasfusion.roadwork.report.comparison import write_comparison
-from kerasfusion.roadwork.report.pair import read_pair
-from tests.page_checks import check_page, check_source
+from kerasfusion.roadwork.evaluate.comparison import against_each
+from kerasfusion.roadwork.report.two_runs.comparison import write_comparison
+from kerasfusion.roadwork.report.two_runs.pair import read_pair
+from tests.material.page_checks import check_page, check_source
 from tests.roadwork.report.material import HISTORY, answered, without, write_evaluation, write_training
 from tests.roadwork.report.test_page import images, plain
 

@@ -11,19 +11,19 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from kerasfusion.cli import main
+from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.report_page.blocks import Section
 from kerasfusion.report_page.page import page_text
-from kerasfusion.reporting import write_json
 from kerasfusion.roadwork.report import charts
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.page import write_report
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
 from kerasfusion.roadwork.report.run import read_run
 from kerasfusion.roadwork.report.verdict import lead_of
-from kerasfusion.run_files import record_evaluation
-from tests.page_checks import check_page, check_source
+from tests.material.page_checks import check_page, check_source
 from tests.roadwork.report.material import answered, write_evaluation, write_training
 
 WRONG = (7, 2)

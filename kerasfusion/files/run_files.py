@@ -1,0 +1,73 @@
+"""The files of a run folder that a report is made from, and what `evaluate` and `benchmark` add to them."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import read_json, read_yaml, write_json
+
+EVALUATED, LATENCY = "evaluated.json", "latency.json"
+
+
+def record_evaluation(folder: Path, split: str, record: dict[str, Any]) -> None:
+    """Note in evaluated.json what the metrics of a split were measured with: {split: record}."""
+    write_json(folder / EVALUATED, (read_json(folder / EVALUATED) or {}) | {split: record})
+
+
+def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
+    """Keep what `benchmark` measured in the model's run folder, as {file name: result} in latency.json.
+
+    Returns:
+        The file; None if the model does not lie in a run folder, or in one that cannot be written to.
+    """
+    folder = model.parent
+    if not (folder / "config.yaml").is_file() or not os.access(folder, os.W_OK):
+        return None
+    write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
+    return folder / LATENCY
+
+
+def system_of_run(folder: Path) -> str:
+    """ "roadwork" or "fume": what its configuration says, else what its metrics look like.
+
+    Raises:
+        RequestError: no such folder. KerasFusionError: a damaged file.
+    """
+    require_run_folder(folder)
+    said = (read_yaml(folder / "config.yaml") or {}).get("system")
+    return said or ("fume" if "network" in (read_json(folder / "metrics.json") or {}) else "roadwork")
+
+
+def require_run_folder(folder: Path) -> None:
+    """Check that a run is named by its folder.
+
+    Raises:
+        RequestError: a file, or nothing, has this name.
+    """
+    if folder.is_file():
+        raise RequestError("this is a file", where=folder, expected="a run folder", todo=f"name {folder.parent}")
+    if not folder.is_dir():
+        raise RequestError("the run folder does not exist", where=folder, todo="name a folder such as runs/roadwork")
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """{"section.key": value as in YAML} of nested mappings."""
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def settings_side_by_side(a: dict[str, Any], b: dict[str, Any], name_a: str, name_b: str) -> list[dict[str, str]]:
+    """The settings in which two configurations differ: a row each, "not set" where one lacks the key."""
+    flat_a, flat_b = flat(a), flat(b)
+    return [
+        {"setting": key, name_a: flat_a.get(key, "not set"), name_b: flat_b.get(key, "not set")}
+        for key in dict.fromkeys([*flat_a, *flat_b])
+        if flat_a.get(key) != flat_b.get(key)
+    ]

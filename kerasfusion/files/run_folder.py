@@ -1,0 +1,129 @@
+"""What every run leaves beside its results, so that it can be understood and made again: settings and environment."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.config import to_yaml
+from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.writing import write_text
+
+PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
+
+
+def describe_run(folder: Path, config: Any) -> None:
+    """Write `config.yaml` (resolved) and `environment.json` into the run folder."""
+    write_text(folder / "config.yaml", to_yaml(config))
+    write_json(folder / "environment.json", environment())
+
+
+def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
+    """The folder of a run's checkpoints, which are only gone on with under the settings that they were begun with.
+
+    Settings without a checkpoint (`*.npz`) are of a run that never finished an epoch: they bind nobody.
+
+    Args:
+        folder: the run's.
+        settings: JSON value: all that decides the trained weights.
+
+    Raises:
+        RequestError: an earlier run had other settings; names each that differs.
+    """
+    refuse_other_settings(folder, settings)
+    path = folder / "checkpoints" / "settings.json"
+    write_json(path, settings)
+    return path.parent
+
+
+def refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """The check of `claim_checkpoints`, which writes nothing."""
+    path = folder / "checkpoints" / "settings.json"
+    if path.exists() and any(path.parent.glob("*.npz")):
+        changed = differences(json.loads(json.dumps(settings)), json.loads(path.read_text(encoding="utf-8")))
+        if changed:
+            raise RequestError(
+                "the run folder holds a run with other settings:\n  - " + "\n  - ".join(changed),
+                where=folder,
+                todo="give this run another --name, or begin it anew with --restart",
+            )
+
+
+def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
+    """Name every key whose value differs between two (nested) mappings, with both values: then and now."""
+    lines = []
+    for key in sorted(expected.keys() | found.keys()):
+        ours, theirs = expected.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            lines += differences(ours, theirs, f"{prefix}{key}.")
+        elif ours != theirs:
+            lines.append(f"{prefix}{key}: was {_short(theirs)}, is now {_short(ours)}")
+    return lines
+
+
+def require_folder(*folders: Path) -> None:
+    """Check, before long work, that files can be written to folders; they need not exist yet.
+
+    Raises:
+        RequestError: one, or a folder above it, is a file or may not be written to.
+    """
+    for folder in folders:
+        existing = existing_part(folder)
+        if not existing.is_dir():
+            raise RequestError(
+                "this is a file",
+                where=existing,
+                expected="a folder, or a name that is not taken",
+                todo="name another one",
+            )
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
+
+
+def existing_part(path: Path) -> Path:
+    """The path itself if it is there, else the nearest folder above it that is."""
+    # Path.exists raises where a folder above may not be looked into.
+    return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
+
+
+def clear_demo_folder(folder: Path) -> None:
+    """Make an empty folder for a demo; one that an earlier demo made is emptied.
+
+    Raises:
+        RequestError: the folder holds something else.
+    """
+    mark = folder / ".kerasfusion-demo"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def environment() -> dict[str, Any]:
+    """Python, system and package versions, and the command line."""
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _short(value: Any) -> str:
+    """As one would write it in YAML: null, true, [a, b]."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 24 else f"{text[:12]}..."

@@ -1,0 +1,143 @@
+"""`ablate`: train and evaluate many configurations, each in a process of its own, and put them side by side."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.config import to_yaml
+from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.files.writing import write_text
+from kerasfusion.fume.ablate.cost import status
+from kerasfusion.fume.ablate.panels import write_comparison_panels
+from kerasfusion.fume.ablate.plan import SPLIT, Run, record_evaluation
+from kerasfusion.fume.ablate.results import Result, read_result
+from kerasfusion.fume.ablate.table import Row, rows_of, write_table
+from kerasfusion.fume.fit.job import MODEL
+
+STDERR = 2
+"""File descriptor."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What came of it.
+
+    Attributes:
+        rows: of the table; of the runs that are finished.
+        failed: {name of a run: why it is not in the table}.
+        files: table and figures.
+    """
+
+    rows: list[Row]
+    failed: dict[str, str]
+    files: list[Path]
+
+
+def ablate(
+    runs: Sequence[Run], out: Path, report: Callable[[str], None] = print, quiet_stdout: bool = False
+) -> Ablation:
+    """Do what is left of each run, and write table and figures.
+
+    A run that fails does not stop the others.
+
+    Args:
+        runs: of `plan_runs`; the others are compared with the first one.
+        out: folder for table and figures, and for the resolved configurations.
+        report: takes a line for the person who waits.
+        quiet_stdout: what the runs print goes to stderr.
+
+    Raises:
+        RequestError: matplotlib is not installed; before anything runs.
+        KerasFusionError: table or figures cannot be written.
+    """
+    require("matplotlib", extra="train")
+    results, failed = [], {}
+    for number, run in enumerate(runs, start=1):
+        report(f"[{number}/{len(runs)}] {run.name}: {status(run)}{', not run again' if run.is_finished else ''}")
+        try:
+            with _ended_like_interrupted():
+                results.append(_finish(run, out, quiet_stdout))
+        except KerasFusionError as error:
+            failed[run.name] = str(error)
+            report(f"[{number}/{len(runs)}] {run.name} failed: {error}")
+    rows = rows_of(results, runs[0].config)
+    return Ablation(rows, failed, _write(rows, results, out) if results else [])
+
+
+def start(arguments: Sequence[str], quiet_stdout: bool) -> int:
+    """Run kerasfusion in a process of its own and wait for it.
+
+    Args:
+        arguments: of the command line.
+        quiet_stdout: what it prints goes to stderr.
+
+    Returns:
+        The exit code; negative is the signal that ended it.
+    """
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "kerasfusion", *arguments]
+    with subprocess.Popen(command, stdout=STDERR if quiet_stdout else None) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Whoever ends this process ends the run that it waits for, which would go on alone otherwise."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _finish(run: Run, out: Path, quiet_stdout: bool) -> Result:
+    config, folder = run.config, run.config.run_folder
+    settings = out / "configs" / f"{run.name}.yaml"
+    if not run.is_finished:
+        write_text(settings, to_yaml(config))
+        if not run.is_trained:
+            _do("fit", ["fit", "-c", str(settings)], quiet_stdout)
+        model = [str(folder / MODEL), "-c", str(settings)]
+        _do("evaluate", ["evaluate", *model, "--split", SPLIT, "--save-masks"], quiet_stdout)
+        record_evaluation(config)
+    return read_result(config)
+
+
+def _do(step: str, arguments: list[str], quiet_stdout: bool) -> None:
+    code = start(arguments, quiet_stdout)
+    if code < 0:
+        raise KerasFusionError(
+            f"{step} was ended by signal {-code}",
+            todo="if memory ran out (signal 9), a smaller --batch; then run the same command again, it goes on",
+        )
+    if code:
+        raise KerasFusionError(f"{step} ended with exit code {code}; it said why above")
+
+
+def _write(rows: list[Row], results: list[Result], out: Path) -> list[Path]:
+    from kerasfusion.figure_style import save_png
+    from kerasfusion.fume.ablate import figures
+
+    files = write_table(rows, out)
+    paths = [out / f"{name}.png" for name in ("training_curves", "comparison", "confusion_matrices", "panels")]
+    for path in paths:
+        path.unlink(missing_ok=True)  # what these runs cannot fill shall not be of others
+    save_png(figures.draw_curves(results), paths[0])
+    save_png(figures.draw_comparison(results), paths[1])
+    states = [result for result in results if result.state]
+    if states:
+        save_png(figures.draw_matrices(states), paths[2])
+    write_comparison_panels(results, paths[3])
+    return files + [path for path in paths if path.is_file()]

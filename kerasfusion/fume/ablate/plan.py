@@ -1,0 +1,213 @@
+"""What an ablation is made of: its configurations, and how far the run of each one has come."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.config import to_dict
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256, json_sha256, lines_sha256
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.run_folder import differences
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
+from kerasfusion.fume.data.samples import Sample, read_samples
+
+SPLIT = "test"
+"""What the runs are compared on."""
+
+RECORD = "ablation.json"
+"""In a run's folder: of which network and data its metrics are."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One configuration and what there is of it.
+
+    Attributes:
+        config: of the run; it lies in `config.run_folder`, where `fit` puts it too.
+        samples: {split: samples, as the network looks at them: pairs or frames}.
+        epochs: that are finished.
+        is_trained: training is over, and the network is saved.
+        is_finished: and its metrics.json is of this network and these data.
+    """
+
+    config: FumeConfig
+    samples: dict[str, int]
+    epochs: int
+    is_trained: bool
+    is_finished: bool
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return self.config.experiment.name
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return -(-self.samples["train"] // self.config.training.batch_size)
+
+
+def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
+    """Check everything that can be checked before the first run starts.
+
+    Args:
+        configs: of the runs, in the table's order.
+
+    Raises:
+        RequestError: two runs of one name, an unknown network, data that are not there, or a run folder that holds a
+            run with other settings or data; names what differs.
+    """
+    _refuse_names(configs)
+    data = _Data()
+    runs, refused = [], []
+    for config in configs:
+        samples = {split: data.count(config, split) for split in ("train", "val", SPLIT)}
+        changed = _changed(config, data)
+        if changed:
+            refused.append(f"{config.run_folder}:\n      " + "\n      ".join(changed))
+        else:
+            runs.append(_found(config, samples))
+    if refused:
+        raise RequestError(
+            "these run folders hold runs with other settings or data:\n  - " + "\n  - ".join(refused),
+            todo="keep them and set another runs_folder, or delete the folders of the runs that are to be made anew",
+        )
+    return runs
+
+
+def record_evaluation(config: FumeConfig) -> None:
+    """Note of which network and data a run's metrics.json is.
+
+    Raises:
+        KerasFusionError: the note cannot be written.
+    """
+    write_json(config.run_folder / RECORD, _evaluated(config))
+
+
+def compared_samples(config: FumeConfig) -> list[Sample]:
+    """The samples that `evaluate` asks about.
+
+    Raises:
+        RequestError: no CSV, or none with the gases that the configuration names.
+    """
+    return _chosen(config, SPLIT)
+
+
+class _Data:
+    """Looks at each set of files once, however many configurations use it."""
+
+    def __init__(self):
+        self._counts: dict[tuple, int] = {}
+        self._digests: dict[tuple, str] = {}
+
+    def count(self, config: FumeConfig, split: str) -> int:
+        """Number of samples, as the network looks at them; all their files are there."""
+        from kerasfusion.fume.fit.training_data import choose_samples
+
+        key = _data_key(config, split)
+        if key not in self._counts:
+            samples = choose_samples(config, _chosen(config, split))
+            refuse_missing(samples, config.data.dataset_root)
+            self._counts[key] = len(samples)
+        return self._counts[key]
+
+    def digest(self, config: FumeConfig, split: str) -> str:
+        """What `fit` keeps of the data that it was given."""
+        from kerasfusion.fume.fit.training_data import choose_samples
+
+        key = _data_key(config, split)
+        if key not in self._digests:
+            samples = choose_samples(config, _chosen(config, split))
+            digests = file_digests(list_files(samples), config.data.dataset_root, split)
+            self._digests[key] = samples_digest(samples, digests)
+        return self._digests[key]
+
+
+def _data_key(config: FumeConfig, split: str) -> tuple:
+    from kerasfusion.fume.networks.architectures import ARCHITECTURES
+
+    is_paired = ARCHITECTURES[config.model.name].is_paired
+    return config.data.dataset_root, config.data.paired_csv(split), config.data.gases, is_paired
+
+
+def _chosen(config: FumeConfig, split: str) -> list[Sample]:
+    path, gases = config.data.paired_csv(split), config.data.gases
+    samples = read_samples(path)
+    if gases != "both":
+        samples = [only for sample in samples if (only := sample.only(gases)) is not None]
+    if not samples:
+        raise RequestError(f"no {split} samples with {gases}", where=path)
+    return samples
+
+
+def _refuse_names(configs: Sequence[FumeConfig]) -> None:
+    names = Counter(config.experiment.name for config in configs)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise RequestError(
+            f"several configurations are called {', '.join(twice)}",
+            where="experiment.name",
+            expected="a name of its own for each: it is the run's folder",
+        )
+
+
+def _changed(config: FumeConfig, data: _Data) -> list[str]:
+    """What differs from the settings and data that the run in the folder was begun with."""
+    path = config.run_folder / "checkpoints" / "settings.json"
+    if not path.is_file():
+        return []
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    ours = _same_keys(kept, {**to_dict(config), "seed": config.experiment.seed})
+    theirs = {**kept, "data": {key: value for key, value in kept["data"].items() if key not in ("train", "val")}}
+    if changed := differences(json.loads(json.dumps(ours)), theirs):
+        return changed
+    return [
+        f"data: the files of {config.data.paired_csv(split)} are not those that the run was trained on"
+        for split in ("train", "val")
+        if data.digest(config, split) != kept["data"][split]
+    ]
+
+
+def _same_keys(kept: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
+    """Those parts of the configuration that `fit` keeps with its checkpoints: sections key by key."""
+    return {
+        key: {name: tree[key][name] for name in value if name in tree[key]} if isinstance(value, dict) else tree[key]
+        for key, value in kept.items()
+    }
+
+
+def _found(config: FumeConfig, samples: dict[str, int]) -> Run:
+    from kerasfusion.fume.fit.job import MODEL
+    from kerasfusion.trainer import read_checkpoint
+
+    folder = config.run_folder
+    state = read_checkpoint(folder / "checkpoints" / "state.npz")
+    is_trained = state.finished and (folder / MODEL).is_file()
+    is_finished = is_trained and _read_json(folder / RECORD) == _evaluated(config)
+    return Run(config, samples, state.epoch, is_trained, is_finished)
+
+
+def _evaluated(config: FumeConfig) -> dict[str, str | None]:
+    """Digests of the network, of the files that it is asked about, and of what metrics.json says of them."""
+    from kerasfusion.fume.fit.job import MODEL
+
+    data, folder = config.data, config.run_folder
+    samples = compared_samples(config)
+    files = [
+        path for sample in samples for frame in sample.frames.values() for path in (frame.frame_path, frame.mask_path)
+    ]
+    rows = [f"{sample.sample_id} {sample.class_id} {sample.group}" for sample in samples]
+    report = (_read_json(folder / "metrics.json") or {}).get(SPLIT)
+    return {
+        "network": file_sha256(folder / MODEL),
+        "data": lines_sha256([*rows, *(file_sha256(data.dataset_root / path) for path in files)]),
+        "report": report and json_sha256(report),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,0 +1,105 @@
+"""What the folder of a finished run says, as far as the run was meant to learn it."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.fume.ablate.plan import SPLIT
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.data.annotations import GASES
+from kerasfusion.fume.evaluate.job import NETWORK
+from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        config: its settings.
+        parts: {"state", "co2_mask", "ch4_mask", "mask", "joint": values}, as metrics.json has them of the test split;
+            without those that its loss did not ask for.
+        network: size and speed, as metrics.json has them.
+        history: {metric: one value an epoch}, without the validation metrics of what was not learned.
+        best_epoch: whose weights are the network's, counted from 1.
+    """
+
+    config: FumeConfig
+    parts: dict[str, dict[str, Any]]
+    network: dict[str, dict[str, Any]]
+    history: dict[str, list[float]]
+    best_epoch: int
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return self.config.experiment.name
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Values of the state; empty if it was not learned."""
+        return self.parts.get("state", {})
+
+    @property
+    def masks(self) -> dict[str, dict[str, Any]]:
+        """{"CO2": values, "CH4": values}, or {"mask": values} from a network that has one mask for both gases."""
+        gases = {gas.upper(): self.parts[f"{gas}_mask"] for gas in GASES if f"{gas}_mask" in self.parts}
+        return gases or ({"mask": self.parts["mask"]} if "mask" in self.parts else {})
+
+
+def learns(config: FumeConfig, part: str) -> bool:
+    """Whether a run's loss asks for the state, or for masks."""
+    loss = config.training.loss
+    return (loss.cls_weight if part == "state" else loss.seg_weight) > 0
+
+
+def read_result(config: FumeConfig) -> Result:
+    """Read metrics.json, history.csv and the checkpoint of a finished run.
+
+    Raises:
+        KerasFusionError: one of them is not there, or does not hold what it should.
+    """
+    folder = config.run_folder
+    metrics, history = folder / "metrics.json", folder / "history.csv"
+    for path in (metrics, history):
+        if not path.is_file():
+            raise KerasFusionError("the run has no such file", where=path, todo="run the same command again")
+    try:
+        return _read_result(config, metrics, history)
+    except (KeyError, ValueError) as error:
+        raise KerasFusionError(
+            f"the run's files are damaged: {error!r}", where=folder, todo="delete its metrics.json and run this again"
+        ) from error
+
+
+def _read_result(config: FumeConfig, metrics: Path, history: Path) -> Result:
+    from kerasfusion.trainer import read_checkpoint
+
+    report = json.loads(metrics.read_text(encoding="utf-8"))
+    parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
+    epochs = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").history
+    best = best_epoch(epochs, monitor_of(config))
+    return Result(config, parts, report[NETWORK], _read_history(history, config), best)
+
+
+def _is_learned(config: FumeConfig, part: str) -> bool:
+    needed = ("state", "mask") if part == "joint" else (part,)
+    return all(learns(config, each) for each in needed)
+
+
+def _read_history(path: Path, config: FumeConfig) -> dict[str, list[float]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if _is_shown(name, config)] if rows else []
+    return {name: [float(row[name]) for row in rows] for name in names}
+
+
+def _is_shown(name: str, config: FumeConfig) -> bool:
+    metric = name.removeprefix("val_")
+    if metric.startswith("state_"):
+        return learns(config, "state")
+    masks = ("mean_iou", "mask_", *(f"{gas}_mask_" for gas in GASES))
+    return learns(config, "mask") or not metric.startswith(masks)

@@ -1,0 +1,132 @@
+"""The ablation's table: one row a run, for the terminal, as CSV and as Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.files.writing import write_text
+from kerasfusion.fume.ablate.configs import changes
+from kerasfusion.fume.ablate.results import Result
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.reporting import table
+
+Row = dict[str, Any]
+
+SHOWN = {
+    "name": "run",
+    "parameters": "parameters",
+    "gmacs": "GMACs",
+    "latency_ms": "ms",
+    "miou_co2": "mIoU CO2",
+    "miou_ch4": "CH4",
+    "miou_mask": "mask",
+    "balanced_accuracy": "balanced accuracy",
+    "balanced_accuracy_ci95": "95 %",
+    "macro_f1": "macro F1",
+    "f1_transitional": "Transitional F1",
+    "joint": "joint",
+    "best_epoch": "best epoch",
+    "epochs": "of",
+}
+"""Columns of the table on the terminal -> their titles there; the files have all."""
+
+NOTES = (
+    '"mask" is the one mask of a network that joins the gases. "-": the run has no such answer, or did not learn it.',
+    "Single-frame networks answer frame by frame: their states are counted a frame each, their multiplications (GMACs) "
+    "are those of one frame. The latency is of a sample, from its files to the masks.",
+    "A run with one gas (data.gases) is measured on the samples that have it: compare the column states of the files.",
+    "Intervals: 95 % bootstrap, whole originals drawn. Best epoch: whose weights were evaluated.",
+)
+
+
+def rows_of(results: Sequence[Result], first: FumeConfig) -> list[Row]:
+    """The table.
+
+    Args:
+        results: finished runs, in order.
+        first: the configuration that the others are compared with.
+
+    Returns:
+        A mapping of the same keys for each run; None where there is no value. JSON types.
+    """
+    return [_row(result, first) for result in results]
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The table with the columns that fit on a terminal; columns without any value are left out."""
+    shown = [name for name in SHOWN if any(row[name] is not None for row in rows)]
+    return table([{SHOWN[name]: _rounded(name, row[name]) for name in shown} for row in rows], digits=3)
+
+
+def write_table(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write FOLDER/ablation.csv (full precision, an interval as two columns) and FOLDER/ablation.md.
+
+    Raises:
+        KerasFusionError: a file cannot be written.
+    """
+    paths = [folder / "ablation.csv", folder / "ablation.md"]
+    write_text(paths[0], _csv(rows))
+    write_text(paths[1], _markdown(rows))
+    return paths
+
+
+def _row(result: Result, first: FumeConfig) -> Row:
+    size, speed, state = result.network["size"], result.network["speed"], result.state
+    masks = {name.lower(): values for name, values in result.masks.items()}
+    gases = ("co2", "ch4", "mask")
+    return {
+        "name": result.name,
+        "network": result.config.model.name,
+        "differs": changes(first, result.config) or None,
+        "parameters": size["trainable_parameters"],
+        "gmacs": size["macs"] / 1e9,
+        "per": size["per"],
+        "latency_ms": speed["total_ms"],
+        **{f"miou_{name}": masks.get(name, {}).get("miou") for name in gases},
+        **{f"iou_gas_{name}": masks.get(name, {}).get("iou_gas") for name in gases},
+        **{key: state.get(key) for key in ("accuracy", "balanced_accuracy", "balanced_accuracy_ci95", "macro_f1")},
+        "f1_transitional": state.get("f1_transitional"),
+        "states": state.get("n"),
+        "joint": result.parts.get("joint", {}).get("score"),
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history["loss"]),
+    }
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if name == "parameters":
+        return f"{value:>10,}"
+    return f"{value:>6.1f}" if name == "latency_ms" else value
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    lines = []
+    for row in rows:
+        low, high = row["balanced_accuracy_ci95"] or (None, None)
+        line = {}
+        for name, value in row.items():
+            line |= {f"{name}_low": low, f"{name}_high": high} if name.endswith("_ci95") else {name: value}
+        lines.append({name: "-" if value is None else value for name, value in line.items()})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _markdown(rows: Sequence[Row]) -> str:
+    names = list(rows[0])
+    are_words = [any(isinstance(row[name], str) for row in rows) for name in names]
+    lines = [names, ["---" if words else "---:" for words in are_words]]
+    lines += [[_cell(row[name]) for name in names] for row in rows]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *(f"- {note}" for note in NOTES), ""])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return f"[{', '.join(_cell(item) for item in value)}]"
+    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")

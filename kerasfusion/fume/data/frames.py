@@ -1,0 +1,195 @@
+"""Files to frames and masks; decoded and resized once, then kept on disk."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES
+from kerasfusion.fume.data.csv_rows import name_ten
+from kerasfusion.fume.data.samples import GasFrame, Sample
+from kerasfusion.images.decoding import ImageError, read_grey
+from kerasfusion.images.stored_arrays import StoredArray, stored_array
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+
+__all__ = ["Frames", "load_frames", "read_grey", "read_mask", "resize_frame", "resize_mask"]
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask.
+
+    Returns:
+        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour.
+
+    Raises:
+        ImageError: not readable, or with other values.
+    """
+    try:
+        with Image.open(path) as image:
+            mask = np.asarray(image) if image.mode == "P" else read_grey(path)
+    except (OSError, SyntaxError) as error:
+        raise ImageError(f"cannot read the mask: {error}", where=path) from error
+    if mask.max(initial=0) >= len(PIXEL_CLASSES):
+        values = np.unique(mask)
+        shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+        raise ImageError(f"the mask holds {shown}", where=path, expected="0 background, 1 tube, 2 gas")
+    return mask
+
+
+def resize_frame(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(H, W) uint8 -> (height, width) uint8, Pillow's antialiased BILINEAR."""
+    return _resized(frame, width, height, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(H, W) uint8 -> (height, width) uint8 with the same values; nearest."""
+    return _resized(mask, width, height, Image.Resampling.NEAREST)
+
+
+def _resized(picture: np.ndarray, width: int, height: int, how: Image.Resampling) -> np.ndarray:
+    if picture.shape == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), how))
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames and masks of N samples.
+
+    Attributes:
+        samples: N samples.
+        pixels: (M, 2, height, width) uint8, frame and mask; each pair of files once.
+        rows: (N, 2) int64 row of `pixels` of each gas; -1 where the sample lacks it.
+        labels: (N,) int32 class ids.
+        digest: sha256 of the files' contents and of what sample each is in, hex.
+    """
+
+    samples: list[Sample]
+    pixels: StoredArray
+    rows: np.ndarray
+    labels: np.ndarray
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def presence(self) -> np.ndarray:
+        """(N, 2) float32: 1 where the sample has the gas."""
+        return (self.rows >= 0).astype(np.float32)
+
+    def take(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """The samples with these numbers.
+
+        Returns:
+            "frames" and "masks" (B, height, width, 2) uint8, last axis CO2, CH4, black where missing; "presence" (B, 2)
+            float32; "label" (B,) int32.
+        """
+        rows = self.rows[numbers]
+        pictures = np.zeros((len(numbers), len(GASES), *self.pixels.shape[1:]), np.uint8)
+        pictures[rows >= 0] = self.pixels.take(rows[rows >= 0])
+        frames, masks = np.moveaxis(pictures, (2, 1), (0, -1))
+        return {
+            "frames": np.ascontiguousarray(frames),
+            "masks": np.ascontiguousarray(masks),
+            "presence": self.presence[numbers],
+            "label": self.labels[numbers],
+        }
+
+
+def load_frames(samples: Sequence[Sample], root: Path, size: tuple[int, int], cache: Path, label: str) -> Frames:
+    """Decode the samples' files, unless an earlier run has.
+
+    Args:
+        samples: with masks.
+        root: what their paths are relative to.
+        size: (width, height) of the result, pixels.
+        cache: folder that the decoded pictures are kept in, by their files' digests.
+        label: what they are, for the progress bars.
+
+    Raises:
+        RequestError: files that are not there or cannot be read; names ten of them with their samples.
+    """
+    files = list_files(samples)
+    refuse_missing(samples, root)
+    digests = file_digests(files, root, label)
+    width, height = size
+
+    def blocks() -> Iterator[np.ndarray]:
+        return (pair[None] for pair in ordered_map(lambda frame: _read_pair(frame, root, size), files))
+
+    pixels = stored_array(
+        frames_path(cache, size, digests), (len(files), 2, height, width), "uint8", blocks, f"decode {label}"
+    )
+    rows, labels = _rows(samples, files), np.array([sample.class_id for sample in samples], np.int32)
+    digest = samples_digest(samples, digests)
+    return Frames(list(samples), pixels, np.array(rows, np.int64).reshape(-1, len(GASES)), labels, digest)
+
+
+def list_files(samples: Sequence[Sample]) -> list[GasFrame]:
+    """The frames that samples are made of, each once."""
+    return list(dict.fromkeys(frame for sample in samples for frame in sample.frames.values()))
+
+
+def file_digests(files: Sequence[GasFrame], root: Path, label: str) -> list[str]:
+    """The digests of each frame's two files."""
+    return list(track(ordered_map(lambda frame: _digest(frame, root), files), f"check {label}", total=len(files)))
+
+
+def frames_path(cache: Path, size: tuple[int, int], digests: Sequence[str]) -> Path:
+    """Where `load_frames` keeps the pictures of files with these digests."""
+    width, height = size
+    return cache / f"frames-{width}x{height}-{lines_sha256(digests)[:16]}.npy"
+
+
+def samples_digest(samples: Sequence[Sample], digests: Sequence[str]) -> str:
+    """The `Frames.digest` of samples, from what `file_digests` gave for their files."""
+    rows = zip(_rows(samples, list_files(samples)), samples, strict=True)
+    return lines_sha256([*digests, *(f"{row} {sample.class_id}" for row, sample in rows)])
+
+
+def _rows(samples: Sequence[Sample], files: Sequence[GasFrame]) -> list[list[int]]:
+    row_of = {frame: row for row, frame in enumerate(files)}
+    return [[row_of.get(getattr(sample, gas), -1) for gas in GASES] for sample in samples]
+
+
+def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
+    """Stop if a sample's file is not there.
+
+    Raises:
+        RequestError: names ten of the files and the rows that list them.
+    """
+    missing = [
+        f"{sample.source or sample.sample_id}: {path}"
+        for sample in samples
+        for frame in sample.frames.values()
+        for path in (frame.frame_path, frame.mask_path)
+        if path is not None and not (root / path).is_file()
+    ]
+    if missing:
+        raise RequestError(
+            f"{len(missing)} file(s) do not exist:{name_ten(missing)}",
+            where=root,
+            expected="paths relative to data.dataset_root",
+            todo="mend these rows, or bring the files back and run it again",
+        )
+
+
+def _digest(frame: GasFrame, root: Path) -> str:
+    return f"{file_sha256(root / frame.frame_path)} {file_sha256(root / frame.mask_path)}"
+
+
+def _read_pair(frame: GasFrame, root: Path, size: tuple[int, int]) -> np.ndarray:
+    grey, mask = read_grey(root / frame.frame_path), read_mask(root / frame.mask_path)
+    if grey.shape != mask.shape:
+        raise ImageError(
+            f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the frame {grey.shape[1]} x {grey.shape[0]}",
+            where=root / frame.mask_path,
+            expected="a mask of the frame's size",
+        )
+    return np.stack([resize_frame(grey, *size), resize_mask(mask, *size)])

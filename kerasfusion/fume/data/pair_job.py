@@ -1,0 +1,194 @@
+"""The job of `data pair`: annotations of single frames to the paired annotations that networks are trained on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.data.annotations import (
+    GASES,
+    SPLITS,
+    STATES,
+    Frame,
+    annotation_path,
+    check_files,
+    read_frames,
+    write_frames,
+)
+from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
+from kerasfusion.fume.data.pairing import KINDS, count_samples, pair_frames
+from kerasfusion.fume.data.samples import Sample, paired_path, write_samples
+
+WHOLE = "annotations.csv"
+"""All frames in one file, not yet divided into splits."""
+
+
+@dataclass
+class PairSummary:
+    """What `data pair` did.
+
+    Attributes:
+        out: where the files were written.
+        strategy, seed: as asked for.
+        regrouped: whether the splits were made anew.
+        files: what was written.
+        counts: {split: rows of pairing.count_samples}.
+        leak: between the splits that were given; None for one file of all frames.
+        notes, warnings: lines to show to the user.
+    """
+
+    out: Path
+    strategy: str
+    seed: int
+    regrouped: bool
+    files: list[Path] = field(default_factory=list)
+    counts: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    leak: Leak | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def rows(self) -> list[dict[str, object]]:
+        """Lines of the table: each split by class and pH, and its sum."""
+        names = {"paired": "paired", "co2_only": "CO2 only", "ch4_only": "CH4 only", "total": "samples"}
+        lines = []
+        for split, counted in self.counts.items():
+            for row in [*counted, {"class_name": "all", **_sum(counted)}]:
+                ph = str(row["ph_value"]) if "ph_value" in row else None
+                line = {"split": split, "class": row["class_name"], "pH": ph}
+                lines.append(line | {name: row[kind] for kind, name in names.items()})
+        return lines
+
+    def to_json(self) -> dict:
+        """The same as plain dicts, lists, strings and numbers."""
+        return {
+            "out": str(self.out),
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "regrouped": self.regrouped,
+            "files": [str(path) for path in self.files],
+            "splits": {split: {**_sum(rows), "by_class_and_ph": rows} for split, rows in self.counts.items()},
+            "leak": self.leak.to_json() if self.leak is not None else None,
+            "notes": self.notes,
+            "warnings": self.warnings,
+        }
+
+
+def pair_dataset(
+    root: Path,
+    out: Path | None = None,
+    *,
+    strategy: str = "random",
+    seed: int = 42,
+    regrouping: bool = False,
+    val: float | None = None,
+    test: float | None = None,
+) -> PairSummary:
+    """Pair the frames of ROOT/{train,val,test}_annotations.csv, each split by itself.
+
+    Writes OUT/paired_{train,val,test}_annotations.csv; with `regrouping` also the new splits, as
+    OUT/regrouped_{train,val,test}_annotations.csv. Paths in them are relative to ROOT, wherever OUT is. The files that
+    are read are never written to. Nothing is written before all rows, files and options were found right.
+
+    Args:
+        root: the dataset's folder; some of the three files, or annotations.csv with all frames.
+        out: None: `root`.
+        strategy: a key of pairing.STRATEGIES.
+        seed: of the pairs and of the new splits.
+        regrouping: pool the frames and divide them anew, all copies of an original into one split.
+        val, test: shares of the new splits; None: 0.15.
+
+    Raises:
+        RequestError: no annotations, bad rows, missing files, frames that are listed twice, bad options.
+        KerasFusionError: OUT cannot be written.
+    """
+    root, out = Path(root), Path(out if out is not None else root)
+    if not regrouping and (val is not None or test is not None):
+        raise RequestError("--val and --test are shares of new splits", todo="add --regroup, or leave them out")
+    summary = PairSummary(out, strategy, seed, regrouping)
+    splits = _read_splits(root, regrouping, summary)
+    frames = [frame for found in splits.values() for frame in found]
+    refuse_repeats(frames)
+    check_files(root, frames)
+    summary.leak = find_leak(splits) if WHOLE not in splits else None
+    if regrouping:
+        shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
+        splits = regroup(frames, **shares, seed=seed)
+    samples = {split: pair_frames(found, strategy, seed) for split, found in splits.items()}
+    summary.counts = {split: count_samples(found) for split, found in samples.items()}
+    _remark(summary, frames, root)
+    _write(summary, splits, samples)
+    return summary
+
+
+def _read_splits(root: Path, regrouping: bool, summary: PairSummary) -> dict[str, list[Frame]]:
+    """{split: frames}; the one file of all frames stands under its name."""
+    if not root.is_dir():
+        raise RequestError("the dataset folder does not exist", where=root)
+    present = [split for split in SPLITS if annotation_path(root, split).is_file()]
+    expected = ", ".join(annotation_path(root, split).name for split in SPLITS)
+    if not present and not (root / WHOLE).is_file():
+        raise RequestError("no annotations here", where=root, expected=f"{expected}; or {WHOLE} with --regroup")
+    if not present and not regrouping:
+        raise RequestError(
+            "the frames are not divided into splits", where=root / WHOLE, expected=expected, todo="add --regroup"
+        )
+    if present and (root / WHOLE).is_file():
+        summary.notes.append(f"{WHOLE} was not read: the files of the splits are there")
+    paths = {split: annotation_path(root, split) for split in present} or {WHOLE: root / WHOLE}
+    splits = {name: read_frames(path) for name, path in paths.items()}
+    if not any(splits.values()):
+        raise RequestError("the annotations have no rows", where=", ".join(str(path) for path in paths.values()))
+    return splits
+
+
+def _remark(summary: PairSummary, frames: list[Frame], root: Path) -> None:
+    leak = summary.leak.lines() if summary.leak else []
+    if leak and summary.regrouped:
+        summary.notes += [f"in the old splits, {leak[0]}", "no original is in more than one of the new splits"]
+    elif leak:
+        summary.warnings += [
+            *leak,
+            "scores on such splits are too good; --regroup makes splits without shared originals",
+        ]
+    ambiguous = ambiguous_originals(frames)
+    if ambiguous:
+        summary.warnings.append(
+            f"{len(ambiguous)} original_sample_id(s), such as {ambiguous[0]!r}, stand for frames of different class or "
+            "pH; if ids start anew in each recording, make them unique"
+        )
+    if len({frame.gas for frame in frames}) == len(GASES) and not any(
+        row["paired"] for rows in summary.counts.values() for row in rows
+    ):
+        summary.warnings.append(f"{summary.strategy} finds no pair; --strategy random matches by pH and class alone")
+    for split in SPLITS:
+        summary.warnings += _split_warnings(split, summary)
+    if summary.out.resolve() != root.resolve():
+        summary.notes.append(
+            f"the paths in the files start from {root}: set data.dataset_root to it, and data.paired_train_csv, "
+            f"paired_val_csv and paired_test_csv to the files in {summary.out}"
+        )
+
+
+def _split_warnings(split: str, summary: PairSummary) -> list[str]:
+    if split not in summary.counts:
+        old = paired_path(summary.out, split)
+        left = f"; {old.name}, written earlier, stays and may not fit" if old.is_file() else ""
+        return [f"there is no {annotation_path(Path(), split)}; --regroup divides the frames into three splits{left}"]
+    held = {row["class_name"] for row in summary.counts[split]}
+    missing = [state for state in STATES if state not in held]
+    return [f"{split} has no frame of {', '.join(missing)}"] if missing else []
+
+
+def _write(summary: PairSummary, splits: dict[str, list[Frame]], samples: dict[str, list[Sample]]) -> None:
+    for split, found in samples.items():
+        if summary.regrouped:
+            path = summary.out / f"regrouped_{annotation_path(Path(), split)}"
+            write_frames(path, splits[split])
+            summary.files.append(path)
+        path = paired_path(summary.out, split)
+        write_samples(path, found)
+        summary.files.append(path)
+    summary.notes.append(f"written to {summary.out}: {', '.join(path.name for path in summary.files)}")
+
+
+def _sum(rows: list[dict[str, object]]) -> dict[str, int]:
+    return {kind: sum(row[kind] for row in rows) for kind in KINDS}

@@ -1,0 +1,1 @@
+"""Frames to states and masks: answers, `predict`, latency, and panels of what was said."""

@@ -1,0 +1,180 @@
+"""Frames to states and masks: the one way from pixels to a trained network's answer.
+
+`evaluate`, `predict` and `benchmark` all use it, and it makes a network's inputs as training makes them (`frames`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.formats.open_model import OpenModel
+from kerasfusion.formats.opening import open_model, read_description
+from kerasfusion.fume.data.annotations import GASES
+from kerasfusion.fume.data.frames import resize_frame
+from kerasfusion.fume.data.masks import likeliest_classes
+from kerasfusion.images.decoding import read_grey
+
+MASK = "mask"
+"""Output of networks that have one mask: of their only frame, or of both gases together."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One sample's frames, prepared for a network.
+
+    Attributes:
+        frames: {gas: (height, width) uint8} at the network's size, of the gases that are there.
+        sizes: {gas: (H, W)} of the frames' files.
+    """
+
+    frames: dict[str, np.ndarray]
+    sizes: dict[str, tuple[int, int]]
+
+    def only(self, gas: str) -> "Question":
+        """The question with one gas alone."""
+        return Question({gas: self.frames[gas]}, {gas: self.sizes[gas]})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of one sample.
+
+    Attributes:
+        state: (3,) float32 probabilities in the order of STATES; None from a network that does not tell it.
+        masks: {output: (H, W) uint8} at the size of the frame's file, of the gases that are there.
+    """
+
+    state: np.ndarray | None
+    masks: dict[str, np.ndarray]
+
+
+class Network:
+    """A trained network that is ready to answer, from any number of threads.
+
+    Args:
+        model: what a format's `open_model` gave.
+        path: its file, for messages.
+
+    Attributes:
+        name: `model.name` of its configuration.
+        description: what its file says of itself.
+        config: the settings that it was trained with, as `config.to_dict` gives them.
+        width, height: of the frames that it is given, pixels.
+        outputs: "state" and masks.
+        is_paired: whether it looks at both gases at once; else it is asked frame by frame.
+
+    Raises:
+        RequestError: the description and the graph do not fit together.
+    """
+
+    def __init__(self, model: OpenModel, path: Path):
+        self._model, self._path = model, path
+        self.description, self.outputs = model.description, model.outputs
+        try:
+            self.name = str(self.description["model"])
+            self.width, self.height = (int(side) for side in self.description["image_size"])
+            self.config = dict(self.description["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, f"its description has no valid {error}") from error
+        self.is_paired = "co2" in model.inputs
+        given = set(model.inputs) - {"modality_mask", "gas_type"}
+        if given != (set(GASES) if self.is_paired else {"frame"}):
+            raise _damaged(path, f"its inputs are {', '.join(model.inputs)}")
+        if any(tuple(model.inputs[name][:2]) != (self.height, self.width) for name in given):
+            raise _damaged(path, f"its frames are not of {self.width} x {self.height} pixels, as it says")
+
+    def read(self, files: dict[str, Path]) -> Question:
+        """Decode and resize a sample's frames: {gas: path}.
+
+        Raises:
+            ImageError: a file cannot be read; names it.
+        """
+        return self.prepare({gas: read_grey(path) for gas, path in files.items()})
+
+    def prepare(self, frames: dict[str, np.ndarray]) -> Question:
+        """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size."""
+        resized = {gas: resize_frame(frame, self.width, self.height) for gas, frame in frames.items()}
+        return Question(resized, {gas: frame.shape for gas, frame in frames.items()})
+
+    def parts(self, question: Question) -> list[Question]:
+        """What is asked about a sample: the sample, or its frames one by one if the network takes single frames."""
+        return [question] if self.is_paired else [question.only(gas) for gas in question.frames]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer a batch in one forward pass.
+
+        Args:
+            questions: each with at least one gas; with exactly one for a network of single frames.
+
+        Raises:
+            KerasFusionError: the network's answer is not a number.
+        """
+        answered = self._model.answer(self._inputs(questions))
+        for name, values in answered.items():
+            if not np.isfinite(values).all():
+                raise KerasFusionError(
+                    f"the network's output {name} is not finite", where=self._path, todo="train it again"
+                )
+        masks = [name for name in self.outputs if name != "state"]
+        return [
+            Answer(
+                answered["state"][row] if "state" in answered else None,
+                {name: likeliest_classes(answered[name][row], *size) for name in masks if (size := _size(name, asked))},
+            )
+            for row, asked in enumerate(questions)
+        ]
+
+    def _inputs(self, questions: Sequence[Question]) -> dict[str, np.ndarray]:
+        made = self._paired_inputs(questions) if self.is_paired else _single_inputs(questions)
+        return {name: made[name] for name in self._model.inputs}
+
+    def _paired_inputs(self, questions: Sequence[Question]) -> dict[str, np.ndarray]:
+        made = {gas: np.zeros((len(questions), self.height, self.width, 1), np.float32) for gas in GASES}
+        for row, asked in enumerate(questions):
+            for gas, frame in asked.frames.items():
+                made[gas][row, ..., 0] = frame
+        present = [[gas in asked.frames for gas in GASES] for asked in questions]
+        return made | {"modality_mask": np.array(present, np.float32)}
+
+
+def open_network(path: Path) -> Network:
+    """Open a trained fume network: `fume.keras` or an export of it.
+
+    Raises:
+        RequestError: no such file, not a model of this program, one of another system, or a damaged one.
+    """
+    path = Path(path)
+    system = read_description(path).get("system")
+    if system != "fume":
+        raise RequestError(
+            f"this model is of the system {system!r}",
+            where=path,
+            expected="a fume network, such as runs/NAME/fume.keras",
+            todo="kerasfusion fit -c configs/fume/fume_fastscnn.yaml makes one",
+        )
+    return Network(open_model(path), path)
+
+
+def _single_inputs(questions: Sequence[Question]) -> dict[str, np.ndarray]:
+    gases = [next(iter(asked.frames)) for asked in questions]
+    frames = np.stack([asked.frames[gas] for gas, asked in zip(gases, questions, strict=True)])
+    return {
+        "frame": frames[..., None].astype(np.float32),
+        "gas_type": np.array([GASES.index(gas) for gas in gases], np.int32),
+    }
+
+
+def _size(output: str, question: Question) -> tuple[int, int] | None:
+    """Of the frame that an output is the mask of; None if the sample lacks it."""
+    if output == MASK:
+        return next(iter(question.sizes.values()))
+    return question.sizes.get(output.removesuffix("_mask"))
+
+
+def _damaged(path: Path, why: str) -> RequestError:
+    return RequestError(
+        f"the model file is damaged: {why}", where=path, todo="take another copy, or train the network again"
+    )

@@ -1,0 +1,210 @@
+"""States, masks and plume areas of frames whose truth is not known."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.data.annotations import GASES, STATES
+from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
+from kerasfusion.fume.data.samples import read_samples
+from kerasfusion.fume.detect.answer_panels import draw_answer
+from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
+from kerasfusion.images.decoding import IMAGE_SUFFIXES, ImageError, read_grey
+from kerasfusion.parallel import ordered_map
+
+READ_AHEAD = 16
+
+
+_GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One sample that is asked about.
+
+    Attributes:
+        name: relative path without ending, unique; results are filed under it.
+        files: {gas: path}, at least one.
+    """
+
+    name: str
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one sample, or of one frame if it takes single frames.
+
+    Attributes:
+        subject: what was asked about.
+        state: {state: probability}; empty if the network does not tell it, or on an error.
+        plumes: {"co2", "ch4", or "union" of both: (gas pixels, share of the frame)}.
+        masks: {as in `plumes`: the written PNG}.
+        error: why there is no answer.
+    """
+
+    subject: Subject
+    state: dict[str, float] = field(default_factory=dict)
+    plumes: dict[str, tuple[int, float]] = field(default_factory=dict)
+    masks: dict[str, Path] = field(default_factory=dict)
+    error: str | None = None
+
+    def to_json(self) -> dict:
+        """For JSON lines: name, co2, ch4, state, probabilities, plumes, masks, error."""
+        return {
+            "name": self.subject.name,
+            **{gas: str(self.subject.files[gas]) if gas in self.subject.files else None for gas in GASES},
+            "state": max(self.state, key=self.state.get) if self.state else None,
+            "probabilities": self.state or None,
+            "plumes": {name: {"pixels": pixels, "share": share} for name, (pixels, share) in self.plumes.items()},
+            "masks": {name: str(path) for name, path in self.masks.items()},
+            "error": self.error,
+        }
+
+    def to_line(self, width: int) -> str:
+        """For a person: name (padded to `width`), gases, state with its probabilities, plumes."""
+        if self.error is not None:
+            return f"{self.subject.name:{width}}  unreadable: {self.error}"
+        parts = [f"{'+'.join(gas.upper() for gas in self.subject.files):7}"]
+        if self.state:
+            shares = "  ".join(f"{name} {share:.3f}" for name, share in self.state.items())
+            parts.append(f"{self.to_json()['state']:12}  ({shares})")
+        for name, (pixels, share) in self.plumes.items():
+            parts.append(f"{name.upper() if name in GASES else name} plume {pixels:>7,} px = {share:6.2%}")
+        return "  ".join([f"{self.subject.name:{width}}", *parts])
+
+
+def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: Path | None = None) -> list[Subject]:
+    """What `predict` is to ask about.
+
+    Args:
+        co2, ch4: a frame of each gas, or a folder of each: frames of one name (but for its ending and the gas in it, as
+            in a_co2_1.png and a_ch4_1.png) belong together, and a frame without a partner is asked about alone. Either
+            may be None.
+        pairs: a paired CSV instead; masks and states in it are not read.
+        root: what its paths are relative to; None is its own folder.
+
+    Raises:
+        RequestError: nothing is asked for, a combination that makes no sense, a path that does not exist, a folder
+            without images, or two images of one name in it.
+    """
+    given = {gas: path for gas, path in zip(GASES, (co2, ch4), strict=True) if path is not None}
+    if bool(given) == (pairs is not None):
+        raise RequestError(
+            "name the frames", expected="--co2 FILE, --ch4 FILE, both (or folders), or --pairs CSV without them"
+        )
+    if pairs is not None:
+        return _of_csv(pairs, pairs.parent if root is None else root)
+    for path in given.values():
+        if not path.exists():
+            raise RequestError("no such file or folder", where=path)
+    kinds = {path.is_dir() for path in given.values()}
+    if len(kinds) > 1:
+        raise RequestError("--co2 and --ch4 are a file and a folder", expected="two files, or two folders")
+    if kinds == {False}:
+        return [Subject(next(iter(given.values())).stem, given)]
+    found = {gas: _by_name(path, gas) for gas, path in given.items()}
+    names = sorted({name for frames in found.values() for name in frames})
+    return [Subject(name, {gas: frames[name] for gas, frames in found.items() if name in frames}) for name in names]
+
+
+def predict(
+    network: Network, subjects: Sequence[Subject], batch: int = 8, out: Path | None = None, overlays: bool = False
+) -> Iterator[Prediction]:
+    """Answer in order, a batch at a time; a sample with an unreadable file gives a Prediction with its error.
+
+    Args:
+        network: opened.
+        subjects: what is asked about.
+        batch: questions a forward pass.
+        out: folder for masks (and overlays); None writes none.
+        overlays: also draw each answer.
+    """
+    read = ordered_map(lambda subject: _read(network, subject), subjects, ahead=max(READ_AHEAD, 2 * batch))
+    for start in range(0, len(subjects), batch):
+        chunk = [part for subject in subjects[start : start + batch] for part in _parts(network, subject, next(read))]
+        questions = [question for _, question in chunk if isinstance(question, Question)]
+        answers = iter([answer for part in _slices(questions, batch) for answer in network.answer(part)])
+        for subject, question in chunk:
+            if isinstance(question, ImageError):
+                yield Prediction(subject, error=str(question))
+            else:
+                yield _prediction(network, subject, next(answers), out, overlays)
+
+
+def _of_csv(path: Path, root: Path) -> list[Subject]:
+    seen, subjects = Counter(), []
+    for sample in read_samples(path, labelled=False):
+        files = {gas: root / frame.frame_path for gas, frame in sample.frames.items()}
+        name = str(Path(next(iter(sample.frames.values())).frame_path).with_suffix("").as_posix())
+        seen[name] += 1
+        subjects.append(Subject(name if seen[name] == 1 else f"{name}-{seen[name]}", files))
+    if not subjects:
+        raise RequestError("the CSV has no rows", where=path)
+    return subjects
+
+
+def _by_name(folder: Path, gas: str) -> dict[str, Path]:
+    """{name without the gas: file} of a gas's frames; those that name the other gas are not its own."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+            continue
+        whole = path.relative_to(folder).with_suffix("").as_posix()
+        name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
+        if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
+            continue
+        if name in found:
+            raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)
+        found[name] = path
+    if not found:
+        raise RequestError("no images in this folder", where=folder, expected=f"frames of {gas.upper()}")
+    return found
+
+
+def _read(network: Network, subject: Subject) -> Question | ImageError:
+    try:
+        return network.read(subject.files)
+    except ImageError as error:
+        return error
+
+
+def _parts(network: Network, subject: Subject, read: Question | ImageError):
+    """(subject, question or error) of all that is asked about a sample."""
+    if isinstance(read, ImageError) or network.is_paired:
+        return [(subject, read)]
+    return [(Subject(subject.name, {gas: subject.files[gas]}), read.only(gas)) for gas in read.frames]
+
+
+def _slices(items: list, size: int) -> list[list]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _prediction(network: Network, subject: Subject, answer: Answer, out: Path | None, overlays: bool) -> Prediction:
+    state = {} if answer.state is None else dict(zip(STATES, map(float, answer.state), strict=True))
+    masks = {_part_name(network, subject, output): mask for output, mask in answer.masks.items()}
+    plumes = {name: (plume_pixels(mask), plume_pixels(mask) / mask.size) for name, mask in masks.items()}
+    if out is None:
+        return Prediction(subject, state, plumes)
+    paths = {name: write_mask(out, f"{subject.name}_{name}", mask) for name, mask in masks.items()}
+    if overlays:
+        _write_overlay(network, subject, answer, out)
+    return Prediction(subject, state, plumes, paths)
+
+
+def _part_name(network: Network, subject: Subject, output: str) -> str:
+    """What a mask is of: "co2", "ch4", or "union"."""
+    if output != MASK:
+        return output.removesuffix(f"_{MASK}")
+    return "union" if network.is_paired else next(iter(subject.files))
+
+
+def _write_overlay(network: Network, subject: Subject, answer: Answer, out: Path) -> None:
+    frames: dict[str, np.ndarray] = {gas: read_grey(path) for gas, path in subject.files.items()}
+    name = subject.name if network.is_paired else f"{subject.name}_{next(iter(frames))}"
+    write_png(out / "overlays" / f"{name}.png", draw_answer(network, frames, answer, subject.name))

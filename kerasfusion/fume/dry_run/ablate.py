@@ -1,0 +1,82 @@
+"""`ablate --dry-run`: the time of runs that no earlier run is like, from one short trial."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kerasfusion.fume.ablate.plan import Run
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.dry_run.fit import Trial, trial_stages, try_out
+from kerasfusion.fume.fit.training_data import read_split
+from kerasfusion.machine.probe import process_seconds
+
+EARLIER, TRIED, SCALED = "earlier runs", "a trial", "the trial, by MACs"
+
+
+@dataclass(frozen=True)
+class AblationTrial:
+    """What one trial adds to the table.
+
+    Attributes:
+        run: name of the run that was tried; None if earlier runs told everything.
+        seconds: that the trial took.
+        run_bytes: of a run's folder; None without a trial.
+    """
+
+    run: str | None
+    seconds: float
+    run_bytes: int | None
+
+
+def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> AblationTrial:
+    """Fill in the minutes that `costs_of` left open, and say in "told_by" where each row's come from.
+
+    The first run that is left open is tried out. A step of the others is taken to cost what its multiplications do, so
+    that what their networks do besides is told less well.
+
+    Args:
+        runs: of `plan_runs`.
+        rows: of `costs_of`; changed in place.
+    """
+    begin, start_up = time.perf_counter(), process_seconds()
+    open_runs = [run for run, row in zip(runs, rows, strict=True) if row["minutes_left"] is None]
+    trial = _try(open_runs[0]) if open_runs else None
+    macs: dict[tuple, int] = {}
+    for run, row in zip(runs, rows, strict=True):
+        row["told_by"] = EARLIER
+        if row["minutes_left"] is None:
+            factor = _step_macs(run.config, macs) / _step_macs(open_runs[0].config, macs)
+            row["told_by"] = TRIED if _kind(run.config) == _kind(open_runs[0].config) else SCALED
+            row["minutes_left"] = _seconds(run, trial, factor, start_up) / 60
+    tried = open_runs[0].name if open_runs else None
+    return AblationTrial(tried, time.perf_counter() - begin, trial and trial.run_bytes)
+
+
+def _try(run: Run) -> Trial:
+    return try_out(run.config, read_split(run.config, "train"), read_split(run.config, "val"))
+
+
+def _seconds(run: Run, trial: Trial, factor: float, start_up: float) -> float:
+    stages = trial_stages(run.config, run.samples, trial, run.config.training.num_epochs - run.epochs, start_up)
+    scaled = {"train", "validate"}
+    whole = sum(
+        stage.count * stage.seconds_each * (factor if stage.stage in scaled else 1) + stage.seconds_once
+        for stage in stages
+    )
+    return start_up + whole
+
+
+def _kind(config: FumeConfig) -> tuple:
+    return config.model.name, config.model.shared_encoder, config.data.image_size, config.training.batch_size
+
+
+def _step_macs(config: FumeConfig, known: dict[tuple, int]) -> int:
+    """Multiplications of a batch's answers; each network is counted once."""
+    from kerasfusion.fume.networks.architectures import build_network
+    from kerasfusion.fume.networks.macs import count_macs
+
+    name, shared, (width, height), batch = _kind(config)
+    if (name, shared, width, height) not in known:
+        known[name, shared, width, height] = count_macs(build_network(name, height, width, shared))
+    return known[name, shared, width, height] * batch

@@ -1,0 +1,1 @@
+"""`evaluate`: a network and a split to metrics with intervals, kept answers, figures and panels."""

@@ -1,0 +1,48 @@
+"""Figures of an evaluation: confusion matrices of the states. `figure_style` keeps them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasfusion.figure_style import ON_DEEP, ON_PALE, panels
+from kerasfusion.fume.data.annotations import STATES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS_PER_ROW = 4
+
+
+def draw_confusion(reports: Mapping[str, Mapping[str, object]], per_row: int = PANELS_PER_ROW) -> "Figure":
+    """One 3x3 panel a report: counts and shares of the true state.
+
+    Args:
+        reports: {title: the "state" part of a report}, at least one.
+        per_row: panels beside each other.
+
+    Raises:
+        RequestError: matplotlib is not installed.
+    """
+    figure, axes = panels(len(reports), width=4.0, height=4.3, per_row=per_row)
+    for number, (ax, (title, values)) in enumerate(zip(axes, reports.items(), strict=True)):
+        _draw_matrix(ax, np.asarray(values["confusion_matrix"]), with_row_names=number % per_row == 0)
+        scores = f"accuracy {values['accuracy']:.3f}, balanced {values['balanced_accuracy']:.3f}"
+        ax.set_title(f"{title} ({values['n']})\n{scores}", fontsize=10)
+    figure.suptitle("rumen state: counts and % of the true state", fontsize=11)
+    return figure
+
+
+def _draw_matrix(ax, matrix: np.ndarray, with_row_names: bool) -> None:
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        share = shares[row, column]
+        shown = f"{count}\n{share:.1%}" if matrix[row].any() else "0\n-"
+        ax.text(column, row, shown, ha="center", va="center", color=ON_DEEP if share > 0.55 else ON_PALE, fontsize=12)
+    ticks = range(len(STATES))
+    ax.set_xticks(ticks, STATES, fontsize=9)
+    ax.set_yticks(ticks, STATES if with_row_names else [""] * len(STATES), rotation=90, va="center", fontsize=9)
+    ax.set(xlabel="answer", ylabel="truth" if with_row_names else "")
+    ax.tick_params(length=0)
+    ax.grid(False)

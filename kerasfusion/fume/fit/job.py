@@ -1,0 +1,67 @@
+"""`fit` for fume: load, train, save the best epoch as the one file."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
+from kerasfusion.files.saving import save_model
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.fit.description import describe
+from kerasfusion.fume.fit.training_data import load_split, validation_batches
+from kerasfusion.trackers.wandb_run import refuse_unusable
+
+MODEL = "fume.keras"
+
+
+def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None] = print) -> Path:
+    """Train or go on, and save.
+
+    Args:
+        config: everything.
+        restart: forget an earlier run in the folder.
+        report: takes a line for the person who waits.
+
+    Returns:
+        runs/NAME/fume.keras.
+
+    Raises:
+        RequestError: data and settings do not belong together, or a folder cannot be written to.
+        KerasFusionError: training or saving failed.
+    """
+    refuse_unusable(config.experiment.tracking)
+    folder = config.run_folder
+    require_folder(folder, config.data.frame_cache)
+    training, validation = load_split(config, "train"), load_split(config, "val")
+    from kerasfusion.fume.fit.epoch_panels import EpochPanels
+    from kerasfusion.fume.fit.train import STATE, settings_of, train_network
+    from kerasfusion.fume.networks.architectures import count_trainable, with_probabilities
+    from kerasfusion.trackers.epochs import trackers
+    from kerasfusion.trainer import read_checkpoint
+
+    if restart:
+        for name in ("checkpoints", "tensorboard"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    claim_checkpoints(folder, settings_of(config, training, validation))
+    describe_run(folder, config)
+    counts = np.bincount(training.labels, minlength=len(config.data.class_names))
+    shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
+    report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    done = read_checkpoint(folder / "checkpoints" / STATE)
+    if done.epoch:
+        report(f"{'all of it was' if done.finished else 'going on:'} trained to epoch {done.epoch} before")
+    watch = trackers(
+        config.experiment.tracking,
+        folder,
+        config,
+        folder / "checkpoints" / STATE,
+        draw=EpochPanels(config.model.name, validation),
+    )
+    network = train_network(config, training, validation, report, watch)
+    report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
+    inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())
+    sample = {name: value[:1] for name, value in inputs.items()}
+    save_model(with_probabilities(network), folder / MODEL, describe(config, network), sample)
+    return folder / MODEL

@@ -1,0 +1,72 @@
+"""Metrics that are shown while a network learns; `evaluate` has the full set."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasfusion.fume.data.annotations import PIXEL_CLASSES, STATES
+
+GAS, TRANSITIONAL = PIXEL_CLASSES.index("gas"), STATES.index("Transitional")
+
+
+class Confusion(keras.metrics.Metric):
+    """Counts (true class, predicted class) and tells several metrics of them; samples of weight 0 do not count.
+
+    Args:
+        output: "state" or the name of a mask; the metrics' names start with it.
+    """
+
+    def __init__(self, output: str):
+        super().__init__(name=output, dtype="float32")
+        self.output = output
+        n_classes = len(STATES) if output == "state" else len(PIXEL_CLASSES)
+        # Whole numbers: float32 would stop counting pixels at 16 million.
+        self.counts = self.add_variable((n_classes, n_classes), "zeros", dtype="int64", name="counts")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """y_true (B, ...) integers, y_pred (B, ..., C) logits, sample_weight (B,)."""
+        n_classes = self.counts.shape[0]
+        cells = ops.cast(y_true, "int64") * n_classes + ops.cast(ops.argmax(y_pred, axis=-1), "int64")
+        if sample_weight is not None:
+            there = ops.reshape(sample_weight, (-1, *[1] * (len(cells.shape) - 1))) > 0
+            cells = ops.where(there, cells, n_classes**2)
+        found = ops.bincount(ops.reshape(cells, (-1,)), minlength=n_classes**2 + 1)
+        self.counts.assign_add(ops.cast(ops.reshape(found[: n_classes**2], (n_classes, n_classes)), "int64"))
+
+    def result(self):
+        """{metric: value}; balanced accuracy and Transitional F1 of the state, mean IoU and gas IoU of a mask."""
+        counts = ops.cast(self.counts.value, "float32")
+        hits, truth, predicted = ops.diagonal(counts), ops.sum(counts, axis=1), ops.sum(counts, axis=0)
+        if self.output == "state":
+            f1 = _ratio(2 * hits, truth + predicted)
+            return {
+                "state_accuracy": _ratio(ops.sum(hits), ops.sum(counts)),
+                "state_balanced_accuracy": _mean_where(_ratio(hits, truth), truth > 0),
+                "state_transitional_f1": f1[TRANSITIONAL],
+            }
+        union = truth + predicted - hits
+        iou = _ratio(hits, union)
+        return {f"{self.output}_mean_iou": _mean_where(iou, union > 0), f"{self.output}_gas_iou": iou[GAS]}
+
+    def reset_state(self):
+        """Forget all counts."""
+        self.counts.assign(np.zeros(self.counts.shape, np.int64))
+
+
+def _ratio(numerator, denominator):
+    return numerator / ops.maximum(denominator, 1)
+
+
+def _mean_where(values, mask):
+    mask = ops.cast(mask, "float32")
+    return _ratio(ops.sum(values * mask), ops.sum(mask))
+
+
+class MeanIou(keras.callbacks.Callback):
+    """Adds `val_mean_iou`, the mean over the masks, to what an epoch is judged by."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called before the callbacks that read it."""
+        values = [value for name, value in logs.items() if name.startswith("val_") and name.endswith("_mean_iou")]
+        if values:
+            logs["val_mean_iou"] = float(np.mean(values))

@@ -1,0 +1,109 @@
+"""Compose the trained parts with the ViT and YOLO into the one file that is deployed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.run_folder import environment
+from kerasfusion.files.saving import save_model
+from kerasfusion.roadwork.branches.ensemble import OUTPUTS, compose
+from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
+from kerasfusion.roadwork.branches.yolo_keras import YoloCheckpoint, build_yolo
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES
+
+PARTS = "trained_parts.keras"
+FUSION = "fusion.keras"
+PIXELS = {
+    "image": "float32 RGB 0..255; whole frame squashed to the input's size, Pillow BILINEAR (antialiased)",
+    "yolo_image": "float32 RGB 0..255; shortest side to the input's size, Pillow BILINEAR (antialiased), centre crop",
+}
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The branches that answered for the trained parts, as checkpoints."""
+
+    vit: VitCheckpoint
+    yolo: YoloCheckpoint
+
+
+def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """What `kerasfusion.json` inside the file says.
+
+    Args:
+        config: the resolved configuration, as plain mappings.
+        manifest: of the branch cache that the parts were fitted on.
+    """
+    return {
+        "system": "roadwork",
+        "class_names": list(CLASS_NAMES),
+        "outputs": list(OUTPUTS),
+        "pixels": PIXELS,
+        "image_size": manifest["sizes"]["image"],
+        "yolo_image_size": manifest["sizes"]["yolo_image"],
+        "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
+        "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},
+        "yolo_trained_on": manifest["yolo"]["trained_on"],
+        "versions": environment()["packages"],
+        "config": config,
+    }
+
+
+def export(parts, description: dict[str, Any], branches: Branches, out: Path) -> None:
+    """Compose the trained parts and their branches, and save the result as one file that a clean process answered with.
+
+    Args:
+        parts: the model that `fit` trained (`trained_parts.keras`).
+        description: of the parts, as `describe` gives it.
+        branches: those whose probabilities the head was fitted on.
+        out: the `.keras` file to write.
+
+    Raises:
+        RequestError: other weights than those that the branch cache was made with.
+        KerasFusionError: a clean process cannot open the file or answers otherwise.
+    """
+    expected = description["weights"]
+    refuse_other_weights("ViT", branches.vit.sha256, expected["vit"], branches.vit.folder)
+    refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
+    fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
+    description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
+    save_model(fusion, out, description, comparison_inputs(fusion))
+
+
+def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> None:
+    """Check a branch's weights against those whose probabilities the head is fitted on.
+
+    Args:
+        what: "ViT" or "YOLO".
+        found: sha256 of the weights at hand.
+        expected: sha256 of those that precompute ran with.
+        where: the weights at hand.
+
+    Raises:
+        RequestError: they differ.
+    """
+    if found != expected:
+        raise RequestError(
+            f"other {what} weights than those that precompute ran with: sha256 {found[:12]}..., expected "
+            f"{expected[:12]}...",
+            where=where,
+            todo=f"name the right weights with --{what.lower()}, or run precompute and fit again",
+        )
+
+
+def model_digest(model) -> str:
+    """What the model's exports to other formats are known by."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def comparison_inputs(model) -> dict[str, np.ndarray]:
+    """Three varied rows of each input, on which a saved file is compared with the model in memory."""
+    rng = np.random.default_rng(0)
+    return {name: rng.uniform(0, 255, (3, *value.shape[1:])).astype(np.float32) for name, value in model.input.items()}

@@ -1,0 +1,250 @@
+"""One `calibrate`: answer a split, fit temperature and threshold, write the model that has both inside; or undo it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.files.saving import load_model, save_model
+from kerasfusion.formats.opening import read_description
+from kerasfusion.metrics.reliability import reliability
+from kerasfusion.roadwork.branches.one_file import comparison_inputs, model_digest
+from kerasfusion.roadwork.calibrate.graph import both_columns, calibrated, is_calibrated, uncalibrated
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.detect.detector import Detector, use_device
+from kerasfusion.roadwork.evaluate.split import choose, evaluate
+from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, sigmoid
+from kerasfusion.roadwork.scoring.probability_scores import SMALLEST, brier, negative_log_likelihood
+from kerasfusion.roadwork.scoring.reward import binary_report
+
+ENDING, UNDONE = "-calibrated", "-uncalibrated"
+SCORES = ("accuracy", "mcc", "reward", "roc_auc")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        model: `fusion.keras`, calibrated or not.
+        config: data and seed.
+        split: the photos to fit on.
+        batch: photos a forward pass.
+        device: "auto", "cpu" or "gpu".
+        out: the file to write; None is beside the model.
+    """
+
+    model: Path
+    config: RoadworkConfig
+    split: str = "val"
+    batch: int = 16
+    device: str = "auto"
+    out: Path | None = None
+
+
+def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, dict[str, Any]]:
+    """Calibrate. A model that is calibrated already is fitted anew from its uncalibrated fusion.
+
+    Args:
+        request: what is asked for.
+        report: takes a line for the person who waits.
+
+    Returns:
+        The file, and what its description keeps as `calibration`.
+
+    Raises:
+        RequestError: no model that can be calibrated, or too few photos.
+        KerasFusionError: the file does not answer as it should; it is not kept.
+    """
+    out = refuse_model(request.model, request.out)
+    samples = choose_photos(request)
+    use_device(request.model, request.device)
+    model, description = load_model(request.model)
+    model = uncalibrated(model) if is_calibrated(model) else model
+    for line in _warnings(request.split, description, _listing(samples)):
+        report(f"warning: {line}")
+    answered, labels, logits = _answer(model, samples, request)
+    for name, reason in answered.unreadable.items():
+        report(f"unreadable, left out: {name}: {reason}")
+    _refuse_few(labels, request)
+    found = fit(labels, logits, request.config.seed)
+    said = _describe(found, labels, logits) | {
+        "split": request.split,
+        "data_sha256": _listing(samples),
+        "unreadable": len(answered.unreadable),
+        "seed": request.config.seed,
+        "uncalibrated_sha256": model_digest(model),
+    }
+    report(f"writing {out} and comparing it in a clean process")
+    _save(calibrated(model, found.temperature, found.threshold_logit), out, description | {"calibration": said})
+    return out, said
+
+
+def undo(path: Path, out: Path | None = None) -> Path:
+    """Write the model as it was before it was calibrated.
+
+    Raises:
+        RequestError: it is not calibrated.
+        KerasFusionError: the file does not answer as it should; it is not kept.
+    """
+    out = refuse_model(path, out, UNDONE)
+    model, description = load_model(path)
+    if not is_calibrated(model):
+        raise RequestError("the model is not calibrated", where=path, todo="nothing is to be undone")
+    _save(uncalibrated(model), out, {key: value for key, value in description.items() if key != "calibration"})
+    return out
+
+
+def refuse_model(path: Path, out: Path | None, ending: str = ENDING) -> Path:
+    """Check, without loading TensorFlow, that a file can be calibrated.
+
+    Returns:
+        The file to write: `out`, or MODEL-calibrated.keras beside the model.
+
+    Raises:
+        RequestError: an export, trained parts, a model of fume, or a name that cannot be written: one that is taken by
+            another file than what this command made of this model earlier.
+    """
+    description = read_description(path)
+    if description.get("system", "roadwork") != "roadwork":
+        raise RequestError("calibrate is for roadwork models", where=path, expected="fusion.keras")
+    if path.suffix != ".keras" or description.get("precision", "float32") != "float32":
+        raise RequestError(
+            "an export cannot be calibrated", where=path, todo="calibrate the float32 .keras file, then export that"
+        )
+    if "model_sha256" not in description:
+        raise RequestError(
+            "trained parts cannot be calibrated: what is fitted is the whole model's answer",
+            where=path,
+            todo=f"kerasfusion export {path.parent} makes fusion.keras; calibrate that",
+        )
+    stem = path.stem.removesuffix(ENDING).removesuffix(UNDONE)
+    out = out or path.with_name(f"{stem}{ending}.keras")
+    if out.suffix != ".keras":
+        raise RequestError("the file's name must end in .keras", where=out)
+    require_folder(out.parent)
+    if out.exists():
+        _refuse_replacing(path, description, out, ending)
+    return out
+
+
+def _refuse_replacing(path: Path, description: dict[str, Any], out: Path, ending: str) -> None:
+    """Only what the same command would make of the same model anew may be replaced."""
+    if out.samefile(path) and ("calibration" in description) != (ending == ENDING):
+        raise RequestError("this would overwrite the model itself", where=out, todo="name another --out")
+    try:
+        found = read_description(out)
+    except RequestError:
+        found = {}
+    same_kind = ("calibration" in found) == (ending == ENDING) and found.get("precision") == "float32"
+    if not (same_kind and _fusion_of(found) == _fusion_of(description)):
+        raise RequestError(
+            "another file would be lost",
+            where=out,
+            expected=f"a name that is not taken, or {path.name}'s own copy with the ending {ending}",
+            todo="move that file away, or name another --out",
+        )
+
+
+def _fusion_of(description: dict[str, Any]) -> str | None:
+    """Digest of the uncalibrated fusion."""
+    return description.get("calibration", {}).get("uncalibrated_sha256", description.get("model_sha256"))
+
+
+def choose_photos(request: Request) -> list[Sample]:
+    """The photos of the split.
+
+    Raises:
+        RequestError: none, or fewer than MIN_PER_CLASS of a class.
+    """
+    samples = choose(request.config.data.root, request.split, None)
+    _refuse_few(np.array([sample.label for sample in samples]), request)
+    return samples
+
+
+def _refuse_few(labels: np.ndarray, request: Request) -> None:
+    counts = np.bincount(labels, minlength=2)
+    if counts.min() < MIN_PER_CLASS:
+        raise RequestError(
+            f"too few photos to fit on: {_counted(counts)}",
+            where=request.config.data.root / request.split,
+            expected=f"at least {MIN_PER_CLASS} of each class: what is fitted on fewer is chance",
+            todo="name another --split or --data, or keep the model as it is",
+        )
+
+
+def _counted(counts: Sequence[int]) -> str:
+    return ", ".join(f"{count} {name}" for count, name in zip(counts, CLASS_NAMES, strict=True))
+
+
+def _answer(model, samples: list[Sample], request: Request):
+    """The evaluation, and (N,) labels and logits of the photos that could be read."""
+    from kerasfusion.formats.keras_serving import serve
+
+    detector = Detector(serve(both_columns(model), {}))
+    config = request.config
+    answered = evaluate(detector, samples, batch=request.batch, max_pixels=config.data.max_pixels, seed=config.seed)
+    columns = np.stack([answered.answers[name] for name in ("no_roadwork", "roadwork")])
+    known = ~np.isnan(columns[0])
+    no, yes = np.log(np.maximum(columns[:, known], SMALLEST))
+    return answered, answered.labels[known], yes - no
+
+
+def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+    scaled = sigmoid(logits / found.temperature)
+    after = sigmoid((logits - found.threshold_logit) / found.temperature)
+    return {
+        "temperature": found.temperature,
+        "temperature_fitted": found.temperature_fitted,
+        "best_temperature": found.best_temperature,
+        "nll_gain": _gain(found.nll_gain),
+        "threshold": float(sigmoid(found.threshold_logit)),
+        "threshold_moved": found.threshold_moved,
+        "best_threshold": float(sigmoid(found.best_logit)),
+        "mcc_gain": _gain(found.mcc_gain),
+        "n": len(labels),
+        "n_per_class": dict(zip(CLASS_NAMES, np.bincount(labels, minlength=2).tolist(), strict=True)),
+        "before": _scores(labels, sigmoid(logits)),
+        "temperature_alone": _scores(labels, scaled),
+        "after": _scores(labels, after),
+    }
+
+
+def _gain(low_and_middle: tuple[float, float]) -> dict[str, float]:
+    return {"q05": low_and_middle[0], "median": low_and_middle[1], "resamples": RESAMPLES}
+
+
+def _scores(labels: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    found = binary_report(labels, p)
+    return {
+        **{name: found[name] for name in SCORES},
+        "nll": negative_log_likelihood(labels, p),
+        "brier": brier(labels, p),
+        "ece": reliability(p, labels).ece,
+    }
+
+
+def _listing(samples: list[Sample]) -> str:
+    """As precompute names a split's photos."""
+    return lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
+
+
+def _warnings(split: str, description: dict, listing: str) -> list[str]:
+    head_saw = description.get("config", {}).get("fusion", {}).get("fit_on")
+    if split == "val" and head_saw == "val" and description.get("data", {}).get("val") == listing:
+        return ["the fusion's head was fitted on these same photos (fusion.fit_on: val): they flatter its answers"]
+    if split == "train":
+        return ["the branches learned from train/: their answers there are surer than elsewhere"]
+    if split == "test":
+        return ["what is fitted on test/ can no longer be measured on it"]
+    return []
+
+
+def _save(model, out: Path, description: dict[str, Any]) -> None:
+    save_model(model, out, description | {"model_sha256": model_digest(model)}, comparison_inputs(model))

@@ -1,0 +1,175 @@
+"""Whether an imagefolder can be trained and tested on: every photo is decoded and counted."""
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.images.decoding import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, read_image
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
+
+SMALL_SPLIT = 20
+"""Images below which a split's scores mean little."""
+STRONG_IMBALANCE = 10
+"""Ratio of the larger class to the smaller one above which accuracy misleads."""
+NAMED = 10
+"""Unreadable images that are named in the text; to_json has them all."""
+
+
+@dataclass
+class DataCheck:
+    """What is known of an imagefolder.
+
+    Attributes:
+        root: the imagefolder.
+        problems: what makes the set unusable; empty when it can be used.
+        warnings: what a person should know.
+        counts: readable images per split and class name, for the splits that have any.
+        sizes: {"width" | "height" (pixels, upright) | "bytes": {"min", "median", "max"}} of the readable images.
+        unreadable: {sample_id: reason} of images that are damaged, cut short or too large.
+        across_splits: groups of sample ids with identical bytes in more than one split.
+        two_labels: groups of sample ids with identical bytes and both labels.
+        copies: number of files beyond the first in groups within one split and label.
+    """
+
+    root: Path
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: dict[str, dict[str, float]] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    across_splits: list[list[str]] = field(default_factory=list)
+    two_labels: list[list[str]] = field(default_factory=list)
+    copies: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are no problems."""
+        return not self.problems
+
+    def to_json(self) -> dict:
+        """The same as plain dicts, lists, strings and numbers, with `usable`."""
+        return dataclasses.asdict(self) | {"root": str(self.root), "usable": self.usable}
+
+
+def check_dataset(root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track) -> DataCheck:
+    """Decode every photo of an imagefolder and look for what would spoil training or its evaluation.
+
+    Args:
+        root: ROOT/{train,val,test}/{no_roadwork,roadwork}/.
+        max_pixels: larger images (width x height) count as unreadable.
+        progress: called as kerasfusion.progress.track is.
+
+    Raises:
+        RequestError: no folder, no photo in it, or a class folder with another name.
+    """
+    root = Path(root)
+    samples = scan(root)
+    results = ordered_map(lambda sample: _examine(sample, max_pixels), samples)
+    check = DataCheck(root)
+    shapes, same_bytes = [], defaultdict(list)
+    for sample, result in zip(samples, progress(results, "check", total=len(samples)), strict=True):
+        if isinstance(result, str):
+            check.unreadable[sample.sample_id] = result
+        else:
+            shapes.append(result[:3])
+            same_bytes[result[3]].append(sample)
+    check.counts = _count([sample for sample in samples if sample.sample_id not in check.unreadable])
+    check.sizes = _sizes(shapes)
+    _compare([group for group in same_bytes.values() if len(group) > 1], check)
+    _judge(check)
+    _warn_of_unused(root, check)
+    return check
+
+
+def _examine(sample: Sample, max_pixels: int) -> tuple[int, int, int, str] | str:
+    """(width, height, bytes, sha256) of a readable image, else the reason why it is not."""
+    try:
+        pixels, digest = read_image(sample.path, max_pixels)
+    except ImageError as error:
+        return error.what
+    return pixels.shape[1], pixels.shape[0], sample.path.stat().st_size, digest
+
+
+def _count(samples: list[Sample]) -> dict[str, dict[str, int]]:
+    counts = Counter((sample.split, sample.label) for sample in samples)
+    return {
+        split: {name: counts[split, label] for label, name in enumerate(CLASS_NAMES)}
+        for split in SPLITS
+        if any(counts[split, label] for label in range(len(CLASS_NAMES)))
+    }
+
+
+def _sizes(shapes: list[tuple[int, int, int]]) -> dict[str, dict[str, float]]:
+    if not shapes:
+        return {}
+    return {
+        name: {"min": int(column.min()), "median": float(np.median(column)), "max": int(column.max())}
+        for name, column in zip(("width", "height", "bytes"), np.array(shapes).T, strict=True)
+    }
+
+
+def _compare(groups: list[list[Sample]], check: DataCheck) -> None:
+    for group in groups:
+        names = [sample.sample_id for sample in group]
+        if len({sample.split for sample in group}) > 1:
+            check.across_splits.append(names)
+        if len({sample.label for sample in group}) > 1:
+            check.two_labels.append(names)
+        check.copies += len(group) - len({(sample.split, sample.label) for sample in group})
+
+
+def _judge(check: DataCheck) -> None:
+    if check.unreadable:
+        named = [f"{name}: {reason}" for name, reason in list(check.unreadable.items())[:NAMED]]
+        more = ["--json names all"] if len(check.unreadable) > NAMED else []
+        check.problems.append(f"{_number(check.unreadable, 'image')} cannot be read: {'; '.join(named + more)}")
+    for groups, what in ((check.two_labels, "with both labels"), (check.across_splits, "in several splits")):
+        if groups:
+            check.problems.append(f"identical images {what}: {', '.join(groups[0])}{_more(groups)}")
+    if "train" not in check.counts:
+        check.problems.append("train/ has no image")
+    for split, counts in check.counts.items():
+        fewest, most = min(counts.values()), max(counts.values())
+        if fewest == 0:
+            check.problems.append(f"{split}/ has no {min(counts, key=counts.get)} image")
+        elif most > STRONG_IMBALANCE * fewest:
+            check.warnings.append(f"{split}/ is unbalanced, {most} to {fewest}: consider class weights")
+        if most + fewest < SMALL_SPLIT:
+            check.warnings.append(f"{split}/ has only {_number(most + fewest, 'image')}: its scores will be rough")
+    check.warnings += [f"there is no {split}/" for split in ("val", "test") if split not in check.counts]
+    if check.copies:
+        copies = "is a copy" if check.copies == 1 else "are copies"
+        check.warnings.append(f"{_number(check.copies, 'image')} {copies} of another one with the same split and label")
+
+
+def _number(counted: int | Sized, what: str) -> str:
+    """For example "1 image", "2 images"."""
+    count = counted if isinstance(counted, int) else len(counted)
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _more(items: list) -> str:
+    return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+
+
+def _warn_of_unused(root: Path, check: DataCheck) -> None:
+    """Folders and files that look like data but that nothing reads."""
+    folders = sorted(f"{child.name}/" for child in root.iterdir() if child.is_dir() and child.name not in SPLITS)
+    folders = [name for name in folders if not name.startswith(".")]
+    if folders:
+        check.warnings.append(f"only train/, val/ and test/ are used, not {', '.join(folders[:5])}")
+    others = sorted(
+        path
+        for split in SPLITS
+        for path in (root / split).rglob("*")
+        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    if others:
+        kind = "is not an image by its suffix and is" if len(others) == 1 else "are not images by their suffix and are"
+        check.warnings.append(f"{_number(others, 'file')} {kind} not used: {others[0].relative_to(root)}")

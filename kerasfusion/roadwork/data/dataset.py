@@ -1,0 +1,135 @@
+"""The photos of an imagefolder: ROOT/{train,val,test}/{no_roadwork,roadwork}/*.jpg."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import lines_sha256
+from kerasfusion.images.decoding import IMAGE_SUFFIXES
+from kerasfusion.splits import assign_splits
+
+CLASS_NAMES = ("no_roadwork", "roadwork")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, order=True)
+class Sample:
+    """One photo.
+
+    Attributes:
+        sample_id: POSIX path relative to the dataset's root; everything is joined by it.
+        path: where the file is.
+        split: train, val or test.
+        label: index into CLASS_NAMES.
+    """
+
+    sample_id: str
+    path: Path
+    split: str
+    label: int
+
+
+def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
+    """List the photos below `root`, sorted by sample_id.
+
+    A split folder that does not exist has no samples; hidden files and files of other kinds are passed over.
+
+    Raises:
+        RequestError: no folder, no photo in any of the splits, or a class folder with another name.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise RequestError(
+            "the dataset folder does not exist",
+            where=root,
+            expected="a folder with train/, val/ and test/, each with no_roadwork/ and roadwork/",
+            todo="name it with --data FOLDER (data.root in a configuration); kerasfusion data import makes one",
+        )
+    samples = sorted(sample for split in splits for sample in _scan_split(root, split))
+    if not samples:
+        raise RequestError(
+            f"no photos in {', '.join(f'{split}/' for split in splits)}",
+            where=root,
+            expected="files such as train/roadwork/photo.jpg",
+            todo="kerasfusion data split SRC OUT makes the splits from a folder with the two class folders",
+        )
+    return samples
+
+
+def _scan_split(root: Path, split: str) -> list[Sample]:
+    folder = root / split
+    if not folder.is_dir():
+        return []
+    strangers = sorted(
+        child.name
+        for child in folder.iterdir()
+        if child.is_dir() and child.name not in CLASS_NAMES and not child.name.startswith(".")
+    )
+    if strangers:
+        raise RequestError(
+            f"unknown class folder(s): {', '.join(strangers)}",
+            where=folder,
+            expected=" and ".join(CLASS_NAMES),
+            todo="rename the folder, or import the data with: kerasfusion data import SOURCE OUT",
+        )
+    return [
+        Sample(path.relative_to(root).as_posix(), path, split, label)
+        for label, name in enumerate(CLASS_NAMES)
+        for path in (folder / name).rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Divide photos into those that branches learn from and those held out: val/, else a part of train/.
+
+    YOLO's training and `fit` call this with the same photos and seed, so that no branch has seen what is held out.
+
+    Args:
+        samples: of train/ and val/.
+        fraction: share of train/ to hold out if there is no val/; 0 holds nothing out.
+        seed: of the stratified choice.
+
+    Returns:
+        (training, held out).
+    """
+    training = [sample for sample in samples if sample.split == "train"]
+    held_out = [sample for sample in samples if sample.split == "val"]
+    if held_out or fraction == 0:
+        return training, held_out
+    parts = assign_splits(
+        [sample.label for sample in training],
+        [sample.sample_id for sample in training],
+        {"train": 1 - fraction, "val": fraction},
+        seed,
+    )
+    pairs = list(zip(training, parts, strict=True))
+    return [s for s, part in pairs if part == "train"], [s for s, part in pairs if part == "val"]
+
+
+def listing_sha256(samples: Sequence[Sample]) -> str:
+    """By what the branch cache recognises the photos of a split: their ids and classes."""
+    return lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
+
+
+def class_order(names: Sequence[str], where: object) -> tuple[int, int]:
+    """Find the positions of (no_roadwork, roadwork) among a model's class names.
+
+    "Roadwork", "road_work" and the like are roadwork; the other one of the two, whatever its name, is not.
+
+    Raises:
+        RequestError: not two classes, or not exactly one of them is roadwork.
+    """
+    found = [position for position, name in enumerate(names) if _letters(name) in ("roadwork", "roadworks")]
+    if len(names) != 2 or len(found) != 1:
+        raise RequestError(
+            f"the model's classes are {', '.join(map(repr, names))}",
+            where=where,
+            expected="two classes, one of them named roadwork",
+        )
+    return 1 - found[0], found[0]
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalpha())

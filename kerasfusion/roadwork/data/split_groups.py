@@ -1,0 +1,83 @@
+"""Which photos must share a split: identical files, and files with one group key."""
+
+import csv
+import re
+from pathlib import Path, PurePosixPath
+
+from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.data.imagefolder import Photo
+
+
+def join_groups(digests: list[str], keys: list[str | None]) -> list[str]:
+    """One group key per photo: photos with one digest or one key are joined, and so on along such chains.
+
+    The key is the smallest user key in the group, else the digest, so it does not depend on order or file names.
+    """
+    parent: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        while parent.setdefault(node, node) != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    # "key:" sorts before "sha256:", and the smaller root always wins.
+    nodes = [
+        (f"sha256:{digest}", f"key:{key}" if key is not None else None)
+        for digest, key in zip(digests, keys, strict=True)
+    ]
+    for digest, key in nodes:
+        first, second = sorted((root(digest), root(key or digest)))
+        parent[second] = first
+    return [root(digest) for digest, _ in nodes]
+
+
+def group_keys(
+    photos: list[Photo], src: Path, group_regex: str | None, group_csv: Path | None
+) -> tuple[list[str | None], list[str]]:
+    """The user's group key of each photo (None: no key), and notes to show; see `split_dataset` for the arguments.
+
+    Raises:
+        RequestError: a regex or CSV that is wrong or does not fit the photos.
+    """
+    if group_regex is not None:
+        return _regex_keys(photos, group_regex)
+    if group_csv is not None:
+        return _csv_keys(photos, src, Path(group_csv)), []
+    return [None] * len(photos), []
+
+
+def _regex_keys(photos: list[Photo], group_regex: str) -> tuple[list[str | None], list[str]]:
+    where = f"--group-regex {group_regex}"
+    try:
+        pattern = re.compile(group_regex)
+    except re.error as error:
+        raise RequestError(f"not a regular expression: {error}", where=where) from error
+    if not pattern.groups:
+        raise RequestError("the regular expression has no group", where=where, expected=r"such as ^(video\d+)_")
+    matches = [pattern.search(photo.path.name) for photo in photos]
+    keys = [match.group(1) if match else None for match in matches]
+    alone = [photo.path.name for photo, key in zip(photos, keys, strict=True) if key is None]
+    if len(alone) == len(photos):
+        raise RequestError("the regular expression fits no file name", where=where, expected=f"to fit {alone[0]}")
+    note = f"{len(alone)} file names do not fit the group regex and are groups of their own: {', '.join(alone[:3])}"
+    return keys, [note] if alone else []
+
+
+def _csv_keys(photos: list[Photo], src: Path, group_csv: Path) -> list[str | None]:
+    try:
+        with group_csv.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise RequestError(f"cannot read the group CSV: {error}", where=group_csv) from error
+    if not rows or not {"path", "group"} <= rows[0].keys():
+        raise RequestError("the group CSV lacks columns or rows", where=group_csv, expected="columns path,group")
+    key_of = {PurePosixPath((row["path"] or "").replace("\\", "/")).as_posix(): row["group"] for row in rows}
+    paths = [photo.path.relative_to(src).as_posix() for photo in photos]
+    missing = [path for path in paths if not key_of.get(path)]
+    if missing:
+        raise RequestError(
+            f"{len(missing)} photos have no group in the CSV: {', '.join(missing[:3])}",
+            where=group_csv,
+            expected="every photo's path relative to SRC, with a group",
+        )
+    return [key_of[path] for path in paths]

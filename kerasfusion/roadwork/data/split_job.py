@@ -1,0 +1,185 @@
+"""Divide an imagefolder into train/, val/ and test/: a new tree beside the untouched source."""
+
+import collections
+import dataclasses
+import errno
+import itertools
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.writing import disk_errors, require_free_space
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
+from kerasfusion.roadwork.data.imagefolder import Photo, find_photos
+from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
+from kerasfusion.splits import assign_splits
+
+_MARK = ".unfinished-split"
+
+
+@dataclass
+class SplitSummary:
+    """What a split did.
+
+    Attributes:
+        out: the new imagefolder.
+        counts: images per split and class name.
+        groups: number of groups (of identical files, or by key) that were kept whole.
+        notes: lines to show to the user.
+    """
+
+    out: Path
+    counts: dict[str, dict[str, int]]
+    groups: int
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        """The same as plain dicts, lists, strings and numbers."""
+        return dataclasses.asdict(self) | {"out": str(self.out)}
+
+
+def split_dataset(
+    src: Path,
+    out: Path,
+    *,
+    val: float = 0.1,
+    test: float = 0.1,
+    seed: int = 42,
+    group_regex: str | None = None,
+    group_csv: Path | None = None,
+    link: bool = False,
+    progress: Callable[..., Iterable] = track,
+) -> SplitSummary:
+    """Copy or hard-link the photos of SRC into OUT/{train,val,test}/{no_roadwork,roadwork}/.
+
+    Stratified by class; identical files, and files of one group, always share a split. The same photos and seed
+    give the same split, whatever the files' order. OUT appears whole, at the end. Photos already in split folders
+    are pooled and divided anew. With `link` the two trees share their bytes: editing a file in one edits both.
+
+    Args:
+        src: an imagefolder with or without split folders.
+        out: a new or empty folder, not inside `src`.
+        val: share of val/, 0..1.
+        test: share of test/, 0..1; the rest is train/.
+        seed: another seed, another split.
+        group_regex: searched in each file's name; the first group is the photo's group key. Files that do not
+            match are groups of their own.
+        group_csv: a CSV with the columns path (relative to `src`, every photo) and group.
+        link: hard links instead of copies.
+        progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
+
+    Raises:
+        RequestError: bad paths, shares, regex or CSV.
+        KerasFusionError: full disk, no hard links here, a file that cannot be read.
+    """
+    src, out = Path(src), Path(out)
+    shares = {"train": 1 - val - test, "val": val, "test": test}
+    _check_request(src, out, shares, group_regex, group_csv)
+    photos, others = find_photos(src)
+    paths = [photo.path for photo in photos]
+    digests = list(progress(ordered_map(_sha256, paths), "read", total=len(paths)))
+    keys, notes = group_keys(photos, src, group_regex, group_csv)
+    groups = join_groups(digests, keys)
+    splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
+    targets = _targets(photos, splits, digests)
+    _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
+    if others:
+        notes.append(f"{len(others)} files are not images by their suffix and were left out: {others[0]}")
+    counts = collections.Counter((split, photo.label) for split, photo in zip(splits, photos, strict=True))
+    table = {split: {name: counts[split, i] for i, name in enumerate(CLASS_NAMES)} for split in SPLITS}
+    return SplitSummary(out, table, len(set(groups)), notes)
+
+
+def _check_request(
+    src: Path, out: Path, shares: dict[str, float], group_regex: str | None, group_csv: Path | None
+) -> None:
+    if shares["train"] <= 0 or min(shares.values()) < 0:
+        raise RequestError(
+            f"val {shares['val']} and test {shares['test']} leave nothing to train on",
+            expected="two shares of 0 or more with a sum below 1",
+        )
+    if group_regex is not None and group_csv is not None:
+        raise RequestError("a group regex and a group CSV were both given", expected="one of them")
+    if src.resolve() in (out.resolve(), *out.resolve().parents):
+        raise RequestError("OUT is inside SRC, which must not change", where=out, todo="choose another OUT")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RequestError("OUT is not empty", where=out, todo="choose another OUT, or remove it first")
+    if out.is_mount():
+        raise RequestError("OUT is a mounted drive", where=out, todo="name a new folder on it")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
+
+
+def _targets(photos: list[Photo], splits: list[str], digests: list[str]) -> list[str]:
+    """POSIX path in OUT of each photo; where two photos would share one, the later gets its digest in the name."""
+    taken: set[str] = set()
+    targets = []
+    for photo, split, digest in zip(photos, splits, digests, strict=True):
+        folder = f"{split}/{CLASS_NAMES[photo.label]}"
+        # Compared without case, because the file systems of Windows and macOS do.
+        target = next(t for name in _names(photo, digest) if (t := f"{folder}/{name}").casefold() not in taken)
+        taken.add(target.casefold())
+        targets.append(target)
+    return targets
+
+
+def _names(photo: Photo, digest: str) -> Iterator[PurePosixPath]:
+    """The photo's own name, then ones that start like it (a group key at its start stays)."""
+    name = PurePosixPath(photo.name)
+    yield name
+    yield name.with_stem(f"{name.stem}-{digest[:8]}")
+    for number in itertools.count(2):
+        yield name.with_stem(f"{name.stem}-{digest[:8]}-{number}")
+
+
+def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:
+    partial = out.with_name(f"{out.name}.partial")
+    if partial.exists():
+        if not (partial / _MARK).is_file():
+            raise RequestError("the folder for the unfinished copy exists already", where=partial, todo="move it away")
+        shutil.rmtree(partial)
+    if not link:
+        require_free_space(out, sum(path.stat().st_size for path in files.values()))
+    try:
+        with disk_errors(partial):
+            partial.mkdir(parents=True)
+            (partial / _MARK).touch()
+        for target, path in progress(files.items(), "link" if link else "copy", total=len(files)):
+            _place(path, partial / target, link)
+        with disk_errors(out):
+            if out.exists():
+                out.rmdir()
+            partial.rename(out)
+            (out / _MARK).unlink()
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _place(path: Path, target: Path, link: bool) -> None:
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not link:
+            shutil.copyfile(path, target)
+            return
+        try:
+            target.hardlink_to(path)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES):
+                raise KerasFusionError(
+                    f"cannot hard-link here: {error.strerror}",
+                    where=target,
+                    expected="SRC and OUT on one file system that has hard links",
+                    todo="leave out --link to copy the files",
+                ) from error
+            raise

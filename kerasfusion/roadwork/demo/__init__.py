@@ -1,0 +1,1 @@
+"""`demo`: the whole roadwork job on generated scenes, offline."""

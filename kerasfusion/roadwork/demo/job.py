@@ -1,0 +1,112 @@
+"""The whole roadwork job on generated scenes, offline, at a small size: what the README's first command runs."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasfusion.config import load_config
+from kerasfusion.files.run_files import record_latency
+from kerasfusion.files.run_folder import clear_demo_folder, describe_run
+from kerasfusion.progress import track
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.check import check_dataset
+from kerasfusion.roadwork.data.dataset import SPLITS, hold_out, scan
+from kerasfusion.roadwork.detect.detector import open_detector
+from kerasfusion.roadwork.detect.latency import as_text as as_table
+from kerasfusion.roadwork.detect.latency import measure_latency
+from kerasfusion.roadwork.detect.predict import predict
+from kerasfusion.roadwork.evaluate.job import Request, as_text, run
+from kerasfusion.roadwork.fit.job import fit
+from kerasfusion.roadwork.precompute.job import precompute
+from kerasfusion.roadwork.report.page import write_report
+from kerasfusion.roadwork.scenes.street import write_dataset
+from kerasfusion.roadwork.yolo_training.job import train_yolo
+
+COUNTS = {"train": 400, "val": 100, "test": 140}
+
+
+def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
+    """The settings of the demo: everything below `folder`, small pictures, random starting weights on purpose."""
+    settings = ["efficientnetv2.weights=null"]
+    return load_config(
+        RoadworkConfig,
+        settings=settings,
+        flags={
+            "name": "demo",
+            "seed": seed,
+            "runs_folder": str(folder / "runs"),
+            "data.root": str(folder / "scenes"),
+            "yolo.model": "yolo11n-cls.yaml",
+            "yolo.image_size": 96,
+            "yolo.epochs": 15,
+            "yolo.batch": 16,
+            "vit.weights": str(folder / "vit"),
+            "vit.class_names": ["None", "Roadwork"],
+            "cache.folder": str(folder / "cache"),
+            "fit.pixel_cache": str(folder / "pixels"),
+            "fit.augmentation": "none",
+            "fit.epochs": 10,
+        },
+    )
+
+
+def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print) -> float:
+    """Draw scenes, train, precompute, fit, evaluate.
+
+    Args:
+        folder: made anew; one that an earlier demo made is replaced.
+        seed: of scenes and training.
+        report: takes a line for the person who waits.
+
+    Returns:
+        The fusion's accuracy on the test split.
+
+    Raises:
+        RequestError: the folder holds something else.
+    """
+    from kerasfusion.roadwork.demo.vit import train_demo_vit
+
+    begin = time.monotonic()
+    config = demo_config(folder, seed)
+    clear_demo_folder(folder)
+    describe_run(config.run_folder, config)
+    own, root = f"-c {config.run_folder / 'config.yaml'}", config.data.root
+
+    def stage(text: str) -> None:
+        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
+
+    counts = " ".join(f"--{split} {count}" for split, count in COUNTS.items())
+    stage(
+        f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {root} {counts} --seed {seed}"
+    )
+    write_dataset(root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
+    stage(f"checking them: kerasfusion data check {root}")
+    check = check_dataset(root)
+    for split, counts in check.counts.items():
+        report(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    training, held_out = hold_out(scan(root, SPLITS[:2]), 0.0, seed)
+    stage("training a small ViT from random weights, in the place of the subnet's default model")
+    train_demo_vit(training, Path(config.vit.weights), seed)
+    stage(f"training YOLO from random weights: kerasfusion train-yolo {own}")
+    train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, report=report)
+    stage(f"asking YOLO and the ViT about every scene once: kerasfusion precompute {own}")
+    precompute(config)
+    stage(f"fitting EfficientNetV2 and the head from the cache: kerasfusion fit {own}")
+    result = fit(config, report=report)
+    stage(f"evaluating: kerasfusion evaluate {result.fusion} {own}")
+    evaluation = run(Request(result.fusion, config), report)
+    report("\n" + as_text(evaluation))
+    test = scan(root, ("test",))
+    photos = [str(test[0].path), str(test[-1].path)]
+    stage(f"answering two scenes: kerasfusion predict {result.fusion} {' '.join(photos)}")
+    for answer in predict(open_detector(result.fusion), photos, io.BytesIO()):
+        report(answer.to_line(len(answer.image)))
+    stage(f"timing it: kerasfusion benchmark {result.fusion} --runs 20")
+    times = measure_latency(lambda: open_detector(result.fusion), runs=20)
+    report(as_table(times))
+    record_latency(result.fusion, times)
+    stage(f"all of it on one page: kerasfusion report {config.run_folder}")
+    report(f"report: {write_report(config.run_folder)}")
+    stage("done")
+    return evaluation.report["fusion"]["accuracy"]

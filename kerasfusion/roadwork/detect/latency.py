@@ -1,0 +1,100 @@
+"""How long a photo takes from its bytes to P(roadwork), stage by stage."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.images.decoding import MAX_PIXELS, decode_image, read_image
+from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
+from kerasfusion.reporting import table
+from kerasfusion.roadwork.detect.detector import Detector
+from kerasfusion.roadwork.scenes.street import draw_scene
+
+VALIDATOR_TIMEOUT_MS = 9000.0
+"""A streetvision validator does not wait longer for an answer."""
+
+
+def measure_latency(
+    open_detector: Callable[[], Detector], image: Path | None = None, runs: int = 50, warmup: int = 5
+) -> dict[str, Any]:
+    """Time one photo at a time, after warm-up.
+
+    Args:
+        open_detector: opens the model; its time is reported too.
+        image: the photo; None takes a generated scene of 1280 x 720 pixels.
+        runs: measured answers.
+        warmup: answers before them.
+
+    Returns:
+        {"load_s", "memory_mb", "image": {"bytes", "width", "height"}, "runs", "stages": {stage: {"mean_ms", ...}},
+        "within_timeout"}.
+
+    Raises:
+        RequestError: the photo does not exist. ImageError: it cannot be decoded.
+    """
+    require_photo(image)
+    begin = time.perf_counter()
+    detector = open_detector()
+    load_s = time.perf_counter() - begin
+    stages = {
+        "decode": decode_image,
+        "preprocess": detector.prepare,
+        "forward": lambda views: detector.answer([views]),
+    }
+    result = time_photo(stages, image, runs, warmup)
+    return {"load_s": load_s, "memory_mb": resident_memory_mb(), **result}
+
+
+def time_photo(stages: dict[str, Callable], image: Path | None, runs: int, warmup: int) -> dict[str, Any]:
+    """Time stages of which the first takes the encoded photo.
+
+    Returns:
+        What `measure_latency` gives, without "load_s" and "memory_mb".
+
+    Raises:
+        RequestError: the photo does not exist. ImageError: it cannot be decoded.
+    """
+    require_photo(image)
+    data = drawn_photo() if image is None else image.read_bytes()
+    height, width = decode_image(data, MAX_PIXELS).shape[:2]
+    summary = {stage: summarise(seconds) for stage, seconds in time_stages(stages, data, runs, warmup).items()}
+    return {
+        "image": {"bytes": len(data), "width": width, "height": height},
+        "runs": runs,
+        "stages": summary,
+        "within_timeout": summary["total"]["p99_ms"] <= VALIDATOR_TIMEOUT_MS,
+    }
+
+
+def require_photo(image: Path | None) -> None:
+    """Check the photo, if one is named, before a model is opened for it.
+
+    Raises:
+        RequestError: it does not exist. ImageError: it cannot be decoded.
+    """
+    if image is not None:
+        if not image.is_file():
+            raise RequestError("the photo does not exist", where=image)
+        read_image(image)
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """What `measure_latency` or `time_photo` gave, as a table."""
+    size = f"{result['image']['width']} x {result['image']['height']}"
+    rows = [{"stage": stage, **values} for stage, values in result["stages"].items()]
+    lines = [f"one {size} photo at a time, {result['runs']} runs after warm-up", table(rows, digits=1)]
+    if "load_s" in result:
+        lines.append(f"load: {result['load_s']:.1f} s   memory: {result['memory_mb']:.0f} MB")
+    return "\n".join(lines)
+
+
+def drawn_photo(size: tuple[int, int] = (1280, 720)) -> bytes:
+    """A generated street as a JPEG of a dashcam's size."""
+    encoded = io.BytesIO()
+    draw_scene(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
+    return encoded.getvalue()

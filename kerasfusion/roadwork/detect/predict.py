@@ -1,0 +1,115 @@
+"""P(roadwork) of files, folders and standard input."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.images.decoding import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, decode_image, read_image
+from kerasfusion.parallel import ordered_map
+from kerasfusion.roadwork.detect.detector import Detector
+from kerasfusion.roadwork.scoring.reward import decide
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one image.
+
+    Attributes:
+        image: path, or "-" for standard input.
+        probs: {output: P(roadwork)}; empty if the image could not be read.
+        error: why not.
+    """
+
+    image: str
+    probs: dict[str, float]
+    error: str | None = None
+
+    def to_json(self) -> dict:
+        """For JSON lines: image, roadwork (true, false or null), p_roadwork, branches, error."""
+        p = self.probs.get("fusion")
+        branches = {name: value for name, value in self.probs.items() if name != "fusion"}
+        return {
+            "image": self.image,
+            "roadwork": None if p is None else bool(decide(np.array(p))),
+            "p_roadwork": p,
+            "branches": branches,
+            "error": self.error,
+        }
+
+    def to_line(self, width: int) -> str:
+        """For a person: image (padded to `width`), P(roadwork), the decision, the branches."""
+        if self.error is not None:
+            return f"{self.image:{width}}  unreadable: {self.error}"
+        answer = self.to_json()
+        shares = "  ".join(f"{name} {p:.4f}" for name, p in answer["branches"].items())
+        verdict = "roadwork" if answer["roadwork"] else "no roadwork"
+        return f"{self.image:{width}}  {answer['p_roadwork']:.4f}  {verdict:11}  {shares}"
+
+
+def list_images(arguments: Sequence[str]) -> list[str]:
+    """Expand folders to the images below them, sorted; files and "-" stay as they are.
+
+    Raises:
+        RequestError: a path that does not exist, or a folder without images.
+    """
+    images = []
+    for argument in arguments:
+        path = Path(argument)
+        if argument == STDIN or path.is_file():
+            images.append(argument)
+        elif path.is_dir():
+            found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            if not found:
+                raise RequestError(
+                    "no images in this folder",
+                    where=path,
+                    expected="files that end in " + ", ".join(sorted(IMAGE_SUFFIXES)) + ", also in folders below it",
+                    todo="name a folder with photos, or the files themselves",
+                )
+            images += found
+        else:
+            raise RequestError("no such file or folder", where=path, todo="name a photo, a folder of photos, or -")
+    return images
+
+
+def predict(
+    detector: Detector, images: Sequence[str], stdin: BinaryIO, batch: int = 8, max_pixels: int = MAX_PIXELS
+) -> Iterator[Answer]:
+    """Answer images in order, a batch at a time; an unreadable one gives an Answer with its error.
+
+    Args:
+        detector: opened model.
+        images: paths, or "-" to read one encoded image from `stdin`.
+        stdin: bytes.
+        batch: photos a forward pass.
+        max_pixels: largest image that is decoded.
+    """
+
+    def read(image: str):
+        try:
+            pixels = (
+                decode_image(stdin.read(), max_pixels) if image == STDIN else read_image(Path(image), max_pixels)[0]
+            )
+        except ImageError as error:
+            return error
+        return detector.prepare(pixels)
+
+    views = ordered_map(read, images)
+    for start in range(0, len(images), batch):
+        names = images[start : start + batch]
+        chunk = [next(views) for _ in names]
+        readable = [view for view in chunk if not isinstance(view, ImageError)]
+        answers = detector.answer(readable) if readable else {}
+        rows = iter(range(len(readable)))
+        for name, view in zip(names, chunk, strict=True):
+            if isinstance(view, ImageError):
+                yield Answer(name, {}, view.what)
+            else:
+                row = next(rows)
+                yield Answer(name, {output: float(values[row]) for output, values in answers.items()})

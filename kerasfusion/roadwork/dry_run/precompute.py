@@ -1,0 +1,144 @@
+"""`precompute --dry-run`: what it would take, from some shards' worth of photos in a folder that is deleted."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
+from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
+from kerasfusion.progress import silent
+from kerasfusion.roadwork.branches.vit import read_checkpoint
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
+from kerasfusion.roadwork.precompute.answering import Branches
+from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
+from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
+
+TRIAL_SECONDS = 6.0
+READ_AHEAD = 32
+"""Photos that are decoded before the first batch is answered, and so cost less than the others."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured.
+
+    Attributes:
+        load: seconds until both branches are ready.
+        first: seconds that the first photos took longer than others: the graph is made, the first photos are read.
+        photo: seconds a photo.
+        photos: how many were worked.
+        photo_bytes: of the cache, a photo.
+        memory: of this process and YOLO's, bytes.
+        parameters: of the ViT.
+    """
+
+    load: float
+    first: float
+    photo: float
+    photos: int
+    photo_bytes: float
+    memory: int
+    parameters: int
+
+
+def estimate_precompute(
+    config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False
+) -> Estimate:
+    """Check what `precompute` checks, and measure what it would take. Nothing is written but to a temporary folder.
+
+    Args:
+        config, splits, skip_unreadable: as for `precompute`.
+
+    Raises:
+        RequestError: as `precompute`.
+        KerasFusionError: a photo of the trial is unreadable, unless such are to be left out.
+    """
+    start_up = process_seconds()
+    begin = time.perf_counter()
+    require_folder(config.cache.folder)
+    samples = [sample for sample in scan(config.data.root) if sample.split in splits]
+    checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    branches, load = timed(lambda: Branches(config, checkpoint))
+    with branches:
+        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+        left = {split: _left(config, manifest, split, samples) for split in splits}
+        trial = _try_out(config, branches, samples, load, skip_unreadable)
+    count = sum(left.values())
+    return Estimate(
+        "precompute",
+        _facts(config, samples, left, trial),
+        [
+            Stage("start", 1, "process", start_up),
+            Stage("load ViT and YOLO", 1, "run", trial.load),
+            Stage("ask both", count, "photos", trial.photo, trial.first if count else 0.0),
+        ],
+        {str(config.cache.folder): round(count * trial.photo_bytes)},
+        trial.memory,
+        f"{trial.photos} photos in batches of {config.cache.batch}",
+        time.perf_counter() - begin,
+    )
+
+
+def _left(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> int:
+    """Photos of a split in shards that are not there yet."""
+    chosen = [sample for sample in samples if sample.split == split]
+    if not chosen:
+        return 0
+    check_listing(config, manifest, split, chosen)
+    return sum(len(part) for path, part in plan_shards(config, split, chosen) if not path.exists())
+
+
+def _try_out(config: RoadworkConfig, branches: Branches, samples, load: float, skip_unreadable: bool) -> Trial:
+    chosen = spread(samples, 1024)
+    unreadable: dict[str, str] = {}
+    stamps = [time.perf_counter()]
+    with tempfile.TemporaryDirectory() as folder, silent():
+        path = Path(folder, "trial.tfrecord")
+        work = fill_shard(path, chosen, branches, config, True, unreadable)
+        for _ in work:
+            stamps.append(time.perf_counter())
+            if stamps[-1] - stamps[1] > TRIAL_SECONDS and len(stamps) > 3 * config.cache.batch:
+                break
+        work.close()
+        few = chosen[: config.cache.batch]
+        for _ in fill_shard(path.with_name("few.tfrecord"), few, branches, config, True, unreadable):
+            pass
+        size = path.with_name("few.tfrecord").stat().st_size / len(few)
+        memory = peak_memory_mb() + resident_memory_mb(children_only=True)
+    if unreadable and not skip_unreadable:
+        raise KerasFusionError(
+            f"unreadable photos: {', '.join(sorted(unreadable)[:3])}",
+            where=config.data.root,
+            todo="kerasfusion data check lists all of them; or leave them out with --skip-unreadable",
+        )
+    photo, first = _pace(stamps, config.cache.batch)
+    return Trial(load, first, photo, len(stamps) - 1, size, round(memory * 2**20), branches.parameters)
+
+
+def _pace(stamps: Sequence[float], batch: int) -> tuple[float, float]:
+    """(seconds a photo, what the first photos took longer), from the times at which photos were worked."""
+    ends = stamps[::batch]  # the last photo of a batch waits for its answers
+    begin = min(1 + -(-READ_AHEAD // batch), (len(ends) - 1) // 2)
+    if len(ends) - 1 - begin < 1:
+        return (stamps[-1] - stamps[0]) / (len(stamps) - 1), 0.0
+    photo = (ends[-1] - ends[begin]) / ((len(ends) - 1 - begin) * batch)
+    return photo, max(0.0, ends[begin] - ends[0] - begin * batch * photo)
+
+
+def _facts(config: RoadworkConfig, samples: Sequence[Sample], left: dict[str, int], trial: Trial) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    for split in left:
+        chosen = [sample for sample in samples if sample.split == split]
+        counts = {name: sum(sample.label == label for sample in chosen) for label, name in enumerate(CLASS_NAMES)}
+        size = sum(sample.path.stat().st_size for sample in chosen)
+        facts[split] = {"photos": len(chosen), **counts, "bytes": size, "in_the_cache": len(chosen) - left[split]}
+    return facts | {
+        "vit": {"parameters": trial.parameters, "trained": 0},
+        "batch": config.cache.batch,
+        "cache": str(config.cache.folder),
+    }

@@ -1,0 +1,202 @@
+"""`train-yolo --dry-run`: what it would take, from a short real training in a folder that is deleted."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.images.decoding import MAX_PIXELS
+from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
+from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
+from kerasfusion.roadwork.branches import ultralytics_models
+from kerasfusion.roadwork.config import Yolo
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
+from kerasfusion.roadwork.yolo_training.epochs import train_epochs
+from kerasfusion.roadwork.yolo_training.job import check_photos, describe_request, find_finished, training_arguments
+from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
+
+TRAIN_BATCHES = 5
+VAL_PHOTOS = 128
+EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured, in seconds.
+
+    Attributes:
+        picture: making the small copy of a photo.
+        set_up: until the first step, and what the first epoch takes longer than others.
+        step: a training step.
+        validation: a photo in validation.
+        epoch: what an epoch takes besides.
+        end: the last look at the best epoch, without its photos.
+        picture_bytes: of a copy.
+        weights_bytes: of one saved state.
+        parameters: of the network.
+        memory: of this process and its loaders, bytes.
+        steps: how many were measured.
+    """
+
+    picture: float
+    set_up: float
+    step: float
+    validation: float
+    epoch: float
+    end: float
+    picture_bytes: float
+    weights_bytes: int
+    parameters: int
+    memory: int
+    steps: int
+
+
+def estimate_yolo(
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    settings: Yolo,
+    run_folder: Path,
+    *,
+    seed: int,
+    max_pixels: int = MAX_PIXELS,
+) -> Estimate:
+    """Check what `train_yolo` checks, and measure what it would take. Nothing is written but to a temporary folder.
+
+    Nor are pretrained weights downloaded: where they are not there, the trial starts from random ones.
+
+    Args:
+        train, val, settings, run_folder, seed, max_pixels: as for `train_yolo`.
+
+    Raises:
+        RequestError, KerasFusionError: as `train_yolo`.
+    """
+    start_up = process_seconds()
+    begin = time.perf_counter()
+    check_photos(train, val, settings)
+    model, load = timed(lambda: ultralytics_models.starting_model(settings.model, download=False))
+    here = Path(settings.model).suffix.lower() != ".pt" or Path(settings.model).is_file()
+    done = _done(run_folder / "yolo", train, val, settings, seed) if here else 0
+    trial = _try_out(model, train, val, settings, seed, max_pixels)
+    epochs = settings.epochs - done
+    return Estimate(
+        "train-yolo",
+        _facts(train, val, settings, trial, done, here),
+        _stages(train, val, settings, trial, epochs, start_up + load),
+        _disk(train, val, run_folder, trial) if epochs else {},
+        trial.memory,
+        f"{trial.steps} training steps in batches of {settings.batch}",
+        time.perf_counter() - begin,
+    )
+
+
+def _done(folder: Path, train, val, settings: Yolo, seed: int) -> int:
+    """Epochs of an earlier training of the same request."""
+    request = describe_request(train, val, settings, seed)
+    if (folder / "best.pt").exists() and find_finished(folder, request) is not None:
+        return settings.epochs
+    checkpoints = Checkpoints(folder / "work", request)
+    checkpoints.newest()
+    return checkpoints.epoch
+
+
+def _try_out(model, train, val, settings: Yolo, seed: int, max_pixels: int) -> Trial:
+    chosen = _some(train, TRAIN_BATCHES * settings.batch), _some(val, VAL_PHOTOS)
+    times: dict[str, list[float]] = {name: [] for name in ("train_batch_end", "val_start", "val_end", "fit_epoch_end")}
+    for name, stamps in times.items():
+        model.add_callback(f"on_{name}", lambda trainer, stamps=stamps: stamps.append(time.perf_counter()))
+    memory: list[float] = []
+    model.add_callback(
+        "on_train_epoch_end", lambda trainer: memory.append(resident_memory_mb(children_only=True) + peak_memory_mb())
+    )
+    small = replace(settings, epochs=EPOCHS, patience=EPOCHS)
+    with tempfile.TemporaryDirectory() as folder:
+        tree, session = Path(folder, "tree"), Path(folder, "session")
+        _, written = timed(
+            lambda: write_training_tree(*chosen, tree, settings.image_size, max_pixels, lambda line: None)
+        )
+        picture_bytes = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
+        begin = time.perf_counter()
+        log = Path(folder, "log")
+        train_epochs(model, tree, session, training_arguments(small, seed), log, lambda epoch: None)
+        end = time.perf_counter()
+        weights = (session / "weights" / "last.pt").stat().st_size
+    count = len(chosen[0]) + len(chosen[1])
+    return Trial(
+        picture=written / count,
+        picture_bytes=picture_bytes / count,
+        weights_bytes=weights,
+        parameters=sum(value.numel() for value in model.model.parameters()),
+        memory=round(max(memory) * 2**20),
+        **_pace(times, begin, end, len(chosen[1])),
+    )
+
+
+def _pace(times: dict[str, list[float]], begin: float, end: float, validated: int) -> dict[str, Any]:
+    """The part of Trial that the training's own times tell."""
+    ends = times["fit_epoch_end"][:EPOCHS]
+    steps = len(times["train_batch_end"]) // EPOCHS
+    epochs = [times["train_batch_end"][:steps], times["train_batch_end"][steps:]]
+    # A step's time is the one before it to its own end; an epoch's first one has none before it.
+    step = (
+        sum(stamps[-1] - stamps[0] for stamps in epochs) / (EPOCHS * (steps - 1))
+        if steps > 1
+        else epochs[1][0] - ends[0]
+    )
+    validation = (times["val_end"][1] - times["val_start"][1]) / validated
+    known = steps * step + validated * validation
+    epoch = max(0.0, ends[1] - ends[0] - known)
+    return {
+        "step": step,
+        "validation": validation,
+        "epoch": epoch,
+        "set_up": max(0.0, ends[0] - begin - known - epoch),
+        "end": max(0.0, end - ends[1] - validated * validation),
+        "steps": EPOCHS * (steps - 1) if steps > 1 else 1,
+    }
+
+
+def _some(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Some of the photos, of both classes like all of them."""
+    return spread(sorted(samples, key=lambda sample: (sample.label, sample.sample_id)), max(count, len(CLASS_NAMES)))
+
+
+def _facts(train, val, settings: Yolo, trial: Trial, done: int, here: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, samples in (("train", train), ("held_out", val)):
+        labels = Counter(sample.label for sample in samples)
+        size = sum(sample.path.stat().st_size for sample in samples)
+        counts = {label: labels[number] for number, label in enumerate(CLASS_NAMES)}
+        facts[name] = {"photos": len(samples), **counts, "bytes": size}
+    steps = -(-len(train) // settings.batch)
+    return facts | {
+        "starts_from": settings.model if here else f"{settings.model}, which is not here and would be downloaded first",
+        "network": {"parameters": trial.parameters, "trained": trial.parameters},
+        "steps": {"epochs": settings.epochs - done, "steps_an_epoch": steps, "batch": settings.batch},
+        "done_before": {"epochs": done},
+    }
+
+
+def _stages(train, val, settings: Yolo, trial: Trial, epochs: int, start_up: float) -> list[Stage]:
+    stages = [Stage("start, with torch", 1, "process", start_up)]
+    if not epochs:
+        return stages
+    steps = -(-len(train) // settings.batch)
+    return [
+        *stages,
+        Stage("make small copies", len(train) + len(val), "photos", trial.picture),
+        Stage("set up", 1, "run", trial.set_up),
+        Stage("train", epochs * steps, "batches", trial.step),
+        Stage("validate", (epochs + 1) * len(val), "photos", trial.validation),
+        Stage("keep the state", epochs, "epochs", trial.epoch),
+        Stage("choose the best epoch", 1, "run", trial.end),
+    ]
+
+
+def _disk(train, val, run_folder: Path, trial: Trial) -> dict[str, int]:
+    # While it runs: best.pt and last.pt of the session, and both again in the checkpoint.
+    pictures = (len(train) + len(val)) * trial.picture_bytes
+    return {str(run_folder / "yolo"): round(pictures + 4 * trial.weights_bytes)}

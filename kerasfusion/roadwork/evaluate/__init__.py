@@ -1,0 +1,1 @@
+"""`evaluate`: a model and a split to metrics with intervals, comparisons, kept answers and figures."""

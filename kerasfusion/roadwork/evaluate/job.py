@@ -1,0 +1,177 @@
+"""One `evaluate`: open what is asked for, answer the split, keep metrics and figures, and put it into words."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.figure_style import save_png
+from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.run_files import EVALUATED, record_evaluation
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.reporting import table
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector, use_device
+from kerasfusion.roadwork.evaluate.figures import history_curves
+from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.roadwork.evaluate.record import describe_evaluation
+from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
+
+METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        model: `fusion.keras`, an export of it, or `trained_parts.keras` (the branch cache then answers for ViT and
+            YOLO); None with `default_only`.
+        config: data, weights and cache.
+        split: which split.
+        default_only: the ViT alone.
+        no_default: without the ViT's own answers.
+        max_samples: a random part of the split; None is all of it.
+        batch: photos a forward pass.
+        tta: see `open_detector`.
+        device: "auto", "cpu" or "gpu".
+        out: folder for metrics.json, figures/ and the answers; None is the model's run folder, if it lies in one.
+    """
+
+    model: Path | None
+    config: RoadworkConfig
+    split: str = "test"
+    default_only: bool = False
+    no_default: bool = False
+    max_samples: int | None = None
+    batch: int = 16
+    tta: bool = False
+    device: str = "auto"
+    out: Path | None = None
+
+
+def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
+    """Evaluate, and keep what came of it.
+
+    Args:
+        request: what is asked for.
+        report: takes a line for the person who waits.
+
+    Raises:
+        RequestError: a combination that makes no sense, a missing model, photos or weights, or a cache of others.
+    """
+    if request.default_only == (request.model is not None):
+        raise RequestError(
+            "give either a model, or --default-only", expected="kerasfusion evaluate MODEL --data FOLDER"
+        )
+    if request.default_only and request.no_default:
+        raise RequestError("--default-only and --no-default leave nothing to evaluate")
+    if request.out is not None:
+        require_folder(request.out)
+    config = request.config
+    samples = choose(config.data.root, request.split, request.max_samples, config.seed)
+    use_device(request.model, request.device)
+    detector, records = _open(request)
+    result = evaluate(
+        detector,
+        samples,
+        records=records,
+        batch=request.batch,
+        max_pixels=config.data.max_pixels,
+        with_default=not request.no_default,
+        seed=config.seed,
+    )
+    for name, reason in result.unreadable.items():
+        report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
+    folder = request.out or _run_folder(request.model)
+    if folder is not None:
+        _tell_of_another(request, folder, report)
+        _keep(result, detector, request, folder)
+        report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
+    return result
+
+
+def as_text(result: Evaluation) -> str:
+    """The report as a table of outputs, the intervals, the confusion matrices and who is better."""
+    rows = [{"output": _title(name), **{key: values[key] for key in METRICS}} for name, values in result.report.items()]
+    parts = [table(rows), "", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
+    parts += [table(_confusion(result.report)), ""]
+    moving = [
+        {"output": _title(name), "last": values["moving_reward_final"], "mean": values["moving_reward_mean"]}
+        for name, values in result.report.items()
+    ]
+    parts += ["the subnet's moving reward (MCC over the last 100, accuracy over the last 10)", table(moving)]
+    parts += ["", *_verdicts(result.report)] if BASELINE in result.report else []
+    return "\n".join(parts).rstrip()
+
+
+def _open(request: Request) -> tuple[Detector, dict | None]:
+    config = request.config
+    if request.default_only:
+        return open_default(config.vit.weights, config.vit.class_names), None
+    detector = open_detector(request.model, request.tta)
+    if not detector.other_inputs:
+        return detector, None
+    return detector, cached_branches(config.cache.folder, request.split, detector.description)
+
+
+def _run_folder(model: Path | None) -> Path | None:
+    return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
+
+
+def _tell_of_another(request: Request, folder: Path, report: Callable[[str], None]) -> None:
+    """Say that the metrics of another file are replaced."""
+    before = (read_json(folder / EVALUATED) or {}).get(request.split, {}).get("model")
+    now = request.model.name if request.model is not None else request.config.vit.weights
+    if before not in (None, now):
+        report(f"note: what is kept there of {request.split}/ was of {before}, and is now of {now}; --out keeps both")
+
+
+def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, metrics | {result.split: result.report})
+    ids = [sample.sample_id for sample in result.samples]
+    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
+    write_predictions(predictions_path(folder, result.split), answered)
+    record_evaluation(
+        folder,
+        result.split,
+        describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples),
+    )
+    draw_figures(result, folder / "figures")
+    if (folder / "history.csv").is_file():
+        save_png(history_curves(folder / "history.csv"), folder / "figures" / "history.png")
+
+
+def _title(output: str) -> str:
+    return f"{output} (default)" if output == BASELINE else output
+
+
+def _intervals(report: dict) -> list[dict]:
+    return [
+        {"output": _title(name), **{key: values[f"{key}_ci95"] for key in ("accuracy", "mcc", "reward", "roc_auc")}}
+        for name, values in report.items()
+    ]
+
+
+def _confusion(report: dict) -> list[dict]:
+    names = ("true negative", "false positive", "false negative", "true positive")
+    return [
+        {"output": _title(name)} | dict(zip(names, (n for row in values["confusion_matrix"] for n in row), strict=True))
+        for name, values in report.items()
+    ]
+
+
+def _verdicts(report: dict) -> list[str]:
+    lines = []
+    for name, values in report.items():
+        versus = values.get(f"vs_{BASELINE}")
+        if versus:
+            low, high = versus["reward_difference_ci95"]
+            lines.append(
+                f"{name} against the default ViT: {versus['verdict']} (reward {versus['reward_difference']:+.4f}, "
+                f"95 % interval {low:+.4f} to {high:+.4f}, McNemar p = {versus['mcnemar_p']:.3g})"
+            )
+    return lines

@@ -1,0 +1,111 @@
+"""Every answer of an evaluation, kept as predictions_SPLIT.csv beside its metrics."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.writing import write_text
+
+OTHER_COLUMNS = ("sample_id", "image_sha256", "label", "unreadable")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model answered on a split.
+
+    Attributes:
+        sample_ids: N paths relative to the data's root.
+        labels: (N,) int64 true classes.
+        answers: {output: (N,) float64 P(roadwork)}; NaN where the photo could not be read.
+        unreadable: {sample_id: reason}.
+        digests: {sample_id: sha256 of the file}, of those that could be read.
+    """
+
+    sample_ids: list[str]
+    labels: np.ndarray
+    answers: dict[str, np.ndarray]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def predictions_path(folder: Path, split: str) -> Path:
+    """Where the answers on a split are kept in a run folder."""
+    return folder / f"predictions_{split}.csv"
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a line for each photo: sample_id, image_sha256, label (1 = roadwork), P(roadwork) of each output, and why
+    it could not be read.
+
+    Raises:
+        KerasFusionError: the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["sample_id", "image_sha256", "label", *predictions.answers, "unreadable"])
+    for row, name in enumerate(predictions.sample_ids):
+        # Nine digits bring a float32 back as it was, so that no answer crosses 0.5.
+        given = ["" if np.isnan(p[row]) else f"{p[row]:.9g}" for p in predictions.answers.values()]
+        about = [name, predictions.digests.get(name, ""), int(predictions.labels[row])]
+        writer.writerow([*about, *given, predictions.unreadable.get(name, "")])
+    write_text(path, text.getvalue())
+
+
+def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") -> Predictions:
+    """Read what `write_predictions` wrote.
+
+    Args:
+        path: the file.
+        again: what to do about a damaged one.
+
+    Raises:
+        RequestError: no such file. KerasFusionError: it is damaged; names the line.
+    """
+    if not path.is_file():
+        raise RequestError("there are no kept answers", where=path, todo=again)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = _checked(csv.DictReader(file))
+    except (csv.Error, ValueError) as error:
+        raise KerasFusionError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
+    outputs = [name for name in rows[0] if name not in OTHER_COLUMNS]
+    return Predictions(
+        [row["sample_id"] for row in rows],
+        np.array([int(row["label"]) for row in rows]),
+        {name: np.array([float(row[name] or "nan") for row in rows]) for name in outputs},
+        {row["sample_id"]: row["unreadable"] for row in rows if row["unreadable"]},
+        {row["sample_id"]: row["image_sha256"] for row in rows if row["image_sha256"]},
+    )
+
+
+def _checked(reader: csv.DictReader) -> list[dict[str, str]]:
+    """All rows; ValueError says which line is not one."""
+    columns = reader.fieldnames or []
+    if lacking := [name for name in OTHER_COLUMNS if name not in columns]:
+        raise ValueError(f"line 1 lacks the column {', '.join(lacking)}")
+    rows = []
+    for row in reader:
+        where = f"line {reader.line_num}"
+        if None in row or None in row.values():
+            raise ValueError(f"{where} has more or fewer cells than the {len(columns)} columns")
+        if row["label"] not in ("0", "1"):
+            raise ValueError(f"{where}: the label is {row['label']!r}, neither 0 nor 1")
+        for name in columns:
+            if name not in OTHER_COLUMNS and row[name] and not _is_number(row[name]):
+                raise ValueError(f"{where}: {name} is {row[name]!r}, not a number")
+        rows.append(row)
+    if not rows:
+        raise ValueError("there are no answers in it")
+    return rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

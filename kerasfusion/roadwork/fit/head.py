@@ -1,0 +1,33 @@
+"""Fit the head on held-out photos."""
+
+import keras
+import numpy as np
+
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.fit.sources import class_weights_of
+from kerasfusion.roadwork.fit.training_data import Photos
+
+
+def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs: np.ndarray) -> None:
+    """Fit the head on held-out photos; it is small, so that this takes seconds and starts anew on resume.
+
+    Args:
+        config: fusion settings; class weights if asked for.
+        head: what ensemble.build_head gave; changed in place.
+        photos: N held-out photos with their cached probabilities.
+        efficientnetv2_probs: (N, 2) float32.
+    """
+    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
+    # A model of the same layers, so that the head itself is saved without a compile state.
+    model = keras.Model(head.input, head.output)
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(keras.optimizers.Adam(config.fusion.learning_rate), loss, jit_compile=False)
+    keras.utils.set_random_seed(config.seed)
+    model.fit(
+        inputs,
+        photos.labels,
+        sample_weight=class_weights_of(config, photos)[photos.labels],
+        batch_size=min(len(photos), 256),
+        epochs=config.fusion.epochs,
+        verbose=0,
+    )

@@ -1,0 +1,120 @@
+"""What the networks learn from, batch by batch: kept pixels, or the features of a frozen trunk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasfusion.images.augmentation import STRENGTHS, image_augmentation
+from kerasfusion.images.stored_arrays import StoredArray, plain_batches
+from kerasfusion.roadwork.branches import efficientnetv2
+from kerasfusion.roadwork.branches.efficientnetv2_folded import compiled, fold
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.fit.parts import Parts
+from kerasfusion.roadwork.fit.training_data import Photos, stored_features, stored_pixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos with what is kept of them: pixels, or a frozen trunk's features.
+
+    Attributes:
+        photos: labels and cached probabilities.
+        name: "image" or "features".
+        rows: (N, S, S, 3) uint8 or (N, C) float32.
+        weights: (2,) weight of each class in the loss.
+        transform: (arrays of a batch, seed (2,) int32) -> what the training graph reads of them; None changes nothing.
+    """
+
+    photos: Photos
+    name: str
+    rows: StoredArray
+    weights: np.ndarray
+    transform: Callable | None = None
+
+    def gather(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """The rows with these numbers, by name."""
+        labels = self.photos.labels[numbers]
+        return {
+            self.name: self.rows.take(numbers),
+            "yolo_probs": self.photos.yolo_probs[numbers],
+            "vit_probs": self.photos.vit_probs[numbers],
+            "label": labels,
+            "weight": self.weights[labels],
+        }
+
+
+def make_sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
+    """Training and validation source; the latter is None where nothing is held out.
+
+    A frozen trunk works un-augmented photos out once and for all, and augmented ones before they come to the graph
+    that is trained: nothing of it is learned, and its folded form is faster.
+    """
+    folded = None if config.efficientnetv2.fine_tune_blocks else fold(parts.trunk)
+
+    def source(photos: Photos | None, label: str, class_weights: np.ndarray, strength: str) -> Source | None:
+        if photos is None:
+            return None
+        pixels = stored_pixels(photos, config, image_size, label)
+        if folded is None or strength != "none":
+            return Source(photos, "image", pixels, class_weights, _transform(strength, folded))
+        forward, digest = compiled(folded), efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk)
+        rows = stored_features(
+            photos,
+            config,
+            lambda images: forward(images, (0, 0)).numpy(),
+            folded.output_shape[-1],
+            features_name(folded, image_size, digest),
+            pixels,
+            label,
+        )
+        return Source(photos, "features", rows, class_weights)
+
+    # The validation loss stays unweighted and its photos as they are.
+    return (
+        source(training, "train", class_weights_of(config, training), config.fit.augmentation),
+        source(validation, "val", np.ones(2, "float32"), "none"),
+    )
+
+
+def features_name(trunk: keras.Model, image_size: int, digest: str) -> str:
+    """What tells the features of one trunk, size and weights from others."""
+    return f"{trunk.name}-{image_size}-{digest[:16]}"
+
+
+def _transform(strength: str, folded: keras.Model | None):
+    """Augmentation and, if it is frozen, trunk; inside tf.data."""
+    if strength == "none":
+        return None
+    change = image_augmentation(STRENGTHS[strength])
+
+    def augment(arrays, seed):
+        return {**arrays, "image": change(tf.cast(arrays["image"], tf.float32), seed)}
+
+    if folded is None:
+        return augment
+    forward = compiled(folded, change)
+
+    def augmented_features(arrays, seed):
+        image = arrays.pop("image")
+        # Through Python, because tf.data runs a network without the fusing of operations that a tf.function gets: a
+        # third slower.
+        features = tf.py_function(forward, [image, seed], tf.float32)
+        features.set_shape((None, folded.output_shape[-1]))
+        return {**arrays, "features": features}
+
+    return augmented_features
+
+
+def class_weights_of(config: RoadworkConfig, photos: Photos) -> np.ndarray:
+    """(2,) float32: n / (2 n_c) if fit.class_weights asks for it, else ones."""
+    counts = np.bincount(photos.labels, minlength=2)
+    return (len(photos) / (2 * counts) if config.fit.class_weights else np.ones(2)).astype(np.float32)
+
+
+def in_order(config: RoadworkConfig, source: Source):
+    """All rows once. Features are small: with few photos, the number of batches is what an epoch's time goes into."""
+    batch = config.fit.batch if source.name == "image" else 256
+    return plain_batches(source.gather, len(source.photos), batch)

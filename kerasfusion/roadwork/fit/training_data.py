@@ -1,0 +1,170 @@
+"""What `fit` learns from: photos joined with their cached probabilities, and pixels that are decoded only once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.images.decoding import read_image, squash
+from kerasfusion.images.stored_arrays import StoredArray, stored_array
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
+from kerasfusion.roadwork.precompute import branch_cache
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos of one role (training or validation), in sample_id order.
+
+    Attributes:
+        samples: N photos.
+        digests: sha256 of each file.
+        labels: (N,) int32, index into CLASS_NAMES.
+        yolo_probs, vit_probs: (N, 2) float32.
+    """
+
+    samples: list[Sample]
+    digests: list[str]
+    labels: np.ndarray
+    yolo_probs: np.ndarray
+    vit_probs: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos | None]:
+    """Read train/ and val/ (or a part of train/ held out) and join them with the branch cache.
+
+    Returns:
+        Training and validation photos; None for the latter if data.validation_fraction is 0 and there is no val/.
+
+    Raises:
+        RequestError: no cache for these splits, a cache of other photos, a class without photos, or a head that is to
+            be fitted on held-out photos when there are none.
+    """
+    samples = [sample for sample in scan(config.data.root, ("train", "val")) if sample.split in ("train", "val")]
+    splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
+    records = branch_cache.read_cache(config.cache.folder, splits)
+    skipped = {row["sample_id"] for split in splits for row in manifest["splits"][split]["skipped"]}
+    digests = _digest_files(samples)
+    branch_cache.refuse_other_photos(records, samples, digests, skipped)
+    kept = [(s, d) for s, d in zip(samples, digests, strict=True) if s.sample_id in records]
+    training, validation = hold_out([s for s, _ in kept], config.data.validation_fraction, config.seed)
+    digest_of = {s.sample_id: d for s, d in kept}
+    _refuse_missing_class(training, "train/", config)
+    if config.fusion.fit_on == "val":
+        if not validation:
+            raise RequestError(
+                "fusion.fit_on: val needs held-out photos, and there are none",
+                where=config.data.root,
+                todo="make val/ with `kerasfusion data split`, or set data.validation_fraction or fusion.fit_on: train",
+            )
+        _refuse_missing_class(validation, "the held-out photos", config)
+        _refuse_seen_by_yolo(validation, training, manifest)
+    return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
+
+
+def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> StoredArray:
+    """The photos as the `image` input sees them, decoded once and kept on disk by the files' digests.
+
+    Returns:
+        (N, S, S, 3) uint8.
+    """
+    size, limit = image_size, config.data.max_pixels
+
+    def blocks() -> Iterator[np.ndarray]:
+        read = ordered_map(lambda sample: squash(read_image(sample.path, limit)[0], size), photos.samples)
+        return (pixels[None] for pixels in read)
+
+    path = pixels_path(photos, config, image_size)
+    return stored_array(path, (len(photos), size, size, 3), "uint8", blocks, f"decode {label}")
+
+
+def pixels_path(photos: Photos, config: RoadworkConfig, image_size: int) -> Path:
+    """Where `stored_pixels` keeps these photos."""
+    return _store(config.fit.pixel_cache, f"squash-{image_size}", photos)
+
+
+def stored_features(
+    photos: Photos,
+    config: RoadworkConfig,
+    forward: Callable,
+    n_features: int,
+    name: str,
+    pixels: StoredArray,
+    label: str,
+) -> StoredArray:
+    """A frozen network's features of un-augmented photos, worked out once and kept on disk.
+
+    Args:
+        forward: (B, S, S, 3) uint8 -> (B, C) float32 array.
+        n_features: C.
+        name: tells networks, weights and sizes apart.
+        pixels: what `stored_pixels` gave for these photos.
+
+    Returns:
+        (N, C) float32.
+    """
+
+    def blocks() -> Iterator[np.ndarray]:
+        batches = np.split(np.arange(len(pixels)), range(config.fit.batch, len(pixels), config.fit.batch))
+        # A second batch fills the gaps in which the first leaves cores idle.
+        return ordered_map(lambda numbers: forward(pixels.take(numbers)), batches, ahead=4, threads=2)
+
+    path = features_path(photos, config, name)
+    return stored_array(path, (len(photos), n_features), "float32", blocks, f"features of {label}")
+
+
+def features_path(photos: Photos, config: RoadworkConfig, name: str) -> Path:
+    """Where `stored_features` keeps those of these photos."""
+    return _store(config.fit.pixel_cache, f"features-{name}", photos)
+
+
+def _store(folder: Path, kind: str, photos: Photos) -> Path:
+    return folder / f"{kind}-{lines_sha256(photos.digests)[:16]}.npy"
+
+
+def _digest_files(samples: list[Sample]) -> list[str]:
+    paths = (sample.path for sample in samples)
+    return list(track(ordered_map(file_sha256, paths), "check photos", total=len(samples)))
+
+
+def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Photos:
+    rows = [records[sample.sample_id] for sample in samples]
+    return Photos(
+        samples=samples,
+        digests=[digests[sample.sample_id] for sample in samples],
+        labels=np.array([row.label for row in rows], np.int32),
+        yolo_probs=np.array([row.yolo_probs for row in rows], np.float32).reshape(-1, 2),
+        vit_probs=np.array([row.vit_probs for row in rows], np.float32).reshape(-1, 2),
+    )
+
+
+def _refuse_seen_by_yolo(held_out: list[Sample], training: list[Sample], manifest: dict) -> None:
+    """Where what YOLO was trained on is known, the head must not be fitted on any of it."""
+    learned = manifest["yolo"]["trained_on"]
+    if learned is None or held_out[0].split not in learned["splits"]:
+        return
+    if learned["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
+        raise RequestError(
+            "YOLO has learned from photos that the head would be fitted on (or from others than train/ holds now)",
+            where=held_out[0].path.parent,
+            todo="make val/ with `kerasfusion data split` and train YOLO again, or set fusion.fit_on: train",
+        )
+
+
+def _refuse_missing_class(samples: list[Sample], what: str, config: RoadworkConfig) -> None:
+    counts = [sum(sample.label == label for sample in samples) for label in range(len(CLASS_NAMES))]
+    if not all(counts):
+        raise RequestError(
+            f"{what} has no {CLASS_NAMES[counts.index(0)]} photos",
+            where=config.data.root,
+            expected="photos of both classes",
+            todo="kerasfusion data check shows the counts; data split makes stratified splits",
+        )

@@ -1,0 +1,44 @@
+"""Whether kerasfusion and a miner's packages can share one Python environment."""
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+
+from packaging.specifiers import SpecifierSet
+
+from kerasfusion.roadwork.miner.check.their_requirements import PYTHON, Need, parse_need
+
+
+def our_needs() -> dict[str, Need]:
+    """What the base installation of this package asks for, by name, with PYTHON."""
+    lines = importlib.metadata.requires("kerasfusion") or []
+    needs = [need for line in lines if (need := parse_need(line, "kerasfusion"))]
+    python = importlib.metadata.metadata("kerasfusion")["Requires-Python"]
+    return {need.name: need for need in [Need(PYTHON, python, SpecifierSet(python), "kerasfusion"), *needs]}
+
+
+def find_conflicts(
+    theirs: Iterable[Need], ours: Mapping[str, Need], installed: Mapping[str, str]
+) -> list[dict[str, str | None]]:
+    """The ranges that no version meets on both sides; and their Python, if this package does not run on it.
+
+    Args:
+        theirs: what the miner's side asks for.
+        ours: as `our_needs` gives it.
+        installed: name -> version in the miner's environment.
+
+    Returns:
+        Rows {"package", "theirs", "ours", "installed there"}.
+    """
+    rows = []
+    for need in sorted(theirs, key=lambda need: need.name):
+        our = ours.get(need.name)
+        if our and (need.versions & our.versions).is_unsatisfiable():
+            rows.append(_row(need.name, f"{need.text} ({need.source})", our, installed))
+    python = installed.get(PYTHON)
+    if python and python not in ours[PYTHON].versions and not any(row["package"] == PYTHON for row in rows):
+        rows.insert(0, _row(PYTHON, "as installed", ours[PYTHON], installed))
+    return rows
+
+
+def _row(name: str, theirs: str, our: Need, installed: Mapping[str, str]) -> dict[str, str | None]:
+    return {"package": name, "theirs": theirs, "ours": our.text, "installed there": installed.get(name)}

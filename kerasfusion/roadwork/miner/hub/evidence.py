@@ -1,0 +1,70 @@
+"""What is known of how well a model file does: the metrics that `evaluate` kept, if they are this very file's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.run_files import EVALUATED
+from kerasfusion.roadwork.evaluate.predictions import predictions_path, read_predictions
+
+SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An evaluation, or why there is none.
+
+    Attributes:
+        outputs: {output: {metric: value}} of the test photos, as `full_report` gives; empty without an evaluation.
+        record: what evaluated.json says of it.
+        photos_sha256: of the list of photos and labels, as precompute names a split's photos.
+        missing: why there is none; None if there is one.
+    """
+
+    outputs: dict[str, dict[str, Any]]
+    record: dict[str, Any]
+    photos_sha256: str | None = None
+    missing: str | None = None
+
+
+def find_evidence(model: Path, metrics: Path | None) -> Evidence:
+    """The evaluation of a model file on test/.
+
+    Args:
+        model: the file.
+        metrics: a metrics.json with evaluated.json beside it; None looks beside the model, and finds nothing where it
+            is of another file.
+
+    Raises:
+        RequestError: `metrics` was named and is missing or of another file.
+    """
+    path = metrics or model.parent / "metrics.json"
+    reason = _why_not(path, model)
+    if reason is None:
+        asked = read_predictions(predictions_path(path.parent, SPLIT))
+        listing = (f"{name} {label}" for name, label in zip(asked.sample_ids, asked.labels, strict=True))
+        record = read_json(path.with_name(EVALUATED))[SPLIT]
+        return Evidence(read_json(path)[SPLIT], record, lines_sha256(listing))
+    if metrics is not None:
+        raise RequestError(
+            f"no evaluation of this model: {reason}",
+            where=metrics,
+            expected=f"metrics.json with {EVALUATED} beside it, of {model.name} on {SPLIT}/",
+            todo=f"kerasfusion evaluate {model} --data FOLDER --out FOLDER, and name its metrics.json",
+        )
+    return Evidence({}, {}, missing=reason)
+
+
+def _why_not(path: Path, model: Path) -> str | None:
+    found = read_json(path)
+    if found is None:
+        return f"there is no {path.name} beside it"
+    record = (read_json(path.with_name(EVALUATED)) or {}).get(SPLIT)
+    if SPLIT not in found or record is None or not predictions_path(path.parent, SPLIT).is_file():
+        return f"{path.name} and {EVALUATED} beside it say nothing of {SPLIT}/"
+    if record.get("model_sha256") != file_sha256(model):
+        return f"{path.name} is of {record.get('model')}, and not of the file as it is now"
+    return None

@@ -1,0 +1,75 @@
+"""What `miner install` did to a miner's tree, kept beside the detectors so that `miner uninstall` can undo it."""
+
+from dataclasses import asdict, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import write_json
+
+NAME = ".kerasfusion-install.json"
+BACKUP_SUFFIX = ".before-kerasfusion"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file that was written: digest of what was written, and whether something else was there before."""
+
+    sha256: str
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A line, without its end, and the line that it took the place of; None if it was appended."""
+
+    written: str
+    before: str | None
+
+
+@dataclass(frozen=True)
+class LineEntry:
+    """A file that was edited: whether it was not there before, whether its last line got an end, and the edits."""
+
+    created: bool
+    newline_added: bool
+    edits: list[Edit]
+
+
+@dataclass
+class InstallRecord:
+    """What was changed, by path relative to the tree's root, POSIX.
+
+    Attributes:
+        files: files that were written whole.
+        lines: files that were edited.
+    """
+
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    lines: dict[str, LineEntry] = field(default_factory=dict)
+
+
+def read_record(detectors: Path) -> InstallRecord | None:
+    """The record in a detectors folder; None if nothing was installed there.
+
+    Raises:
+        RequestError: it is damaged.
+    """
+    path = detectors / NAME
+    if not path.is_file():
+        return None
+    try:
+        return TypeAdapter(InstallRecord).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RequestError(
+            "the record of the installation cannot be read",
+            where=path,
+            todo=f"put the files that end in {BACKUP_SUFFIX} back by hand, then delete it",
+        ) from error
+
+
+def write_record(detectors: Path, record: InstallRecord) -> None:
+    """Keep the record."""
+    write_json(detectors / NAME, asdict(record))

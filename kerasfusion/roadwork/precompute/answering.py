@@ -1,0 +1,72 @@
+"""YOLO and the ViT, opened once, answer batches of photos."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasfusion.machine.amx import avoid_broken_amx
+from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
+from kerasfusion.roadwork.branches.yolo_process import YoloProcess
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import Sample
+from kerasfusion.roadwork.precompute import branch_cache as cache
+
+
+@dataclass(frozen=True)
+class Views:
+    """One photo as the branches see it: `squashed` for the ViT and `crop` for YOLO, (S, S, 3) uint8 each."""
+
+    sample: Sample
+    image_sha256: str
+    squashed: np.ndarray
+    crop: np.ndarray
+
+
+class Branches:
+    """YOLO and the ViT, ready to answer; use it in a `with` statement.
+
+    Args:
+        config: names the weights of both.
+        checkpoint: the ViT's.
+
+    Attributes:
+        sizes: side of each branch's square input, pixels, by input.
+        parameters: of the ViT.
+    """
+
+    def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint):
+        if config.cache.precision == "bfloat16":
+            avoid_broken_amx("tensorflow")  # before TensorFlow is there
+        import tensorflow as tf
+
+        vit = build_vit(checkpoint)
+        self.parameters = vit.count_params()
+        if config.cache.precision == "bfloat16":
+            from kerasfusion.formats.keras_file import in_bfloat16
+            from kerasfusion.roadwork.branches.ensemble import HEADS
+
+            vit = in_bfloat16(vit, HEADS)
+        size = checkpoint.image_size
+        # One trace whatever the batch: a shard's last batch is smaller.
+        self._vit = tf.function(
+            lambda image: vit(image, training=False),
+            input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32)],
+        )
+        self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
+        self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
+
+    def __call__(self, views: Sequence[Views]) -> list[cache.Record]:
+        """Answer one batch."""
+        yolo = self._yolo.submit(np.stack([view.crop for view in views]))
+        vit_probs = self._vit(np.stack([view.squashed for view in views]).astype(np.float32)).numpy()
+        return [
+            cache.Record(view.sample.sample_id, view.image_sha256, view.sample.split, view.sample.label, *probs)
+            for view, *probs in zip(views, yolo(), vit_probs, strict=True)
+        ]
+
+    def __enter__(self) -> "Branches":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._yolo.close()

@@ -1,0 +1,214 @@
+"""The branch cache on disk: what YOLO and the ViT said of every photo, once and for all.
+
+A folder with `manifest.json` and `shards/SPLIT-00000.tfrecord`. A split's shards are fixed by its sorted sample ids, so
+that a resumed precompute ends in the same bytes. One tf.train.Example a photo: sample_id, image_sha256, split (bytes),
+label (int64), yolo_probs and vit_probs (2 floats each, in the order of CLASS_NAMES).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.roadwork.data.dataset import Sample
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the cache holds of one photo.
+
+    Attributes:
+        sample_id: POSIX path relative to the dataset's root.
+        image_sha256: digest of the encoded file, hex.
+        split: train, val or test.
+        label: index into CLASS_NAMES.
+        yolo_probs, vit_probs: (2,) float32 probabilities.
+    """
+
+    sample_id: str
+    image_sha256: str
+    split: str
+    label: int
+    yolo_probs: np.ndarray
+    vit_probs: np.ndarray
+
+
+def shard_path(folder: Path, split: str, number: int) -> Path:
+    """Where shard `number` of a split is kept."""
+    return Path(folder) / "shards" / f"{split}-{number:05d}.tfrecord"
+
+
+def write_shard(path: Path, records: Iterable[Record]) -> None:
+    """Write a shard beside its name, then rename it: a shard that is there is whole.
+
+    Raises:
+        KerasFusionError: the disk is full or refuses the write.
+    """
+    import tensorflow as tf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    try:
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for record in records:
+                writer.write(_encode(record))
+        partial.replace(path)
+    except tf.errors.OpError as error:
+        raise KerasFusionError(
+            f"cannot write a cache shard: {error.message}",
+            where=path,
+            todo="free some space, then run the same command again",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_shard(path: Path) -> list[Record]:
+    """Read one shard.
+
+    Raises:
+        KerasFusionError: the file is damaged or cut short (every record carries a checksum).
+    """
+    import tensorflow as tf
+
+    features = {
+        "sample_id": tf.io.FixedLenFeature([], tf.string),
+        "image_sha256": tf.io.FixedLenFeature([], tf.string),
+        "split": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        "yolo_probs": tf.io.FixedLenFeature([2], tf.float32),
+        "vit_probs": tf.io.FixedLenFeature([2], tf.float32),
+    }
+    dataset = tf.data.TFRecordDataset(str(path)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
+    try:
+        return [record for batch in dataset.as_numpy_iterator() for record in _decode(batch)]
+    except tf.errors.OpError as error:
+        raise KerasFusionError(
+            f"a cache shard is damaged: {error.message}", where=path, todo="delete this file and run precompute again"
+        ) from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a cache folder.
+
+    Raises:
+        RequestError: there is no cache, or one of another format.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError("there is no branch cache here", where=path, todo="kerasfusion precompute") from None
+    except ValueError as error:
+        raise RequestError(f"the manifest is not JSON: {error}", where=path, todo="kerasfusion precompute") from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise RequestError(
+            f"the cache has format {manifest.get('format_version')}",
+            where=path,
+            expected=f"format {FORMAT_VERSION}",
+            todo="run precompute into a new cache.folder",
+        )
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest in one step; it never says more than the shards hold."""
+    write_json(Path(folder) / MANIFEST, manifest)
+
+
+def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
+    """Every record of the given splits, by sample_id.
+
+    Raises:
+        RequestError: no cache, or a split that precompute has not finished.
+        KerasFusionError: a shard is missing, damaged or not the one that precompute wrote.
+    """
+    manifest = read_manifest(folder)
+    records = {}
+    for split in splits:
+        done = manifest["splits"].get(split)
+        if done is None or not done["complete"]:
+            raise RequestError(
+                f"the cache does not hold all of {split}/",
+                where=folder,
+                todo=f"kerasfusion precompute --split {split}",
+            )
+        for number, shard in enumerate(done["shards"]):
+            path = shard_path(folder, split, number)
+            if not path.is_file() or file_sha256(path) != shard["sha256"]:
+                raise KerasFusionError(
+                    "a cache shard is missing or is not the one that precompute wrote",
+                    where=path,
+                    todo="delete this file if it is there and run precompute again",
+                )
+            records.update((record.sample_id, record) for record in read_shard(path))
+    return records
+
+
+def refuse_other_photos(records: dict[str, Record], samples: Sequence[Sample], digests: Sequence[str], skipped) -> None:
+    """Check that the cache is of exactly these photos.
+
+    Args:
+        records: the cache, by sample_id.
+        samples: the photos that are there now.
+        digests: sha256 of each photo's file, in the order of `samples`.
+        skipped: sample ids that precompute was told to leave out.
+
+    Raises:
+        RequestError: a photo is new, gone, changed or in another class; says how many and names some.
+    """
+    here = {sample.sample_id: (sample.label, digest) for sample, digest in zip(samples, digests, strict=True)}
+    known = {name: (record.label, record.image_sha256) for name, record in records.items()}
+    problems = {
+        "not in the cache": sorted(here.keys() - known.keys() - set(skipped)),
+        "in the cache but gone from the data": sorted(known.keys() - here.keys()),
+        "changed since precompute": sorted(name for name in here.keys() & known.keys() if here[name] != known[name]),
+    }
+    lines = [f"{len(names)} photo(s) {what}: {', '.join(names[:3])}" for what, names in problems.items() if names]
+    if lines:
+        raise RequestError(
+            "cache and data differ: " + "; ".join(lines),
+            todo="run precompute into a new cache.folder, or set data.root to the photos that the cache was made of",
+        )
+
+
+def _encode(record: Record) -> bytes:
+    import tensorflow as tf
+
+    def text(value: str):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    def floats(value: np.ndarray):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
+
+    feature = {
+        "sample_id": text(record.sample_id),
+        "image_sha256": text(record.image_sha256),
+        "split": text(record.split),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
+        "yolo_probs": floats(record.yolo_probs),
+        "vit_probs": floats(record.vit_probs),
+    }
+    # A protobuf map has no order of its own; the resumed cache must be the same bytes.
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+def _decode(batch: dict[str, np.ndarray]) -> Iterable[Record]:
+    for row in range(len(batch["label"])):
+        yield Record(
+            sample_id=batch["sample_id"][row].decode(),
+            image_sha256=batch["image_sha256"][row].decode(),
+            split=batch["split"][row].decode(),
+            label=int(batch["label"][row]),
+            yolo_probs=batch["yolo_probs"][row],
+            vit_probs=batch["vit_probs"][row],
+        )

@@ -1,0 +1,99 @@
+"""Ask YOLO and the ViT about every photo once, and keep their answers in the branch cache."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from importlib.metadata import PackageNotFoundError
+
+from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.progress import track
+from kerasfusion.roadwork.branches.vit import read_checkpoint
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import SPLITS, scan
+from kerasfusion.roadwork.precompute import branch_cache as cache
+from kerasfusion.roadwork.precompute.answering import Branches
+from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
+from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
+
+
+def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False) -> dict:
+    """Fill the branch cache with the given splits; what an earlier run has finished is kept.
+
+    Args:
+        config: data, weights, and where the cache is.
+        splits: the splits to work through; one without photos is passed over.
+        skip_unreadable: leave unreadable photos out and list them in the manifest, instead of failing.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to.
+        KerasFusionError: unreadable photos (the shards without them are done and kept), or another run at work.
+    """
+    filelock = require("filelock", extra="train")
+    require_folder(config.cache.folder)
+    samples = scan(config.data.root)
+    checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    folder = config.cache.folder
+    # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        with ExitStack() as stack:
+            if (folder / cache.MANIFEST).exists():  # refused before anything is loaded
+                stack.enter_context(lock)
+                with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
+                    find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
+            branches = stack.enter_context(Branches(config, checkpoint))
+            folder.mkdir(parents=True, exist_ok=True)  # only now: a request that is refused leaves no folder
+            stack.enter_context(lock)
+            manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+            cache.write_manifest(folder, manifest)
+            unreadable: dict[str, str] = {}
+            for split in splits:
+                chosen = [sample for sample in samples if sample.split == split]
+                if chosen:
+                    unreadable |= _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+            if unreadable and not skip_unreadable:
+                raise _unreadable_error(unreadable)
+            return manifest
+    except filelock.Timeout:
+        raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
+
+
+def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> dict[str, str]:
+    """Work through a split; returns {sample_id: reason} of its unreadable photos."""
+    folder = config.cache.folder
+    listing = check_listing(config, manifest, split, samples)
+    manifest["splits"][split] = {"complete": False, "samples": len(samples), "listing_sha256": listing}
+    cache.write_manifest(folder, manifest)
+    unreadable: dict[str, str] = {}
+    shards = plan_shards(config, split, samples)
+    paths = [path for path, _ in shards]
+    work = (
+        sample
+        for path, shard in shards
+        for sample in fill_shard(path, shard, branches, config, skip_unreadable, unreadable)
+    )
+    for _ in track(work, f"precompute {split}", total=len(samples)):
+        pass
+    if unreadable and not skip_unreadable:
+        return unreadable
+    manifest["splits"][split] |= {
+        "complete": True,
+        "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],
+        "shards": [{"file": path.name, "sha256": file_sha256(path)} for path in paths],
+    }
+    cache.write_manifest(folder, manifest)
+    return unreadable
+
+
+def _unreadable_error(unreadable: dict[str, str]) -> KerasFusionError:
+    shown = [f"{name}: {reason}" for name, reason in sorted(unreadable.items())[:20]]
+    more = [f"and {len(unreadable) - 20} more"] if len(unreadable) > 20 else []
+    return KerasFusionError(
+        f"{len(unreadable)} unreadable photo(s); the shards without them are done and kept:\n  - "
+        + "\n  - ".join(shown + more),
+        todo="mend these files and run precompute again, or leave them out with --skip-unreadable",
+    )

@@ -1,0 +1,80 @@
+"""What a branch cache was made of: its manifest, begun anew or held against the request."""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.run_folder import differences
+from kerasfusion.roadwork.branches.vit import VitCheckpoint
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
+from kerasfusion.roadwork.precompute import branch_cache as cache
+
+
+def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
+    """The manifest of the cache folder, or what a new one says.
+
+    Raises:
+        RequestError: it is of other settings; names each that differs.
+    """
+    folder = config.cache.folder
+    identity = {
+        "format_version": cache.FORMAT_VERSION,
+        "class_names": list(CLASS_NAMES),
+        "shard_size": config.cache.shard_size,
+        "max_pixels": config.data.max_pixels,
+        "sizes": {"image": checkpoint.image_size, "yolo_image": yolo_image_size},
+        "preprocessing": {
+            "decoder": "pillow",
+            "image": "whole frame squashed, Pillow BILINEAR",
+            "yolo_image": "shortest side resized, Pillow BILINEAR, centre crop",
+            "vit_scale": list(checkpoint.scale),
+            "vit_offset": list(checkpoint.offset),
+        },
+        "yolo": {"sha256": file_sha256(config.yolo_weights), "trained_on": _yolo_training(config.yolo_weights)},
+        "vit": {
+            "sha256": checkpoint.sha256,
+            "output_order": list(checkpoint.order),
+            "precision": config.cache.precision,
+        },
+        "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
+    }
+    if not (folder / cache.MANIFEST).exists():
+        return {**identity, "splits": {}}
+    manifest = cache.read_manifest(folder)
+    changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
+    if changed:
+        raise RequestError(
+            "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),
+            where=folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    return manifest
+
+
+def _yolo_training(weights: Path) -> dict | None:
+    """What YOLO was trained on, from the record beside its weights; None if they came from elsewhere."""
+    record = weights.with_name("training.json")
+    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return known["train"] if known.get("weights_sha256") == file_sha256(weights) else None
+
+
+def check_listing(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> str:
+    """The digest of a split's sample ids and labels.
+
+    Raises:
+        RequestError: the cache was begun with others.
+    """
+    listing = listing_sha256(samples)
+    known = manifest["splits"].get(split)
+    if known and known["listing_sha256"] != listing:
+        raise RequestError(
+            f"the photos of {split}/ are not those that the cache was begun with ({known['samples']} then, "
+            f"{len(samples)} now)",
+            where=config.cache.folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    return listing

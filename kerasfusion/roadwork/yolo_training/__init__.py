@@ -1,0 +1,1 @@
+"""`train-yolo`: photos to best.pt and its curve."""

@@ -1,0 +1,45 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.writing import write_file, write_text
+
+
+def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
+    write_text(tmp_path / "a.txt", "ä\nb\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\nb\n"
+
+
+@pytest.mark.parametrize("kind", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, kind):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+
+    def fail(path, target):
+        raise kind
+
+    monkeypatch.setattr(Path, "replace", fail)
+    expected = KerasFusionError if isinstance(kind, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught:
+        write_file(path, b"new")
+    if isinstance(kind, OSError):
+        assert "no space left on the disk" in str(caught.value)
+        assert str(path) in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_in_the_way_is_an_error(tmp_path):
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(KerasFusionError, match="cannot write the file"):
+        write_file(tmp_path / "metrics.json", b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_the_file_gets_the_permissions_of_a_normal_new_file(tmp_path):
+    (tmp_path / "usual").write_text("")
+    write_file(tmp_path / "ours", b"")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
+    assert modes[0] == modes[1]

@@ -1,0 +1,209 @@
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from kerasfusion.cli.main import main
+from kerasfusion.fume.data.annotations import SPLITS, annotation_path, read_frames
+from kerasfusion.fume.data.leaks import find_leak
+from kerasfusion.fume.data.pairing import STRATEGIES
+from kerasfusion.fume.data.samples import paired_path, read_samples
+from tests.fume.data.frames_material import make_frames, write_dataset
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, ["data", "pair", *(str(argument) for argument in arguments)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def by_thirds(frames):
+    return {split: frames[number::3] for number, split in enumerate(SPLITS)}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def used_paths(path):
+    return sorted(found.frame_path for sample in read_samples(path) for found in sample.frames.values())
+
+
+@pytest.fixture
+def leaky(tmp_path):
+    """A dataset whose rows were divided at random, so that originals are in several splits."""
+    return write_dataset(tmp_path / "set", by_thirds(make_frames(2, originals=30)))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_split_is_paired_beside_its_annotations(leaky, strategy):
+    before = contents(leaky)
+    result = run(leaky, "--strategy", strategy)
+    for split in SPLITS:
+        frames = read_frames(annotation_path(leaky, split))
+        assert used_paths(paired_path(leaky, split)) == sorted(frame.frame_path for frame in frames)
+    after = contents(leaky)
+    assert set(after) - set(before) == {f"paired_{split}_annotations.csv" for split in SPLITS}
+    assert {name: after[name] for name in before} == before
+    assert "Traceback" not in result.output
+
+
+def test_the_table_counts_by_class_and_ph_and_json_says_the_same(leaky):
+    shown = run(leaky).output
+    result = json.loads(run(leaky, "--json").output)
+    assert shown.splitlines()[0].split() == ["split", "class", "pH", "paired", "CO2", "only", "CH4", "only", "samples"]
+    for split in SPLITS:
+        samples = read_samples(paired_path(leaky, split))
+        counted = result["splits"][split]
+        assert counted["total"] == len(samples)
+        assert counted["paired"] == sum(sample.is_paired for sample in samples)
+        assert counted["co2_only"] == sum(sample.ch4 is None for sample in samples)
+        assert counted["total"] == sum(row["total"] for row in counted["by_class_and_ph"])
+        kinds = [str(counted[kind]) for kind in ("paired", "co2_only", "ch4_only", "total")]
+        assert [split, "all", "-", *kinds] in [line.split() for line in shown.splitlines()]
+
+
+def test_a_leak_is_a_warning_with_its_size_and_pairing_goes_on(leaky):
+    splits = {split: read_frames(annotation_path(leaky, split)) for split in SPLITS}
+    train = {frame.original_id for frame in splits["train"]}
+    copies = sum(frame.original_id in train for frame in splits["test"])
+    shown = run(leaky).output
+    assert f"warning: {len(find_leak(splits).originals)} of 30 originals are in more than one split" in shown
+    assert (
+        f"{copies} frames of test ({copies / len(splits['test']):.1%}) have a copy of their original in train" in shown
+    )
+    assert "--regroup" in shown
+    assert json.loads(run(leaky, "--json").output)["leak"]["splits"]["train/test"]["frames"]["test"] == copies
+
+
+def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
+    before = contents(leaky)
+    shown = run(leaky, "--regroup", "--val", 0.2, "--test", 0.2).output
+    after = contents(leaky)
+    assert {name: after[name] for name in before} == before
+    assert "note: in the old splits, " in shown
+    assert "warning: " not in shown
+    splits = {split: read_frames(leaky / f"regrouped_{split}_annotations.csv") for split in SPLITS}
+    assert not find_leak(splits)
+    assert sum(map(len, splits.values())) == len(make_frames(2, originals=30))
+    for split, frames in splits.items():
+        assert used_paths(paired_path(leaky, split)) == sorted(frame.frame_path for frame in frames)
+
+
+def test_one_file_of_all_frames_needs_and_gets_splits(tmp_path):
+    frames = make_frames(5, originals=30)
+    root = write_dataset(tmp_path, {"all": frames}, "annotations.csv")
+    assert "what to do: add --regroup" in run(root, code=2).output
+    assert not list(root.glob("paired_*"))
+    result = json.loads(run(root, "--regroup", "--json").output)
+    assert result["leak"] is None
+    assert sum(len(used_paths(paired_path(root, split))) for split in SPLITS) == len(frames)
+
+
+def test_the_rows_order_and_the_folder_of_the_output_change_nothing(tmp_path):
+    frames = make_frames(4, originals=30)
+    for name, ordered in (("a", frames), ("b", frames[::-1])):
+        root = write_dataset(tmp_path / name, {"all": ordered}, "annotations.csv")
+        shown = run(root, "--regroup", "--out", tmp_path / f"out-{name}").output
+        assert f"the paths in the files start from {root}" in shown
+    assert contents(tmp_path / "out-a") == contents(tmp_path / "out-b")
+    assert len(contents(tmp_path / "out-a")) == 6
+    run(root, "--regroup", "--out", tmp_path / "out-c", "--seed", 7)
+    assert contents(tmp_path / "out-c") != contents(tmp_path / "out-a")
+
+
+def test_written_paths_are_relative_and_posix_whatever_was_read(leaky):
+    path = annotation_path(leaky, "test")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for column in ("frame_path", "mask_path"):
+            row[column] = "mmseg_dataset\\" + row[column].replace("/", "\\")
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    run(leaky)
+    for sample in read_samples(paired_path(leaky, "test")):
+        assert all((leaky / found.frame_path).is_file() for found in sample.frames.values())
+    text = paired_path(leaky, "test").read_text()
+    assert "\\" not in text
+    assert "mmseg_dataset" not in text
+
+
+def test_nothing_is_written_when_a_file_is_missing_or_listed_twice(leaky):
+    frame = read_frames(annotation_path(leaky, "val"))[1]
+    (leaky / frame.frame_path).unlink()
+    assert f"val_annotations.csv line 3: {frame.frame_path}" in run(leaky, code=2).output
+    (leaky / frame.frame_path).touch()
+    rows = annotation_path(leaky, "val").read_text().splitlines()
+    with annotation_path(leaky, "test").open("a") as file:
+        file.write(rows[2] + "\n")
+    last = len(annotation_path(leaky, "test").read_text().splitlines())
+    shown = run(leaky, "--regroup", code=2).output
+    assert f"{frame.frame_path}: val_annotations.csv line 3, test_annotations.csv line {last}" in shown
+    assert not list(leaky.glob("paired_*")) + list(leaky.glob("regrouped_*"))
+
+
+def test_splits_that_are_not_there_are_said(leaky):
+    run(leaky)
+    annotation_path(leaky, "val").unlink()
+    shown = run(leaky).output
+    assert "warning: there is no val_annotations.csv; --regroup divides the frames into three splits" in shown
+    assert "paired_val_annotations.csv, written earlier, stays" in shown
+    (leaky / "annotations.csv").write_text("anything")
+    assert "annotations.csv was not read" in run(leaky).output
+
+
+def test_a_class_that_a_split_lacks_and_a_strategy_without_pairs_are_said(tmp_path):
+    frames = [frame for frame in make_frames(1, originals=30, shared_ids=False) if frame.class_id != 1]
+    root = write_dataset(tmp_path, {"train": frames})
+    shown = run(root, "--strategy", "original_based").output
+    assert "warning: train has no frame of Transitional" in shown
+    assert "warning: original_based finds no pair; --strategy random" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--val", 0.2], "add --regroup"),
+        (["--regroup", "--val", 0.6, "--test", 0.4], "leave nothing to train on"),
+        (["--strategy", "best"], "random"),
+        (["--seed", -1], "--seed"),
+    ],
+)
+def test_wrong_options_are_refused(leaky, flags, message):
+    assert message in run(leaky, *flags, code=2).output
+    assert not list(leaky.glob("paired_*"))
+
+
+def test_a_folder_without_annotations_is_refused(tmp_path):
+    assert "the dataset folder does not exist" in run(tmp_path / "gone", code=2).output
+    assert "train_annotations.csv, val_annotations.csv" in run(tmp_path, code=2).output
+    write_dataset(tmp_path, {"train": [], "val": []})
+    assert "the annotations have no rows" in run(tmp_path, code=2).output
+
+
+def test_a_place_that_cannot_be_written_to_is_named(leaky):
+    (leaky / "file").touch()
+    assert "cannot write the file" in run(leaky, "--out", leaky / "file", code=1).output
+
+
+def test_help_has_an_example_and_the_choices_are_the_strategies():
+    shown = run("--help").output
+    assert "Example: kerasfusion data pair" in shown
+    assert f"[{'|'.join(STRATEGIES)}]" in shown.replace("\n", "").replace(" ", "")
+
+
+def test_pairing_loads_no_tensorflow(tmp_path):
+    write_dataset(tmp_path, by_thirds(make_frames(0)))
+    program = (
+        "import sys; from kerasfusion.fume.data.pair_job import pair_dataset; from pathlib import Path\n"
+        "pair_dataset(Path(sys.argv[1])); sys.exit(','.join({'tensorflow', 'keras'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,205 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from kerasfusion.cli.main import main
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.detect.answering import open_network
+from kerasfusion.fume.detect.latency import measure_network
+from kerasfusion.fume.detect.predict import list_subjects, predict
+from tests.fume.detect.answering_material import HEIGHT, WIDTH, leave_out_costs, save_reader, write_set
+
+ROWS = [("co2 ch4", 0, 0, "a"), ("co2 ch4", 1, 1, "b"), ("ch4", 2, 2, "c"), ("co2", 1, 1, "d")]
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    return root, write_set(root, ROWS)
+
+
+@pytest.fixture(scope="module")
+def model(data, tmp_path_factory):
+    return save_reader(tmp_path_factory.mktemp("pair") / "fume.keras", "FUMEFastSCNN", root=data[0])
+
+
+@pytest.fixture(scope="module")
+def roadwork_model(tmp_path_factory):
+    """A file that says it is of the other system; enough to be refused."""
+    path = tmp_path_factory.mktemp("other") / "fusion.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("kerasfusion.json", json.dumps({"system": "roadwork"}))
+    return path
+
+
+def test_a_pair_has_its_state_and_the_area_of_each_plume(data, model, tmp_path):
+    root, pictures = data
+    files = {gas: root / gas / "frames" / "test01.png" for gas in ("co2", "ch4")}
+    (result,) = predict(open_network(model), list_subjects(files["co2"], files["ch4"], None), out=tmp_path)
+    line = result.to_json()
+    assert (line["co2"], line["ch4"]) == (str(files["co2"]), str(files["ch4"]))
+    assert line["state"] == "Transitional"
+    assert sum(line["probabilities"].values()) == pytest.approx(1)
+    for gas, path in result.masks.items():
+        mask = pictures[1][gas][1]
+        pixels = int((mask == 2).sum())
+        assert line["plumes"][gas] == {"pixels": pixels, "share": pytest.approx(pixels / (HEIGHT * WIDTH))}
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(np.asarray(image), mask)
+        assert f"{gas.upper()} plume {pixels:>7,} px = {pixels / (HEIGHT * WIDTH):6.2%}" in result.to_line(4)
+
+
+def test_the_gas_in_a_name_does_not_keep_frames_apart(tmp_path):
+    names = ("a_co2_1.png", "a_ch4_1.png", "CO2-b.png", "c.png", "co2x.png")
+    for name in names:
+        (tmp_path / name).touch()
+    subjects = {subject.name: subject.files for subject in list_subjects(tmp_path, tmp_path, None)}
+    expected = {
+        "a_1": {"co2": "a_co2_1.png", "ch4": "a_ch4_1.png"},
+        "b": {"co2": "CO2-b.png"},
+        "c": {"co2": "c.png", "ch4": "c.png"},
+        "co2x": {"co2": "co2x.png", "ch4": "co2x.png"},
+    }
+    assert {name: {gas: path.name for gas, path in files.items()} for name, files in subjects.items()} == expected
+
+
+def test_folders_are_matched_by_name_and_the_others_asked_alone(data, model, tmp_path):
+    root, _ = data
+    subjects = list_subjects(root / "co2" / "frames", root / "ch4" / "frames", None)
+    assert [(subject.name, list(subject.files)) for subject in subjects] == [
+        ("test00", ["co2", "ch4"]),
+        ("test01", ["co2", "ch4"]),
+        ("test02", ["ch4"]),
+        ("test03", ["co2"]),
+    ]
+    results = list(predict(open_network(model), subjects, batch=3, out=tmp_path, overlays=True))
+    assert [result.to_json()["state"] for result in results] == ["Healthy", "Transitional", "Acidotic", "Transitional"]
+    assert [list(result.plumes) for result in results] == [["co2", "ch4"], ["co2", "ch4"], ["ch4"], ["co2"]]
+    assert sorted(path.name for path in (tmp_path / "overlays").iterdir()) == [f"test0{n}.png" for n in range(4)]
+    assert len(list((tmp_path / "masks").iterdir())) == len(list((tmp_path / "mask_views").iterdir())) == 6
+
+
+def test_a_csv_without_masks_and_states_is_answered(data, model, tmp_path):
+    root, _ = data
+    lines = (root / "paired_test_annotations.csv").read_text().splitlines()
+    header = lines[0].split(",")
+    blank = {header.index(name) for name in ("co2_mask", "ch4_mask", "ph_value", "class_id", "class_name")}
+    rows = [
+        ",".join("" if column in blank else cell for column, cell in enumerate(line.split(","))) for line in lines[1:]
+    ]
+    path = tmp_path / "frames.csv"
+    path.write_text("\n".join([lines[0], *rows, rows[0]]))
+    subjects = list_subjects(None, None, path, root)
+    assert len({subject.name for subject in subjects}) == 5  # the repeated row has a name of its own
+    states = [result.to_json()["state"] for result in predict(open_network(model), subjects)]
+    assert states == ["Healthy", "Transitional", "Acidotic", "Transitional", "Healthy"]
+
+
+def test_other_kinds_of_network(data, tmp_path):
+    root, pictures = data
+    subjects = list_subjects(root / "co2" / "frames", root / "ch4" / "frames", None)[:3]
+    single = open_network(save_reader(tmp_path / "single.keras", "MultiTaskFastSCNN"))
+    results = list(predict(single, subjects, batch=2, out=tmp_path / "out", overlays=True))
+    assert [list(result.subject.files) for result in results] == [["co2"], ["ch4"], ["co2"], ["ch4"], ["ch4"]]
+    assert [list(result.plumes) for result in results] == [["co2"], ["ch4"], ["co2"], ["ch4"], ["ch4"]]
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 5
+    early = open_network(save_reader(tmp_path / "early.keras", "EarlyFusionFastSCNN"))
+    result = next(predict(early, subjects, out=tmp_path / "out", overlays=True))
+    union = np.maximum(*(pictures[0][gas][1] for gas in ("co2", "ch4")))
+    assert result.plumes == {"union": ((union == 2).sum(), (union == 2).mean())}
+
+
+def test_an_unreadable_frame_gives_its_reason_and_the_others_their_answers(data, model, tmp_path):
+    root, _ = data
+    for gas in ("co2", "ch4"):
+        folder = tmp_path / gas
+        folder.mkdir()
+        for name in ("test00.png", "test01.png"):
+            (folder / name).write_bytes((root / gas / "frames" / name).read_bytes())
+    (tmp_path / "ch4" / "test00.png").write_bytes(b"cut")
+    shown = invoke("predict", model, "--co2", tmp_path / "co2", "--ch4", tmp_path / "ch4", "--json", code=1)
+    first, second = map(json.loads, shown.stdout.splitlines())
+    assert "not an image in a known format" in first["error"]
+    assert "ch4/test00.png" in first["error"]
+    assert first["state"] is None  # and not an answer to the gas that is left
+    assert (second["state"], second["error"]) == ("Transitional", None)
+    shown = invoke("predict", model, "--co2", tmp_path / "co2", "--ch4", tmp_path / "ch4", code=1).stdout
+    assert "test00  unreadable: " in shown
+
+
+def test_requests_that_cannot_be_met_are_refused(data, tmp_path):
+    root, _ = data
+    frame, folder, table = root / "co2/frames/test00.png", root / "co2/frames", root / "paired_test_annotations.csv"
+    for given in ((None, None, None), (frame, None, table)):
+        with pytest.raises(RequestError, match="name the frames"):
+            list_subjects(*given)
+    with pytest.raises(RequestError, match="no such file or folder"):
+        list_subjects(tmp_path / "gone.png", None, None)
+    with pytest.raises(RequestError, match="a file and a folder"):
+        list_subjects(frame, folder, None)
+    with pytest.raises(RequestError, match="no images"):
+        list_subjects(tmp_path, None, None)
+    for name in ("a.png", "a.jpg"):
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name)
+    with pytest.raises(RequestError, match=r"two images of one name: a.jpg and a.png"):
+        list_subjects(tmp_path, None, None)
+
+
+def test_the_commands_know_the_system_from_the_file(data, model, roadwork_model, tmp_path, monkeypatch):
+    root, _ = data
+    leave_out_costs(monkeypatch)
+    report = json.loads(invoke("evaluate", model, "--out", tmp_path, "--panels", 1, "--json").stdout)
+    assert report == json.loads((tmp_path / "metrics.json").read_text())
+    assert report["test"]["joint"]["score"] == 1.0
+    assert "no such" not in invoke("predict", model, "--co2", root / "co2/frames/test00.png").output
+    timing = json.loads(invoke("benchmark", model, "--runs", 2, "--warmup", 0, "--json").stdout)
+    assert timing["frames"] == {"co2": [640, 480], "ch4": [640, 480]}
+    other = {
+        ("evaluate", model, "--tta", "--vit", "x"): "--vit, --tta: not for a fume model",
+        ("evaluate", roadwork_model, "--save-masks"): "--save-masks: not for a roadwork model",
+        ("predict", model, "photo.jpg"): "IMAGES: not for a fume model",
+        ("predict", roadwork_model, "--co2", "x.png", "photo.jpg"): "--co2: not for a roadwork model",
+        ("predict", roadwork_model): "Missing argument 'IMAGES...'",
+        ("benchmark", model, "--image", "x.jpg"): "--image: not for a fume model",
+        ("benchmark", roadwork_model, "--ch4", "x.jpg"): "--ch4: not for a roadwork model",
+        ("predict", model, "--co2", "x.png", "--overlays"): "--overlays needs a folder",
+        ("evaluate", model, "--data", tmp_path / "gone"): "paired_test_annotations.csv",
+    }
+    for arguments, message in other.items():
+        assert message in invoke(*arguments, code=2).output
+
+
+def test_settings_lie_over_those_that_the_network_was_trained_with(model, tmp_path, monkeypatch):
+    leave_out_costs(monkeypatch)
+    other = tmp_path / "other"
+    write_set(other, ROWS[:1], split="val")
+    arguments = ("evaluate", model, "--data", other, "--split", "val", "--set", "data.gases=co2", "--json")
+    found = json.loads(invoke(*arguments, "--panels", 0).stdout)
+    assert found["val"]["co2_mask"]["n"] == 1
+    assert "ch4_mask" not in found["val"]
+    config = tmp_path / "fume.yaml"
+    config.write_text(f"system: fume\ndata: {{dataset_root: {other}, image_size: [640, 480]}}")
+    assert (
+        json.loads(invoke("evaluate", model, "-c", config, "--split", "val", "--json").stdout)["val"]["state"]["n"] == 1
+    )
+
+
+def test_latency_is_measured_from_files_to_masks(data, model):
+    root, _ = data
+    files = {"ch4": root / "ch4" / "frames" / "test00.png"}
+    result = measure_network(lambda: open_network(model), files, runs=3, warmup=1)
+    assert list(result["stages"]) == ["decode", "preprocess", "forward", "total"]
+    assert result["fps"] == pytest.approx(1000 / result["stages"]["total"]["mean_ms"])
+    assert result["frames"] == {"ch4": [WIDTH, HEIGHT]}
+    with pytest.raises(RequestError, match="does not exist"):
+        measure_network(lambda: open_network(model), {"co2": root / "gone.png"})

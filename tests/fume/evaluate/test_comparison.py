@@ -1,0 +1,70 @@
+"""Two sets of answers, made up here."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kerasfusion.fume.data.samples import GasFrame, Sample
+from kerasfusion.fume.evaluate.comparison import compare_answers, same_samples
+from kerasfusion.fume.evaluate.predictions import read_predictions, write_predictions
+from kerasfusion.fume.evaluate.split import Answers, Asked
+
+LABELS = np.array([0, 0, 1, 1, 2, 2])
+GROUPS = ["a", "a", "b", "b", "c", "c"]
+
+
+def make_answers(said, hits):
+    """Answers to six CO2 frames; `hits` of the 10 gas pixels of each are found, and nothing else is called gas."""
+    asked = [
+        Asked(Sample(GasFrame(f"{n}.png", f"{n}_mask.png", group), None, 6.0, int(label)), False, True)
+        for n, (label, group) in enumerate(zip(LABELS, GROUPS, strict=True))
+    ]
+    states = np.eye(3, dtype=np.float32)[said] * 0.7 + np.float32(0.1)
+    pixels = np.zeros((6, 3, 3), np.int64)
+    pixels[:, 0, 0], pixels[:, 2, 2], pixels[:, 2, 0] = 90, hits, 10 - np.array(hits)
+    return Answers(asked, states, {"co2_mask": pixels})
+
+
+def test_differences_are_those_of_the_two_values_and_pairs_are_resampled_together():
+    a, b = make_answers([0, 0, 1, 0, 2, 0], [5] * 6), make_answers([0, 0, 1, 1, 2, 0], [10, 10, 5, 5, 5, 5])
+    rows = np.arange(6)
+    found = compare_answers(a, rows, b, rows, GROUPS, resamples=400)
+    accuracy = found["state"]["balanced_accuracy"]
+    assert (accuracy["a"], accuracy["b"]) == (pytest.approx(2 / 3), pytest.approx(5 / 6))
+    assert accuracy["difference"] == pytest.approx(1 / 6)
+    low, high = accuracy["ci95"]
+    assert low == 0  # where the only original that differs is not drawn
+    assert high == pytest.approx(0.5)  # where nothing else is drawn
+    assert (found["state"]["only_a_right"], found["state"]["only_b_right"], found["state"]["mcnemar_p"]) == (0, 1, 1)
+    assert found["state"]["verdict"] == "no clear difference"
+    assert found["co2_mask"]["iou_gas"]["a"] == pytest.approx(30 / 60)
+    assert found["co2_mask"]["iou_gas"]["difference"] == pytest.approx(10 / 60)
+
+
+def test_the_same_answers_do_not_differ_at_all():
+    answers, rows = make_answers([0, 1, 1, 0, 2, 0], [3, 4, 5, 6, 7, 8]), np.arange(6)
+    for values in compare_answers(answers, rows, answers, rows, GROUPS, resamples=50)["co2_mask"].values():
+        assert (values["difference"], values["ci95"]) == (0, (0, 0))
+
+
+def test_samples_with_another_truth_are_not_the_same_ones():
+    a, b = make_answers([0] * 6, [5] * 6), make_answers([1] * 6, [5] * 6)
+    assert [rows.tolist() for rows in same_samples(a, b)[""]] == [[0, 1, 2, 3, 4, 5]] * 2
+    b.asked[1] = replace(b.asked[1], sample=replace(b.asked[1].sample, class_id=2))
+    b.pixels["co2_mask"][4, 0, 0] += 7
+    kept = Answers(b.asked[::-1], b.states[::-1], {"co2_mask": b.pixels["co2_mask"][::-1]})
+    assert [rows.tolist() for rows in same_samples(a, kept)[""]] == [[0, 2, 3, 5], [5, 3, 2, 0]]
+
+
+def test_answers_are_written_and_read_exactly(tmp_path):
+    answers = make_answers([0, 1, 2, 0, 1, 2], [0, 1, 2, 3, 4, 10])
+    answers.states[0] = np.float32([1 / 3, 2 / 3, 1e-9])
+    write_predictions(tmp_path / "predictions_test.csv", answers)
+    again = read_predictions(tmp_path / "predictions_test.csv")
+    assert again.asked == answers.asked
+    np.testing.assert_array_equal(again.states, answers.states)
+    np.testing.assert_array_equal(again.pixels["co2_mask"], answers.pixels["co2_mask"])
+    masks_only = Answers(answers.asked, None, {})
+    write_predictions(tmp_path / "none.csv", masks_only)
+    assert read_predictions(tmp_path / "none.csv") == masks_only

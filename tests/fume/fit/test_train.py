@@ -1,0 +1,243 @@
+import csv
+from pathlib import Path
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
+
+from kerasfusion.config import load_config
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.saving import load_model, read_description
+from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
+from kerasfusion.fume.fit import train as train_module
+from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.fit.job import fit
+from kerasfusion.fume.fit.training_metrics import Confusion
+from kerasfusion.fume.networks.architectures import ARCHITECTURES
+from kerasfusion.trainer import Checkpoint, write_checkpoint
+from tests.fume.fit.training_material import HEIGHT, WIDTH, write_set
+from tests.material import event_file_reading, wandb_files
+
+EPOCHS = 3
+
+
+def tiny_network(name, height, width, shared_encoder):
+    """MultiTaskFastSCNN's inputs and outputs in a few layers: what matters here is how it is trained."""
+    frame = keras.Input((height, width, 1), name="frame")
+    x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(keras.layers.Rescaling(1 / 127.5, -1)(frame))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+    pooled = keras.layers.Dropout(0.5)(keras.layers.GlobalAveragePooling2D()(x))
+    outputs = {"mask": keras.layers.Conv2D(3, 1)(x), "state": keras.layers.Dense(3)(pooled)}
+    return keras.Model({"frame": frame}, outputs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_to_trace():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "build_network", tiny_network)
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_set(tmp_path_factory.mktemp("fume"), {"train": 12, "val": 9})
+
+
+def configured(root, folder, *settings):
+    own = [
+        f"data.dataset_root={root}",
+        f"data.frame_cache={root}/cache",
+        f"data.image_size=[{WIDTH},{HEIGHT}]",
+        f"runs_folder={folder}",
+        "model.name=MultiTaskFastSCNN",
+        "training.batch_size=8",
+        f"training.num_epochs={EPOCHS}",
+        "training.checkpoint.save_freq=2",
+    ]
+    return load_config(FumeConfig, settings=[*own, *settings])
+
+
+@pytest.fixture(scope="module")
+def trained(root, tmp_path_factory):
+    config, lines = configured(root, tmp_path_factory.mktemp("runs")), []
+    return config, fit(config, report=lines.append), lines
+
+
+def read_history(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(path):
+    return load_model(path)[0].get_weights()
+
+
+def test_a_run_leaves_everything(trained):
+    config, path, lines = trained
+    folder = config.run_folder
+    assert path == folder / "fume.keras"
+    assert {p.name for p in (folder / "checkpoints").iterdir()} == {
+        "best.keras",
+        "epoch-002.keras",
+        "last.keras",
+        "settings.json",
+        "state.npz",
+    }
+    assert read_description(path)["model"] == "MultiTaskFastSCNN"
+    history = read_history(folder)
+    assert [row["epoch"] for row in history] == ["1", "2", "3"]
+    assert "12 training" not in lines[0]  # single frames: each gas of a sample is one
+    assert lines[0].startswith("21 training samples (")
+    shown = history[-1]
+    assert f"Transitional F1 {float(shown['val_state_transitional_f1']):.4f}" in lines[EPOCHS]
+    assert f"gas IoU {float(shown['val_mask_gas_iou']):.4f}" in lines[EPOCHS]
+
+
+def test_the_file_is_the_best_epoch(trained):
+    config, path, _ = trained
+    for ours, best in zip(weights(path), weights(config.run_folder / "checkpoints" / "best.keras"), strict=True):
+        np.testing.assert_array_equal(ours, best)
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        ([(0.5, 0.1, 1.0), (0.6, 0.0, 2.0), (0.4, 0.9, 0.1)], 2),
+        ([(0.5, 0.1, 1.0), (0.5, 0.3, 2.0), (0.5, 0.3, 3.0)], 2),
+        ([(0.5, 0.1, 1.0), (0.5, 0.1, 0.5), (0.5, 0.1, 0.5)], 2),
+    ],
+)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_masks(
+    tmp_path, monkeypatch, rows, best, resumed
+):
+    keys = ("val_state_balanced_accuracy", "val_mean_iou", "val_loss")
+    logs = [dict(zip(keys, row, strict=True)) for row in rows]
+    written = []
+    monkeypatch.setattr(train_module, "_network", lambda config, mixed: keras.Sequential([keras.Input((1,))]))
+    monkeypatch.setattr(train_module, "with_probabilities", lambda network: network)
+    monkeypatch.setattr(train_module, "describe", lambda config, network: {})
+    monkeypatch.setattr(train_module, "save_model", lambda model, path, *_, **__: written.append(path.stem))
+    monkeypatch.setattr(train_module, "copy_file", lambda source, path: written.append(path.stem))
+    for number, values in enumerate(logs):
+        if resumed or number == 0:
+            write_checkpoint(tmp_path / "state.npz", Checkpoint(epoch=number, history=logs[:number]))
+            keep = train_module.KeepModels(FumeConfig(), tmp_path, keys[0])
+            keep.set_model(keras.Sequential([keras.Input((1,))]))
+            keep.on_train_begin()
+        written.append(number + 1)
+        keep.on_epoch_end(number, values)
+    epochs_of_best = [written[:place].count("last") for place, name in enumerate(written) if name == "best"]
+    assert epochs_of_best[-1] == best
+    assert best_epoch(logs, keys[0]) == best
+
+
+def test_event_files_hold_the_history(trained):
+    folder = trained[0].run_folder
+    for name, key, column in (("train", "loss", "loss"), ("validation", "state_accuracy", "val_state_accuracy")):
+        told = [entry for entry in event_file_reading.told(folder / "tensorboard" / name) if entry[0] == f"epoch/{key}"]
+        assert [step for _, step, _ in told] == [1, 2, 3]
+        np.testing.assert_allclose(
+            [value for *_, value in told], [float(row[column]) for row in read_history(folder)], rtol=1e-6
+        )
+
+
+def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_path, monkeypatch):
+    # Pictures and a tracker in one of the two runs alone: they change nothing.
+    own = ("experiment.panels_every=1", "experiment.use_wandb=true", "experiment.wandb_mode=offline")
+    config = configured(root, tmp_path, *own)
+
+    def cut(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module.KeepModels, "on_epoch_end", cut)
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, report=lambda line: None)
+    assert len(read_history(config.run_folder)) == 1
+    path = fit(config, report=lambda line: None)
+    assert read_history(config.run_folder) == read_history(trained[0].run_folder)
+    for resumed, undisturbed in zip(weights(path), weights(trained[1]), strict=True):
+        np.testing.assert_array_equal(resumed, undisturbed)
+    assert [step["epoch"] for step in wandb_files.told(config.run_folder)] == [1, 2, 3]
+    panels = sorted((config.run_folder / "figures" / "epochs").iterdir())
+    assert [panel.name for panel in panels] == ["epoch-001.png", "epoch-002.png", "epoch-003.png"]
+
+
+def test_other_settings_are_refused_and_named(root, trained):
+    config = configured(root, trained[0].runs_folder, "training.loss.focal_gamma=1", "weighted_sampling=false")
+    with pytest.raises(RequestError, match=r"focal_gamma: was 2.0, is now 1.0(.|\n)*weighted_sampling"):
+        fit(config, report=lambda line: None)
+
+
+def test_a_loss_that_is_not_finite_names_the_samples(root, tmp_path):
+    config = configured(root, tmp_path, "training.optimizer.lr=1e30", "training.grad_clip=0", "training.batch_size=4")
+    with pytest.raises(KerasFusionError, match=r"the loss is (nan|inf) in epoch(.|\n)*frames/train"):
+        fit(config, report=lambda line: None)
+
+
+def test_metrics_while_training_are_sklearns():
+    rng = np.random.default_rng(2)
+    labels, logits = rng.integers(0, 3, 50), rng.normal(size=(50, 3)).astype(np.float32)
+    state = Confusion("state")
+    for rows in (slice(0, 20), slice(20, 50)):
+        state.update_state(labels[rows], logits[rows])
+    answers = logits.argmax(axis=1)
+    result = {name: float(value) for name, value in state.result().items()}
+    assert result["state_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, answers))
+    f1 = f1_score(labels, answers, average=None)[1]
+    assert result["state_transitional_f1"] == pytest.approx(f1)
+    assert result["state_accuracy"] == pytest.approx((labels == answers).mean())
+
+    masks, logits = rng.integers(0, 3, (4, 5, 6)), rng.normal(size=(4, 5, 6, 3)).astype(np.float32)
+    mask = Confusion("co2_mask")
+    mask.update_state(masks, logits, sample_weight=np.array([1.0, 0.0, 0.5, 0.0]))
+    scores = jaccard_score(masks[::2].ravel(), logits[::2].argmax(axis=-1).ravel(), average=None)
+    assert float(mask.result()["co2_mask_mean_iou"]) == pytest.approx(scores.mean())
+    assert float(mask.result()["co2_mask_gas_iou"]) == pytest.approx(scores[2])
+    mask.reset_state()
+    mask.update_state(np.zeros((1, 5, 6), int), np.tile([1.0, 0, 0], (1, 5, 6, 1)))
+    assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
+
+
+def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
+    config = configured(root, tmp_path, "training.loss.cls_weight=0")
+    assert monitor_of(config) == "val_mean_iou"
+    assert monitor_of(configured(root, tmp_path)) == "val_state_balanced_accuracy"
+
+
+def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
+    path = tmp_path / "reference.yaml"
+    path.write_text(
+        "model: {name: FUMEFastSCNN, pretrained: false, shared_encoder: true}\n"
+        "training: {num_workers: 4, pin_memory: true, batch_size: 6, scheduler: {type: CosineAnnealingLR, T_max: 9}}\n"
+        "directories: {logs: ./logs}\nweighted_sampling: false\n"
+    )
+    with pytest.warns(UserWarning, match="pretrained.*num_workers.*pin_memory.*T_max.*directories") as notices:
+        config = load_config(FumeConfig, path, without_meaning=WITHOUT_MEANING)
+    assert len(notices) == 1
+    assert (config.training.batch_size, config.weighted_sampling) == (6, False)
+    path.write_text("training: {num_worker: 4, batch_size: 0}\n")
+    with pytest.raises(RequestError, match=r"num_worker: unknown key(.|\n)*batch_size|batch_size(.|\n)*num_worker"):
+        load_config(FumeConfig, path, without_meaning=WITHOUT_MEANING)
+
+
+def test_every_committed_configuration_is_valid_and_names_its_own_run():
+    paths = sorted((Path(__file__).parents[2] / "configs" / "fume").rglob("*.yaml"))
+    configs = [load_config(FumeConfig, path) for path in paths]
+    names = [config.experiment.name for config in configs]
+    assert len(set(names)) == len(names) >= 18
+    assert load_config(FumeConfig) == load_config(
+        FumeConfig, paths[[path.name for path in paths].index("fume_fastscnn.yaml")], ["experiment.name=fume"]
+    )
+
+
+def test_the_names_in_the_settings_are_the_networks():
+    assert set(get_args(ModelName)) == set(ARCHITECTURES)
+
+
+def test_keras_state_is_left_as_it_was():
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,180 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import files_sha256
+from kerasfusion.images.decoding import squash
+from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint, weights_files
+from tests.material.hugging_face_vit import MEAN, SIZE, STD, write_vit
+
+REFERENCE = """
+import sys, numpy as np, torch
+from PIL import Image
+from transformers import ViTForImageClassification, ViTImageProcessor
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+folder, given, answered = sys.argv[1:]
+model = ViTForImageClassification.from_pretrained(folder).eval()
+with np.load(given) as arrays, torch.no_grad():
+    pixel_values = torch.tensor(arrays["pixel_values"]).permute(0, 3, 1, 2)
+    photo = Image.fromarray(arrays["photo"])
+    np.savez(
+        answered,
+        logits=model(pixel_values).logits.numpy(),
+        pillow=ViTImageProcessorPil.from_pretrained(folder)(photo, return_tensors="np")["pixel_values"][0],
+        torchvision=ViTImageProcessor.from_pretrained(folder)(photo, return_tensors="pt")["pixel_values"][0].numpy(),
+    )
+"""
+
+
+def random_images(count):
+    """(count, S, S, 3) float32 with another mean in every channel."""
+    rng = np.random.default_rng(7)
+    return (rng.integers(0, 256, (count, SIZE, SIZE, 3)) * [1.0, 0.7, 0.4]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def reference(vit_folder, tmp_path_factory):
+    """What transformers makes of the same checkpoint: logits, and a 1280 x 720 photo's pixels in both its ways."""
+    folder = tmp_path_factory.mktemp("reference")
+    rng = np.random.default_rng(5)
+    coarse = Image.fromarray(rng.integers(0, 256, (90, 160, 3)).astype(np.uint8))
+    photo = np.asarray(coarse.resize((1280, 720), Image.Resampling.BICUBIC))
+    np.savez(folder / "in.npz", pixel_values=((random_images(5) / 255 - MEAN) / STD).astype(np.float32), photo=photo)
+    command = [sys.executable, "-c", REFERENCE, str(vit_folder), str(folder / "in.npz"), str(folder / "out.npz")]
+    subprocess.run(command, check=True, capture_output=True)
+    with np.load(folder / "out.npz") as arrays:
+        return {"photo": photo, **arrays}
+
+
+def test_logits_equal_those_of_transformers(vit_folder, reference):
+    """Parity of the model: the same pixels."""
+    branch = build_vit(read_checkpoint(str(vit_folder)))
+    logits = keras.Model(branch.input, branch.get_layer("vit").input)(random_images(5))
+    assert np.abs(reference["logits"]).max() > 1  # not a comparison of zeros
+    assert np.abs(logits - reference["logits"]).max() < 2e-5
+
+
+def test_preprocessing_equals_that_of_transformers(vit_folder, reference):
+    """Parity of the preprocessing: a 1280 x 720 photo."""
+    checkpoint = read_checkpoint(str(vit_folder))
+    ours = squash(reference["photo"], SIZE) * np.array(checkpoint.scale) + np.array(checkpoint.offset)
+    difference = np.abs(ours - reference["pillow"].transpose(1, 2, 0))
+    assert difference.max() < 1e-6
+    # torchvision resizes with its own fixed-point weights: at most one level of 255 apart.
+    levels = np.abs(ours - reference["torchvision"].transpose(1, 2, 0)) * np.array(STD) * 255
+    assert levels.max() < 1.01
+
+
+def test_probabilities_are_softmax_in_the_order_of_our_classes(tmp_path):
+    straight = build_vit(read_checkpoint(str(write_vit(tmp_path / "a", ("None", "Roadwork")))))
+    swapped = build_vit(read_checkpoint(str(write_vit(tmp_path / "b", ("Roadwork", "None")))))
+    images = random_images(3)
+    p = np.asarray(straight(images))
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(swapped(images)), p[:, ::-1], atol=1e-6)
+
+
+def test_keras_hub_preset_is_read_with_its_own_preprocessing(tmp_path):
+    keras.utils.set_random_seed(1)
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16
+    )
+    converter = keras_hub.layers.ViTImageConverter(
+        image_size=(32, 32), scale=0.01, offset=[-1.0, 0.0, 0.5], crop_to_aspect_ratio=False
+    )
+    preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(converter)
+    classifier = keras_hub.models.ViTImageClassifier(
+        backbone, num_classes=2, preprocessor=preprocessor, activation="softmax"
+    )
+    classifier.save_to_preset(str(tmp_path))
+    images = random_images(2)[:, :32, :32]
+    logits_are_probabilities = classifier.predict(images, verbose=0)
+    expected = np.exp(logits_are_probabilities) / np.exp(logits_are_probabilities).sum(axis=1, keepdims=True)
+    branch = build_vit(read_checkpoint(str(tmp_path), ("None", "Roadwork")))
+    np.testing.assert_allclose(np.asarray(branch(images)), expected, atol=1e-5)
+
+
+def test_preset_without_class_names_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"image_shape": [32, 32, 3]}}))
+    for name in ("model.weights.h5", "task.weights.h5"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(RequestError, match=r"vit\.class_names"):
+        read_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("changed", ["model.weights.h5", "task.weights.h5"])
+def test_a_preset_is_known_by_all_its_weights(tmp_path, changed):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"image_shape": [32, 32, 3]}}))
+    for name in ("model.weights.h5", "task.weights.h5"):
+        (tmp_path / name).write_bytes(b"first")
+    before = files_sha256(weights_files(tmp_path))
+    (tmp_path / changed).write_bytes(b"second")
+    assert files_sha256(weights_files(tmp_path)) != before
+    (tmp_path / changed).unlink()
+    with pytest.raises(RequestError, match="no weights file"):
+        read_checkpoint(str(tmp_path), ("None", "Roadwork"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"resample": 3}, "Pillow filter 3"),
+        ({"size": {"shortest_edge": 64}}, "shortest_edge"),
+        ({"do_center_crop": True}, "resizes to"),
+    ],
+)
+def test_other_preprocessing_is_refused(tmp_path, changes, message):
+    with pytest.raises(RequestError, match=message):
+        read_checkpoint(str(write_vit(tmp_path, **changes)))
+
+
+def test_unclear_classes_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="'cat', 'dog'"):
+        read_checkpoint(str(write_vit(tmp_path, ("cat", "dog"))))
+
+
+def test_missing_files_are_named(tmp_path, vit_folder):
+    with pytest.raises(RequestError, match=r"no ViT checkpoint here(.|\n)*config\.json"):
+        read_checkpoint(str(tmp_path))
+    (tmp_path / "config.json").write_bytes((vit_folder / "config.json").read_bytes())
+    with pytest.raises(RequestError, match="no weights file"):
+        read_checkpoint(str(tmp_path))
+
+
+def test_what_a_checkpoint_consists_of_is_fetched_from_the_hub(monkeypatch, tmp_path, vit_folder):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    there = [path.name for path in vit_folder.iterdir()]
+    asked = {}
+
+    def download(name, revision, allow_patterns, max_workers):
+        asked.update(name=name, revision=revision)
+        for file in filter_repo_objects([*there, "tf_model.h5"], allow_patterns=allow_patterns):
+            shutil.copy(vit_folder / file, tmp_path / file)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found, expected = read_checkpoint("hf://owner/name@v1"), read_checkpoint(str(vit_folder))
+    assert asked == {"name": "owner/name", "revision": "v1"}
+    assert (found.sha256, found.scale, found.order) == (expected.sha256, expected.scale, expected.order)
+    assert {path.name for path in tmp_path.iterdir()} == set(there)
+
+
+def test_hub_out_of_reach_says_what_to_do(monkeypatch):
+    import huggingface_hub
+
+    def unreachable(*args, **kwargs):
+        raise OSError("name resolution failed")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(KerasFusionError, match=r"cannot get the ViT from the hub(.|\n)*vit\.weights"):
+        read_checkpoint("hf://natix-network-org/roadwork")

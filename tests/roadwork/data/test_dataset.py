@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.data.dataset import Sample, class_order, hold_out, scan
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_photos_are_listed_by_sample_id_whatever_the_file_system_says(tmp_path):
+    touch(tmp_path, "train/roadwork/b.JPG", "train/no_roadwork/deep/a.png", "test/roadwork/ä.webp")
+    touch(
+        tmp_path, "train/roadwork/.hidden.jpg", "train/roadwork/notes.txt", "train/.cache/x.jpg", "other/roadwork/c.jpg"
+    )
+    samples = scan(tmp_path)
+    assert [(s.sample_id, s.split, s.label) for s in samples] == [
+        ("test/roadwork/ä.webp", "test", 1),
+        ("train/no_roadwork/deep/a.png", "train", 0),
+        ("train/roadwork/b.JPG", "train", 1),
+    ]
+    assert [s.sample_id for s in scan(tmp_path, ("test",))] == ["test/roadwork/ä.webp"]
+
+
+def test_bad_folders_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="does not exist"):
+        scan(tmp_path / "gone")
+    with pytest.raises(RequestError, match="no photos in train/, val/, test/"):
+        scan(tmp_path)
+    touch(tmp_path, "train/Roadwork/a.jpg")
+    with pytest.raises(RequestError, match=r"unknown class folder\(s\): Roadwork"):
+        scan(tmp_path)
+
+
+def sample(split, number, label):
+    name = f"{split}/x/{number}.jpg"
+    return Sample(name, Path(name), split, label)
+
+
+def test_val_is_what_is_held_out_where_there_is_one():
+    samples = [sample("train", 1, 0), sample("val", 2, 1), sample("train", 3, 1)]
+    training, held_out = hold_out(samples, 0.5, seed=1)
+    assert [s.split for s in training] == ["train", "train"]
+    assert held_out == [samples[1]]
+
+
+def test_else_a_stratified_part_of_train_is_held_out_the_same_for_the_same_seed():
+    samples = [sample("train", number, number % 4 == 0) for number in range(80)]
+    training, held_out = hold_out(samples, 0.25, seed=1)
+    assert (len(training), len(held_out)) == (60, 20)
+    assert sum(s.label for s in held_out) == 5
+    assert hold_out(list(reversed(samples)), 0.25, seed=1)[1] == list(reversed(held_out))
+    assert hold_out(samples, 0.25, seed=2)[1] != held_out
+    assert hold_out(samples, 0, seed=1) == (samples, [])
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (("no_roadwork", "roadwork"), (0, 1)),
+        (("None", "Roadwork"), (0, 1)),
+        (("road work", "nothing"), (1, 0)),
+        (("ROAD_WORKS", "None"), (1, 0)),
+    ],
+)
+def test_roadwork_is_found_by_name(names, order):
+    assert class_order(names, "model") == order
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("roadwork", "Roadwork"), ("roadwork",), ("a", "b", "roadwork")])
+def test_unclear_class_names_are_refused(names):
+    with pytest.raises(RequestError, match="one of them named roadwork"):
+        class_order(names, "model")
