@@ -5,7 +5,12 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+from filelock import FileLock
 
 from kerasfusion.config import load_config
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
@@ -18,26 +23,48 @@ from tests.material.hugging_face_vit import write_vit
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory):
+def build_once(tmp_path_factory):
+    """Builds material once for all test processes of a run: (name, build(folder)) -> folder, to be read only."""
+    root = tmp_path_factory.getbasetemp()
+    root = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "built_once"
+    root.mkdir(exist_ok=True)
+
+    def once(name: str, build: Callable[[Path], object]) -> Path:
+        folder, finished = root / name, root / f"{name}.finished"
+        with FileLock(root / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process whose build failed
+                folder.mkdir()
+                build(folder)
+                finished.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def photos(build_once):
     """A generated imagefolder: 24 training, 12 validation, 12 test scenes."""
-    root = tmp_path_factory.mktemp("photos") / "scenes"
-    write_dataset(root, {"train": 24, "val": 12, "test": 12}, seed=3)
-    return root
+    splits = {"train": 24, "val": 12, "test": 12}
+    return build_once("photos", lambda folder: write_dataset(folder / "scenes", splits, seed=3)) / "scenes"
 
 
 @pytest.fixture(scope="session")
-def vit_folder(tmp_path_factory):
+def vit_folder(build_once):
     """A Hugging Face ViT checkpoint of 64 x 64 px with random weights and asymmetric preprocessing."""
-    return write_vit(tmp_path_factory.mktemp("vit"))
+    return build_once("vit", write_vit)
 
 
 @pytest.fixture(scope="session")
-def yolo_weights(photos, tmp_path_factory):
+def yolo_weights(photos, build_once):
     """A YOLO classifier after one epoch at 32 x 32 px."""
     settings = Yolo(model="yolo11n-cls.yaml", image_size=32, epochs=1, workers=0)
-    run_folder = tmp_path_factory.mktemp("yolo")
-    train, val = scan(photos, ("train",)), scan(photos, ("val",))
-    return train_yolo(train, val, settings, run_folder, seed=0, report=lambda line: None).weights
+
+    def build(folder):
+        train, val = scan(photos, ("train",)), scan(photos, ("val",))
+        train_yolo(train, val, settings, folder, seed=0, report=lambda line: None)
+
+    return build_once("yolo", build) / "yolo" / "best.pt"
 
 
 @pytest.fixture(scope="session")
@@ -85,18 +112,22 @@ def yolo_in_this_process(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def cached(make_config, tmp_path_factory):
-    """The toy configuration with a finished branch cache."""
-    folder = tmp_path_factory.mktemp("cached")
-    config = make_config(folder)
-    precompute(config)
-    return config
+def cached(make_config, build_once, tmp_path_factory):
+    """The toy configuration with a finished branch cache, a copy for each test process."""
+    built = build_once("cached", lambda folder: precompute(make_config(folder)))
+    return make_config(shutil.copytree(built, tmp_path_factory.mktemp("cached") / "toy"))
 
 
 @pytest.fixture(scope="session")
-def fitted(cached):
+def fitted(make_config, build_once, cached):
     """A finished run of the toy configuration with light augmentation: its folder holds fusion.keras."""
     from kerasfusion.roadwork.fit.job import fit
 
-    fit(cached, report=lambda line: None)
+    def build(folder):
+        shutil.copytree(cached.cache.folder, folder / "cache")
+        fit(make_config(folder), report=lambda line: None)
+
+    built = build_once("fitted", build)
+    for name in ("runs", "pixels"):
+        shutil.copytree(built / name, cached.runs_folder.parent / name, dirs_exist_ok=True)
     return cached

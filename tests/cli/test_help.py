@@ -9,7 +9,7 @@ import pytest
 
 from kerasfusion.cli.main import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def walk(command, words=("kerasfusion",)):

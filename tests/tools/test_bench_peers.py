@@ -19,7 +19,7 @@ from kerasfusion.images.decoding import read_image
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import scan
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.append(str(TOOLS))  # last: test.py lies there, too
 
 from bench_peers import answering, material, processes, rows, training  # noqa: E402  they lie beside the tools

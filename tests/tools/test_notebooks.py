@@ -11,7 +11,7 @@ from kerasfusion.fume.plumes.dataset import write_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.fit.job import fit
 
-TOOLS = Path(__file__).parent.parent / "tools"
+TOOLS = Path(__file__).parents[2] / "tools"
 NOTEBOOKS = ("colab.ipynb", "colab_fume.ipynb")
 MARKS = ("# @title", "# @param")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from kerasfusion.report_page.blocks import Paragraph, Section
 from kerasfusion.report_page.page import write_page
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 @pytest.fixture

@@ -34,18 +34,18 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
     Example: kerasfusion miner package runs/roadwork/fusion.keras --out hub --name fusion --version 1.0.0
     --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY
     """
-    from kerasfusion.roadwork.miner.hub import push
+    from kerasfusion.roadwork.miner.hub import upload
     from kerasfusion.roadwork.miner.hub.folder import Request, make_folder
 
     if push is not None:
-        push.refuse_wrong_repository(push)
+        upload.refuse_wrong_repository(push)
     elif private:
         raise click.UsageError("--private is for --push")
     made = make_folder(Request(**choices), lambda line: click.echo(line, err=True))
     url = None
     if push is not None:
         said = made.model_card
-        url = push.push(made.folder, made.files, push, private, f"{said['model_name']} {said['version']}")
+        url = upload.push(made.folder, made.files, push, private, f"{said['model_name']} {said['version']}")
     if as_json:
         done = {"folder": str(made.folder), "files": made.files, "model_card": made.model_card, "url": url}
         click.echo(json.dumps(done | {"not_evaluated": made.evidence.missing}, indent=2))

@@ -226,7 +226,7 @@ def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
 
 
 def test_every_committed_configuration_is_valid_and_names_its_own_run():
-    paths = sorted((Path(__file__).parents[2] / "configs" / "fume").rglob("*.yaml"))
+    paths = sorted((Path(__file__).parents[3] / "configs" / "fume").rglob("*.yaml"))
     configs = [load_config(FumeConfig, path) for path in paths]
     names = [config.experiment.name for config in configs]
     assert len(set(names)) == len(names) >= 18

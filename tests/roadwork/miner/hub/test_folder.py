@@ -28,7 +28,7 @@ from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
 from kerasfusion.roadwork.miner.hub.hotkey import refuse_other_than_hotkey
-from kerasfusion.roadwork.miner.hub.push import push
+from kerasfusion.roadwork.miner.hub.upload import push
 
 SIZE = 8
 HOTKEY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"

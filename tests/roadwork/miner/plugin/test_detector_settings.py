@@ -74,6 +74,6 @@ def test_a_service_needs_no_model(written):
 
 
 def test_the_example_names_the_model_that_fit_writes():
-    repository = Path(__file__).parents[3]
+    repository = Path(__file__).parents[4]
     path = repository / "configs" / "miner" / "inception_fusion_roadwork.yaml"
     assert model_file(read_detector_settings(path), path) == repository / "runs" / "roadwork" / "fusion.keras"
