@@ -68,7 +68,16 @@ def yolo_weights(photos, build_once):
 
 
 @pytest.fixture(scope="session")
-def make_config(photos, vit_folder, yolo_weights):
+def short_efficientnetv2():
+    """EfficientNetV2-B0 is short in this process from here on."""
+    from tests.material.efficientnetv2_blocks import few_blocks
+
+    with few_blocks():
+        yield
+
+
+@pytest.fixture(scope="session")
+def make_config(photos, vit_folder, yolo_weights, short_efficientnetv2):
     """Builds the toy configuration below a folder; further settings are "key=value" texts."""
 
     def make(folder, *settings: str) -> RoadworkConfig:

@@ -5,13 +5,14 @@ import pytest
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.branches.efficientnetv2 import build_trunk, weights_digest
 from kerasfusion.roadwork.config import EfficientNetV2
+from tests.material.efficientnetv2_blocks import all_blocks
 
 SIZE = 32
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def weights_file(tmp_path_factory):
+def weights_file(tmp_path_factory, short_efficientnetv2):
     """A headless B0's weights, as a user has them on disk, and what the network with them answers."""
     keras.utils.set_random_seed(5)
     network = keras.applications.EfficientNetV2B0(
@@ -31,8 +32,8 @@ def test_a_local_file_is_loaded_and_pixels_are_fed_as_they_are(weights_file):
 
 def test_a_file_of_another_network_or_none_is_refused(weights_file, tmp_path):
     path, _ = weights_file
-    with pytest.raises(RequestError, match="headless EfficientNetV2S"):
-        build_trunk(EfficientNetV2(variant="s", weights=str(path)), SIZE)
+    with pytest.raises(RequestError, match="headless EfficientNetV2B1"):
+        build_trunk(EfficientNetV2(variant="b1", weights=str(path)), SIZE)
     with pytest.raises(RequestError, match="does not exist"):
         build_trunk(EfficientNetV2(weights=str(tmp_path / "gone.h5")), SIZE)
 
@@ -47,7 +48,7 @@ def test_imagenet_out_of_reach_names_the_file_and_the_key(monkeypatch):
 
 
 def test_more_blocks_than_there_are_cannot_be_tuned():
-    with pytest.raises(RequestError, match="at most 21"):
+    with all_blocks(), pytest.raises(RequestError, match="at most 21"):
         build_trunk(EfficientNetV2(weights=None, fine_tune_blocks=64), SIZE)
 
 
