@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Install kerasfusion into .venv if need be, and check it.
 
-python3 tools/test.py [ARGUMENTS OF pytest]
+python3 tools/test.py [--fast] [ARGUMENTS OF pytest]
 
-Ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is not 0.
+--fast leaves out what trains, exports or opens a browser: for the loop of daily work. Ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is not 0.
 """
 
 import sys
@@ -19,20 +19,26 @@ CHECKS = (
     ("ruff", "format", "--check"),
     ("tests.browser",),  # finds or installs the browser that the pages are tested in
     # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
-    ("pytest", "-n", "2", "--dist", "loadfile"),
+    ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 )
+SLOW = ("trains", "exports", "browser", "notebooks")
+"""Marks of the tests that --fast leaves out; setup.cfg says what each stands for."""
 
 
 def main(arguments):
     """Run the checks, passing the arguments on to pytest; return the exit code."""
     install.ensure(["train", "yolo", "export", "serve", "wandb", "dev"])
     python = str(environment.executable("python"))
+    checks = CHECKS
+    if "--fast" in arguments:
+        arguments = ["-m", f"not ({' or '.join(SLOW)})", *(word for word in arguments if word != "--fast")]
+        checks = tuple(check for check in CHECKS if check != ("tests.browser",))
     codes = []
-    for check in CHECKS:
+    for check in checks:
         print(f"== {' '.join(check)}", flush=True)
         command = [python, "-m", *check, *(arguments if check[0] == "pytest" else ())]
         codes.append(steps.run_foreground(command, environment.ROOT))
-    for check, code in zip(CHECKS, codes, strict=True):
+    for check, code in zip(checks, codes, strict=True):
         print(f"{' '.join(check)}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
     return next((code for code in codes if code), 0)
 
