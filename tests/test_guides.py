@@ -1,5 +1,6 @@
 """README.md and the guides: what they link to, name and show is there, and what is there is in them."""
 
+import ast
 import re
 
 import pytest
@@ -65,6 +66,26 @@ def test_code_and_configurations_send_readers_to_guides_that_exist():
     named = set(re.findall(r"[\w/]+/README\.md", "\n".join(texts)))
     assert named
     assert named <= set(GUIDES)
+
+
+def as_block(lines):
+    return "\n".join(["```", *lines, "```"])
+
+
+def test_command_lines_at_the_head_of_configurations_parse():
+    files = sorted((ROOT / "configs").rglob("*.yaml"))
+    comments = [re.match(r"(#.*\n)*", path.read_text(encoding="utf-8"))[0] for path in files]
+    block = as_block(part.strip("# \\") for comment in comments for part in re.split(r"&&|\n", comment))
+    assert len(guide_reading.command_lines_of(block)) >= len(files)
+    assert guide_reading.wrong_commands(block) == []
+
+
+def test_command_lines_at_the_head_of_scripts_parse():
+    heads = [ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in (ROOT / "tools").glob("*.py")]
+    lines = [line.strip() for head in heads for line in head.splitlines() if "[ARGUMENTS" not in line]
+    block = as_block(line for line in lines if line.startswith((".venv", "python3")))
+    assert guide_reading.command_lines_of(block)
+    assert guide_reading.wrong_commands(block) == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +171,7 @@ def test_a_planted_import_is_found():
         "from kerasfusion import __version__",
     ]
     wrong = ["kerasfusion.roadwork.detect.detector.gone", "kerasfusion.roadwork.detector.open_detector"]
-    assert guide_reading.wrong_imports("\n".join(["```python", *lines, "```"])) == wrong
+    assert guide_reading.wrong_imports(as_block(lines)) == wrong
 
 
 def test_a_room_left_out_or_moved_is_found():
