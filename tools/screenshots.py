@@ -1,4 +1,4 @@
-"""Pictures of reports and of the service's page for the README, taken in a browser.
+"""Pictures of reports and of the service's page for the guides, taken in a browser.
 
 .venv/bin/python tools/screenshots.py runs/roadwork/report.html runs/fume/report.html
 .venv/bin/python tools/screenshots.py --service http://127.0.0.1:8100 --photo photo.jpg
@@ -27,14 +27,20 @@ LARGEST = 300_000
 COLOURS = (256, 128, 64, 32)
 
 
-def main() -> int:
-    """Take the pictures; the exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", nargs="*", type=Path, metavar="REPORT.html")
     parser.add_argument("--service", metavar="URL", help="address of a running `kerasfusion miner serve`")
     parser.add_argument("--photo", type=Path, help="the photo that it is asked about")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures  [default: tools/images]")
     parser.add_argument("--at", metavar="ANCHOR", help="scroll to this section first, such as the-worst-mistakes")
+    return parser
+
+
+def main() -> int:
+    """Take the pictures; the exit code."""
+    parser = make_parser()
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     if bool(arguments.service) != bool(arguments.photo) or not (arguments.reports or arguments.service):

@@ -100,5 +100,6 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"no space left on the disk: {error.filename or ''}\n  what to do: free some space and run it again", 1
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory: {error}\n  what to do: a smaller --batch (see Troubleshooting in the README)", 1
+        todo = "a smaller --batch (see Troubleshooting in kerasfusion/roadwork/README.md)"
+        return f"out of memory: {error}\n  what to do: {todo}", 1
     return f"{type(error).__name__}: {error}\n  what to do: `kerasfusion --debug ...` shows where it happened", 1

@@ -95,7 +95,7 @@ class Model:
     """The network.
 
     Attributes:
-        name: the README's table says what each takes and gives.
+        name: the table in kerasfusion/fume/README.md says what each takes and gives.
         shared_encoder: one encoder for both gases (FUMEFastSCNN and FUMEFastSCNNConcat).
         num_classes: of states; fixed.
         num_seg_classes: of pixels; fixed.

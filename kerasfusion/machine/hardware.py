@@ -21,7 +21,7 @@ CHECKPOINT_SPACE = 5 * GB
 """What a run with its checkpoints, exports and caches is given room for."""
 
 BATCHES = ((24, 16, 24), (16, 8, 16), (8, 4, 8), (4, 2, 4))
-"""(GB of memory, precompute --batch, fit --batch), from much to little; as in the README."""
+"""(GB of memory, precompute --batch, fit --batch), from much to little; as in kerasfusion/roadwork/README.md."""
 
 HUB = "https://huggingface.co"
 HUB_SECONDS = 2.0

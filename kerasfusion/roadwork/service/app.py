@@ -143,7 +143,9 @@ def build_app(service: Service, lifespan: Callable):
     @app.exception_handler(exceptions.HTTPException)
     async def no_such_address(request: fastapi.Request, error):
         what = f"{request.method} {request.url.path}: {error.detail}"
-        return refused(Refusal(error.status_code, what, expected=ADDRESSES, todo="see the README"))
+        return refused(
+            Refusal(error.status_code, what, expected=ADDRESSES, todo="see kerasfusion/roadwork/service/README.md")
+        )
 
     @app.exception_handler(Exception)
     async def failed(request: fastapi.Request, error):
