@@ -3,7 +3,8 @@
 
 python3 tools/test.py [--fast] [ARGUMENTS OF pytest]
 
---fast leaves out what trains, exports or opens a browser: for the loop of daily work. Ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is not 0.
+--fast leaves out what trains, exports or opens a browser: for the loop of daily work. Ruff's two checks and pytest all
+run, whatever the earlier ones found; the exit code is the first that is not 0.
 """
 
 import sys
