@@ -8,11 +8,14 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
 from kerasfusion.config import load_config
+from kerasfusion.files import saving
+from kerasfusion.formats import measuring
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.data.dataset import scan
@@ -20,6 +23,20 @@ from kerasfusion.roadwork.precompute.job import precompute
 from kerasfusion.roadwork.scenes.street import write_dataset
 from kerasfusion.roadwork.yolo_training.job import train_yolo
 from tests.material.hugging_face_vit import write_vit
+from tests.material.warm_python import WARM
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs trained material, and put the files that take longest first: two processes then end together."""
+    weights = {"notebooks": 3, "exports": 2, "trains": 2, "services": 2, "browser": 1}
+    weight_of: dict[Path, int] = {}
+    for item in items:
+        if "yolo_weights" in item.fixturenames:
+            item.add_marker("trains")
+        marks = {mark.name for mark in item.iter_markers()}
+        weight = max((weights[mark] for mark in marks & weights.keys()), default=0)
+        weight_of[item.path] = max(weight_of.get(item.path, 0), weight)
+    items.sort(key=lambda item: -weight_of[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +57,15 @@ def build_once(tmp_path_factory):
         return folder
 
     return once
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_are_opened_in_warm_processes():
+    """Every saved and exported file is tried in a process of its own as ever, but in one that starts at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (saving, measuring):
+            patch.setattr(module, "subprocess", SimpleNamespace(run=WARM.run))
+        yield
 
 
 @pytest.fixture(scope="session")

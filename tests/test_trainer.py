@@ -2,7 +2,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +13,10 @@ import tensorflow as tf
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.images.stored_arrays import epoch_batches
 from kerasfusion.trainer import Checkpoint, read_checkpoint, train
+from tests.material.warm_python import WARM
+
+pytestmark = pytest.mark.trains
+
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 5)).astype(np.float32)
@@ -101,7 +104,7 @@ def test_killed_process_ends_with_the_weights_of_an_undisturbed_run(tmp_path):
         f"run(Path({str(tmp_path / 'cut')!r}), stream=killed_in_epoch(3, end=lambda: time.sleep(600)))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program],
+        WARM.command("-c", program),
         cwd=Path(__file__).parent.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ CHECKS = (
     # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
     ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 )
-SLOW = ("trains", "exports", "browser", "notebooks")
+SLOW = ("trains", "exports", "services", "browser", "notebooks")
 """Marks of the tests that --fast leaves out; setup.cfg says what each stands for."""
 
 

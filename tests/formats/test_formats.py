@@ -14,6 +14,9 @@ from kerasfusion.formats.library_notes import without_lines, without_log
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
 
+pytestmark = pytest.mark.exports
+
+
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
 CASES = [(name, its) for name in FORMATS for its in format_module(name).PRECISIONS]
 

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 
 import numpy as np
@@ -6,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kerasfusion.images.augmentation import STRENGTHS, Strength, image_augmentation
+from tests.material.warm_python import WARM
 
 SEED = [3, 5]
 
@@ -108,7 +108,7 @@ image_augmentation(STRENGTHS["strong"])
 assert "keras_cv" in sys.modules
 assert "torch" not in sys.modules
 """
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    process = WARM.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
 
 

@@ -1,15 +1,17 @@
 """Assertions that every model has to pass; a model's own test file names the models and makes the data."""
 
 import os
-import subprocess
 import sys
 
 import numpy as np
+
+from tests.material.warm_python import WARM
 
 RELOAD = """
 import sys
 sys.modules["kerasfusion"] = None
 import keras, numpy as np
+
 for number in range(int(sys.argv[2])):
     with np.load(f"{sys.argv[1]}/in-{number}.npz") as inputs:
         model = keras.saving.load_model(f"{sys.argv[1]}/{number}.keras", compile=False)
@@ -23,7 +25,7 @@ def assert_plain_keras_reloads(models, inputs, folder, tolerance=1e-5):
     for number, (model, given) in enumerate(zip(models, inputs, strict=True)):
         model.save(folder / f"{number}.keras")
         np.savez(folder / f"in-{number}.npz", **given)
-    subprocess.run(
+    WARM.run(
         [sys.executable, "-c", RELOAD, str(folder), str(len(models))],
         check=True,
         cwd=folder,

@@ -126,6 +126,7 @@ def test_a_figure_is_drawn_alike_every_time():
     assert as_svg(figure(1), "f") == as_svg(figure(1), "f")
 
 
+@pytest.mark.browser
 def test_a_browser_shows_it_on_a_screen_a_phone_in_the_dark_and_on_paper(page_file):
     check_page(page_file, pictures=5)
 

@@ -19,6 +19,8 @@ sys.path.append(str(TOOLS))  # last: test.py lies there, too
 
 from bench_fume import material, torch_side  # noqa: E402  they lie beside the tools
 
+pytestmark = pytest.mark.exports
+
 
 @pytest.fixture
 def script():

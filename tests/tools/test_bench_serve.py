@@ -15,6 +15,9 @@ sys.path.append(str(TOOLS))  # last: test.py lies there, too
 
 from bench_serve_lua import script as lua_script  # noqa: E402  they lie beside the tools
 
+pytestmark = pytest.mark.services
+
+
 STAND_IN = f"""#!{sys.executable}
 import json, re, sys, urllib.error, urllib.request
 post = open(sys.argv[sys.argv.index("-s") + 1]).read()

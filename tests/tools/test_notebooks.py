@@ -10,6 +10,7 @@ from kerasfusion.files.saving import read_description
 from kerasfusion.fume.plumes.dataset import write_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.fit.job import fit
+from tests.material.warm_python import WARM
 
 TOOLS = Path(__file__).parents[2] / "tools"
 NOTEBOOKS = ("colab.ipynb", "colab_fume.ipynb")
@@ -31,6 +32,9 @@ def execute(name, folder, **parameters):
     book = read(name)
     cell, values = parameters_of(book)
     assert parameters.keys() <= values.keys()
+    start = [*WARM.command(), "-m", "kerasfusion"]
+    for other in book.cells:
+        other.source = other.source.replace('sys.executable, "-m", "kerasfusion"', ", ".join(map(repr, start)))
     cell.source = "\n".join(f"{key} = {value!r}" for key, value in (values | parameters).items())
     NotebookClient(book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -63,6 +67,7 @@ def test_the_parameters_are_a_form_in_the_first_code_cell_and_all_of_them_are_us
     assert [key for key in values if key not in rest] == []
 
 
+@pytest.mark.notebooks
 def test_roadwork_packs_what_fit_needs_at_home(make_config, photos, vit_folder, tmp_path):
     source = tmp_path / "photos.zip"
     with zipfile.ZipFile(source, "w") as archive:
@@ -99,6 +104,7 @@ def test_roadwork_packs_what_fit_needs_at_home(make_config, photos, vit_folder, 
     assert fit(config, report=lambda line: None).parts.is_file()
 
 
+@pytest.mark.notebooks
 def test_fume_packs_a_run_with_its_report(tmp_path):
     data = tmp_path / "frames"
     write_dataset(data, {"train": 6, "val": 3, "test": 3}, 1, size=(64, 64), copies=0, balanced=True)

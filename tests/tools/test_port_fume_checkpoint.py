@@ -23,6 +23,9 @@ sys.path.append(str(TOOLS))  # last: test.py lies there, too
 from bench_fume.networks_torch import build  # noqa: E402  they lie beside the tools
 from port_fume.conversion import convert, read_weights, recognise_model  # noqa: E402
 
+pytestmark = pytest.mark.exports
+
+
 HEIGHT, WIDTH = 96, 160
 NETWORKS = [("FUMEFastSCNN", False), *((name, True) for name in ARCHITECTURES)]
 PRESENCES = ((1, 1), (0, 1), (1, 0))

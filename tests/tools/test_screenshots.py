@@ -13,6 +13,9 @@ from PIL import Image
 from kerasfusion.report_page.blocks import Paragraph, Section
 from kerasfusion.report_page.page import write_page
 
+pytestmark = pytest.mark.browser
+
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 

@@ -16,6 +16,9 @@ from kerasfusion.trackers.settings import Tracking
 from kerasfusion.trainer import train
 from tests.material import event_file_reading, wandb_files
 
+pytestmark = pytest.mark.trains
+
+
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(24, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32)

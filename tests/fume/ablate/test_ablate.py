@@ -22,6 +22,9 @@ from tests.fume.ablate.ablation_material import configured, write_config, write_
 from tests.fume.detect.answering_material import leave_out_costs, save_reader
 from tests.fume.fit.training_material import write_set
 
+pytestmark = pytest.mark.trains
+
+
 CLASSIFIER = "ClassificationOnlyFastSCNN"
 
 

@@ -13,6 +13,9 @@ from kerasfusion.fume.detect.latency import measure_network
 from kerasfusion.fume.detect.predict import list_subjects, predict
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, leave_out_costs, save_reader, write_set
 
+pytestmark = pytest.mark.exports
+
+
 ROWS = [("co2 ch4", 0, 0, "a"), ("co2 ch4", 1, 1, "b"), ("ch4", 2, 2, "c"), ("co2", 1, 1, "d")]
 
 

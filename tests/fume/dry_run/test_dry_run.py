@@ -23,6 +23,9 @@ from kerasfusion.trainer import Checkpoint, write_checkpoint
 from tests.fume.fit.test_train import tiny_network
 from tests.fume.fit.training_material import HEIGHT, WIDTH, write_set
 
+pytestmark = pytest.mark.trains
+
+
 COUNTS = {"train": 40, "val": 12, "test": 9}
 
 

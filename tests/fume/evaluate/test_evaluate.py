@@ -25,6 +25,9 @@ from tests.fume.detect.answering_material import (
     write_set,
 )
 
+pytestmark = pytest.mark.exports
+
+
 ROWS = [
     ("co2 ch4", 0, 0, "a"),
     ("co2 ch4", 1, 1, "b"),

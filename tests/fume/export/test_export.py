@@ -22,6 +22,9 @@ from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.networks.architectures import build_network, with_probabilities
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader, write_set
 
+pytestmark = pytest.mark.exports
+
+
 SIZE = (WIDTH, HEIGHT)
 CASES = {
     "FUMEFastSCNN": ("keras", "openvino", "litert"),

@@ -20,6 +20,9 @@ from kerasfusion.trainer import Checkpoint, write_checkpoint
 from tests.fume.fit.training_material import HEIGHT, WIDTH, write_set
 from tests.material import event_file_reading, wandb_files
 
+pytestmark = pytest.mark.trains
+
+
 EPOCHS = 3
 
 

@@ -12,6 +12,9 @@ from kerasfusion.fume.networks.fast_scnn import adaptive_bins, build_encoder
 from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
 from tests.material.checks import assert_each_output_moves_its_own_loss, assert_learns, assert_plain_keras_reloads
 
+pytestmark = pytest.mark.trains
+
+
 HEIGHT, WIDTH = 64, 96
 PARAMETERS = {
     ("FUMEFastSCNN", True): 1_656_236,

@@ -16,6 +16,8 @@ from kerasfusion.fume.report.two_runs.comparison import write_comparison
 from tests.fume.report.report_material import ROWS, write_data, write_run
 from tests.material.page_checks import check_page, check_source
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):

@@ -7,6 +7,9 @@ from kerasfusion.roadwork.branches.efficientnetv2 import build_trunk, weights_di
 from kerasfusion.roadwork.config import EfficientNetV2
 from tests.material.efficientnetv2_blocks import all_blocks
 
+pytestmark = pytest.mark.trains
+
+
 SIZE = 32
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)).astype(np.float32)
 

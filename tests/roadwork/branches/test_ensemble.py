@@ -14,6 +14,8 @@ from kerasfusion.roadwork.config import EfficientNetV2, Fusion
 from tests.material.efficientnetv2_blocks import all_blocks
 from tests.material.hugging_face_vit import SIZE
 
+pytestmark = pytest.mark.trains
+
 
 def probs(rng, count):
     p = rng.uniform(0, 1, (count, 1)).astype(np.float32)

@@ -13,6 +13,9 @@ from kerasfusion.roadwork.branches import ultralytics_library, ultralytics_model
 from kerasfusion.roadwork.yolo_training.epochs import _check_start
 from kerasfusion.roadwork.yolo_training.job import CLASSIFICATION_AUGMENTATION
 
+pytestmark = pytest.mark.exports
+
+
 IMPORT_PROBE = """
 import json, os, sys
 from pathlib import Path

@@ -15,6 +15,9 @@ from kerasfusion.images.decoding import squash
 from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint, weights_files
 from tests.material.hugging_face_vit import MEAN, SIZE, STD, write_vit
 
+pytestmark = pytest.mark.exports
+
+
 REFERENCE = """
 import sys, numpy as np, torch
 from PIL import Image

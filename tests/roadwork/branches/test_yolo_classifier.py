@@ -1,6 +1,5 @@
 import hashlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,11 @@ from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import crop_centre, read_image
 from kerasfusion.roadwork.branches import ultralytics_library
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
+from tests.material.warm_python import WARM
 from tests.material.yolo_weights import SIZE, photo_pixels, save_weights
+
+pytestmark = pytest.mark.exports
+
 
 JPEG_BOUND = 1e-6
 
@@ -122,7 +125,7 @@ def test_it_works_in_a_process_that_has_tensorflow(classifier, weights, crops, t
     np.save(tmp_path / "crops.npy", crops)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", AFTER_TENSORFLOW, str(weights), str(tmp_path / "crops.npy")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = WARM.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == [classifier.predict(crops).tobytes().hex(), "27.0"]
 

@@ -17,6 +17,9 @@ from kerasfusion.roadwork.branches.yolo_keras import build_network, build_yolo, 
 from tests.material.yolo_weights import SIZE, photo_pixels, save_weights
 from tools import parity_yolo
 
+pytestmark = pytest.mark.exports
+
+
 FAMILIES = parity_yolo.FAMILIES
 CASES = [
     *({"family": family, "size": "n", "classes": 1000, "pixels": 224} for family in FAMILIES),

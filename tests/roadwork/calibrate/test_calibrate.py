@@ -21,6 +21,9 @@ from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.scoring.calibration import best_threshold, fit, fit_temperature, sigmoid
 from kerasfusion.roadwork.scoring.probability_scores import brier, negative_log_likelihood
 
+pytestmark = pytest.mark.exports
+
+
 SIZE = 8
 
 

@@ -13,6 +13,9 @@ from kerasfusion.roadwork.detect import precision
 from kerasfusion.roadwork.detect.precision import choose_file
 from kerasfusion.roadwork.export.check import compare
 
+pytestmark = pytest.mark.exports
+
+
 CASES = [("keras", "float32"), ("keras", "bfloat16"), ("openvino", "bfloat16"), ("onnx", "int8"), ("litert", "float32")]
 
 

@@ -16,6 +16,9 @@ from kerasfusion.roadwork.export.job import Request, run
 from tests.material.hugging_face_vit import SIZE, write_vit
 from tests.material.yolo_weights import save_weights
 
+pytestmark = pytest.mark.exports
+
+
 NOT_INSTALLED = ("kerasfusion", "torch", "torchvision", "ultralytics", "keras-hub", "keras-cv", "transformers")
 
 

@@ -11,6 +11,8 @@ from kerasfusion.roadwork.fit.training_data import load_photos
 from kerasfusion.roadwork.precompute import branch_cache
 from tests.material import event_file_reading
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope="module")
 def validation(cached):

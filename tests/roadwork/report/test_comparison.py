@@ -13,6 +13,9 @@ from tests.material.page_checks import check_page, check_source
 from tests.roadwork.report.material import HISTORY, answered, without, write_evaluation, write_training
 from tests.roadwork.report.test_page import images, plain
 
+pytestmark = pytest.mark.trains
+
+
 FIRST_WRONG, SECOND_WRONG = (0, 3, 7, 9), (3,)
 
 

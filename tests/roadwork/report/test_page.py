@@ -26,6 +26,9 @@ from kerasfusion.roadwork.report.verdict import lead_of
 from tests.material.page_checks import check_page, check_source
 from tests.roadwork.report.material import answered, write_evaluation, write_training
 
+pytestmark = pytest.mark.trains
+
+
 WRONG = (7, 2)
 """Rows of test/ that the fusion has wrong, the surer one first."""
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.roadwork.service.material import photo, slow_colour
 
+pytestmark = pytest.mark.services
+
 
 def send_together(running, photos) -> list[httpx.Response]:
     """All at once, each over a connection of its own."""

@@ -7,6 +7,9 @@ import pytest
 from tests.browser import open_page
 from tests.roadwork.service.material import photo
 
+pytestmark = pytest.mark.browser
+
+
 DROP = """([data, type]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const dropped = new DataTransfer();

@@ -16,6 +16,9 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.service.serve import listen
 from tests.roadwork.service.material import RunningService, photo
 
+pytestmark = pytest.mark.services
+
+
 LEVEL = 204
 P = 0.8
 """What the tiny model says of a photo of LEVEL: 204 / 255."""

@@ -9,6 +9,9 @@ import pytest
 
 from tests.roadwork.service.material import KILLER, photo, slow_colour, write_model
 
+pytestmark = pytest.mark.services
+
+
 LEVELS = (51, 102, 153, 204)
 SLOW = slow_colour(1)
 

@@ -8,6 +8,9 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.yolo_training.curve import read_curve, tell_curve
 from tests.material import event_file_reading, wandb_files
 
+pytestmark = pytest.mark.trains
+
+
 CURVE = (
     "epoch,time,train/loss,metrics/accuracy_top1,metrics/accuracy_top5,val/loss,lr/pg0\n"
     "1,2.1,0.75,0.5,1,0.5,0.001\n"

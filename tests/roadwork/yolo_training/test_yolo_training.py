@@ -17,6 +17,9 @@ from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import Epoch
 from kerasfusion.roadwork.yolo_training.job import split_augmentation, train_yolo
 
+pytestmark = pytest.mark.trains
+
+
 SETTINGS = Yolo(model="yolo11n-cls.yaml", image_size=32, epochs=3, batch=8)
 
 

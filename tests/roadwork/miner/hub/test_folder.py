@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import subprocess
 import sys
 import threading
 from types import SimpleNamespace
@@ -29,6 +28,10 @@ from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
 from kerasfusion.roadwork.miner.hub.hotkey import refuse_other_than_hotkey
 from kerasfusion.roadwork.miner.hub.upload import push
+from tests.material.warm_python import WARM
+
+pytestmark = pytest.mark.exports
+
 
 SIZE = 8
 HOTKEY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
@@ -172,7 +175,7 @@ def test_the_code_of_the_card_gives_the_detectors_answer(model, tmp_path, answer
     )
     program = 'import sys\nsys.modules["kerasfusion"] = None\n' + plain.replace("photo.jpg", "photo.png")
     program += '\nprint(*(float(answers[name][0, 1]) for name in ("fusion", "yolo")))'
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "hub", capture_output=True, text=True)
+    done = WARM.run([sys.executable, "-c", program], cwd=tmp_path / "hub", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     expected = open_detector(model).detect(tmp_path / "hub" / "photo.png")
     values = [float(value) for value in done.stdout.split()]

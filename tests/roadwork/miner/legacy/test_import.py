@@ -29,6 +29,9 @@ from kerasfusion.roadwork.miner.legacy.job import about_class
 from tests.material.hugging_face_vit import write_vit
 from tests.material.yolo_weights import photo_pixels, save_weights
 
+pytestmark = pytest.mark.exports
+
+
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
