@@ -53,6 +53,7 @@ def split_dataset(
     group_regex: str | None = None,
     group_csv: Path | None = None,
     link: bool = False,
+    follow_links: bool = False,
     progress: Callable[..., Iterable] = track,
 ) -> SplitSummary:
     """Copy or hard-link the photos of SRC into OUT/{train,val,test}/{no_roadwork,roadwork}/.
@@ -71,16 +72,17 @@ def split_dataset(
             match are groups of their own.
         group_csv: a CSV with the columns path (relative to `src`, every photo) and group.
         link: hard links instead of copies.
+        follow_links: also take what symbolic links reach that lead out of `src`.
         progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
 
     Raises:
         RequestError: bad paths, shares, regex or CSV.
-        KerasFusionError: full disk, no hard links here, a file that cannot be read.
+        KerasFusionError: full disk, no hard links here, a file or folder that cannot be read, a link that leads out.
     """
     src, out = Path(src), Path(out)
     shares = {"train": 1 - val - test, "val": val, "test": test}
     _check_request(src, out, shares, group_regex, group_csv)
-    photos, others = find_photos(src)
+    photos, listing = find_photos(src, follow_links)
     paths = [photo.path for photo in photos]
     digests = list(progress(ordered_map(_sha256, paths), "read", total=len(paths)))
     keys, notes = group_keys(photos, src, group_regex, group_csv)
@@ -88,8 +90,7 @@ def split_dataset(
     splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
     targets = _targets(photos, splits, digests)
     _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
-    if others:
-        notes.append(f"{len(others)} files are not images by their suffix and were left out: {others[0]}")
+    notes += listing.notes()
     counts = collections.Counter((split, photo.label) for split, photo in zip(splits, photos, strict=True))
     table = {split: {name: counts[split, i] for i, name in enumerate(CLASS_NAMES)} for split in SPLITS}
     return SplitSummary(out, table, len(set(groups)), notes)
@@ -173,7 +174,7 @@ def _place(path: Path, target: Path, link: bool) -> None:
             shutil.copyfile(path, target)
             return
         try:
-            target.hardlink_to(path)
+            target.hardlink_to(path.resolve())
         except OSError as error:
             if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES):
                 raise KerasFusionError(

@@ -95,7 +95,7 @@ def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path
     assert tree(out) == expected
     assert (out / "import.json").read_bytes() == (tmp_path / "undisturbed" / "import.json").read_bytes()
     assert (summary.written, summary.kept) == (390 - 157, 157)
-    assert reads == [("train", 100), ("test", 0)]
+    assert reads == [("train", 157), ("test", 0)]
 
 
 def test_a_second_run_writes_nothing_and_mends_what_is_damaged(hub_like, tmp_path):
