@@ -148,7 +148,7 @@ class PhotoListing:
             linked = stat.S_ISLNK(child.lstat().st_mode)
             target = child.resolve(strict=True)
         except OSError as error:
-            return f"the link leads nowhere: {os.readlink(child)}" if child.is_symlink() else f"{error.strerror}"
+            return f"the link leads nowhere: {child.readlink()}" if child.is_symlink() else f"{error.strerror}"
         if linked and not self._follow_links and not target.is_relative_to(self._root):
             return f"the link leads out of the folder, to {target}"
         return None

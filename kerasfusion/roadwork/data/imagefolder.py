@@ -50,10 +50,7 @@ def find_photos(root: Path, follow_links: bool = False) -> tuple[list[Photo], Ph
     if not root.is_dir():
         raise RequestError("the folder does not exist", where=root, expected=_LAYOUT)
     listing = PhotoListing(root, follow_links)
-    if (root / METADATA).is_file():
-        photos = _listed_photos(root, None, listing)
-    else:
-        photos = _photos_by_folder(root, listing)
+    photos = _listed_photos(root, None, listing) if (root / METADATA).is_file() else _photos_by_folder(root, listing)
     listing.require_whole()
     if not photos:
         loose = listing.photos(root)

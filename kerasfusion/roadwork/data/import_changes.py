@@ -1,7 +1,6 @@
 """Whether a source still says what it said when it was imported, and which rows do not."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.import_record import ImportRecord, row_number
@@ -54,11 +53,7 @@ def _by_photo(files: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     for path, digest in files.items():
         split, _, rest = path.partition("/")
         row = row_number(split, path)
-        name = (
-            f"split {split}, row {row}"
-            if row is not None
-            else f"{split}/{PurePosixPath(rest).relative_to(rest.split('/')[0])}"
-        )
+        name = f"{split}/{rest.partition('/')[2]}" if row is None else f"split {split}, row {row}"
         # A photo of one name in both classes is known by its class too.
         found[name if name not in found else path] = (path, digest)
     return found

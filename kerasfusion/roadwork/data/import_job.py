@@ -77,6 +77,10 @@ def import_dataset(
     """
     out = Path(out)
     only = None if split is None else _parse_only(split)
+    if update and only:
+        raise RequestError(
+            "--update takes the whole source", where=f"--split {split}", todo="leave out --split, or --update"
+        )
     kind, location = _parse_source(source)
     folder = None if kind == "hub" else Path(location) if Path(location).is_dir() else Path(location).parent
     asked = _Source(source, kind, location, only, Reach(folder, frozenset(), allow_remote, follow_links))
@@ -87,12 +91,15 @@ def import_dataset(
         _refuse_other(asked, record, identity)
     record = record or ImportRecord(out, source, identity)
     if changed:
-        record.source, record.identity = source, identity
+        record.source, record.identity, record.updating = source, identity, True
     if out.is_dir():
         remove_partial_files(out)
     record.examine()
     summary = ImportSummary(source, out, record.identity)
-    _write(asked, record, summary, progress, reread=changed)
+    _write(asked, record, summary, progress, reread=record.updating)
+    if record.updating:
+        record.updating = False
+        record.save()
     summary.counts = _count(out)
     _add_notes(summary)
     return summary
@@ -203,9 +210,8 @@ def _refuse_other(asked: _Source, record: ImportRecord, identity: str) -> None:
     else:
         opened = _open_splits(asked, identity)
         now = {path: digest for rows in opened if rows.split in imported for path, digest in row_digests(rows)}
-    refuse_changes(
-        record, {path: digest for path, digest in now.items() if path.partition("/")[0] in imported}, asked.text
-    )
+    now = {path: digest for path, digest in now.items() if path.partition("/")[0] in imported}
+    refuse_changes(record, now, asked.text)
 
 
 def _open_splits(asked: _Source, identity: str) -> list[SplitRows]:

@@ -64,7 +64,7 @@ class Reach:
         """The file inside the source."""
         if self.folder is None or "://" in name:
             raise self._leads_out(name, where, None)
-        root = Path(os.path.abspath(self.folder))
+        root = Path(os.path.normpath(self.folder.absolute()))
         path = Path(os.path.normpath(root / name))
         if not path.is_relative_to(root):
             raise self._leads_out(name, where, None)

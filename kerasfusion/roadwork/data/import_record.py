@@ -26,6 +26,7 @@ class ImportRecord:
         source: SOURCE as it was first given.
         identity: what the source's content is pinned by: `hub:ID@COMMIT` or `files:SHA256`.
         complete: the splits whose rows were all written.
+        updating: files in OUT may still be those of an earlier state of the source.
         digests: {POSIX path below OUT: sha256} of the files that were written, kept in OUT/import.sha256 in the form
             that `sha256sum -c` reads.
         whole: those of them that lie in OUT as they were written; see `examine`.
@@ -35,6 +36,7 @@ class ImportRecord:
     source: str
     identity: str
     complete: set[str] = field(default_factory=set)
+    updating: bool = False
     digests: dict[str, str] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
 
@@ -45,6 +47,7 @@ class ImportRecord:
             "source": self.source,
             "identity": self.identity,
             "complete": sorted(self.complete),
+            "updating": self.updating,
         }
         write_file(self.out / _NAME, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -121,7 +124,8 @@ def load_record(out: Path) -> ImportRecord | None:
         content = json.loads((out / _NAME).read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise KeyError("format")
-        return ImportRecord(out, content["source"], content["identity"], set(content["complete"]), _read_digests(out))
+        complete, updating = set(content["complete"]), bool(content["updating"])
+        return ImportRecord(out, content["source"], content["identity"], complete, updating, _read_digests(out))
     except (OSError, ValueError, KeyError, TypeError) as error:
         if any(not child.name.startswith(".") for child in out.iterdir()):
             raise RequestError(

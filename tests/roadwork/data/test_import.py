@@ -160,8 +160,9 @@ def test_an_imagefolder_with_split_folders(tmp_path, prefix):
     summary = import_dataset(f"{prefix}{source}", tmp_path / "out", progress=quiet)
     assert tree(tmp_path / "out") == {new: before[old] for old, new in files.items()}
     assert tree(source) == before
-    assert len(summary.notes) == 1
+    assert len(summary.notes) == 2
     assert "notes.txt" in summary.notes[0]
+    assert "1 file is hidden" in summary.notes[1]
 
 
 def test_an_imagefolder_without_split_folders_goes_to_train(tmp_path):
