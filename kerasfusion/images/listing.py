@@ -5,7 +5,7 @@ What cannot be entered or leads nowhere is remembered, so that no class goes mis
 """
 
 import os
-import stat
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class PhotoListing:
     """
 
     def __init__(self, root: Path, follow_links: bool = False):
-        self._root, self._follow_links = root.resolve(), follow_links
+        self._given, self._root, self._follow_links = root, root.resolve(), follow_links
         self.others: set[Path] = set()
         self.left_out: set[Path] = set()
         self.unreachable: dict[Path, str] = {}
@@ -87,11 +87,11 @@ class PhotoListing:
         if self.others:
             kind = "files are not images by their suffix and were"
             kind = kind if len(self.others) > 1 else "file is not an image by its suffix and was"
-            notes.append(f"{len(self.others)} {kind} left out: {min(self.others)}")
+            notes.append(f"{len(self.others)} {kind} left out: {min(self.others).relative_to(self._given)}")
         if self.left_out:
             kind = "files are hidden or a system's own and were"
             kind = kind if len(self.left_out) > 1 else "file is hidden or a system's own and was"
-            notes.append(f"{len(self.left_out)} {kind} left out: {min(self.left_out)}")
+            notes.append(f"{len(self.left_out)} {kind} left out: {min(self.left_out).relative_to(self._given)}")
         return notes
 
     def nothing_found(self, expected: str, todo: str | None = None) -> RequestError:
@@ -144,11 +144,11 @@ class PhotoListing:
         return reason is None
 
     def _why_unreachable(self, child: Path) -> str | None:
+        linked = child.is_symlink()
         try:
-            linked = stat.S_ISLNK(child.lstat().st_mode)
             target = child.resolve(strict=True)
-        except OSError as error:
-            return f"the link leads nowhere: {child.readlink()}" if child.is_symlink() else f"{error.strerror}"
+        except (OSError, RuntimeError) as error:  # RuntimeError: what Python before 3.13 raises on a circle
+            return f"the link leads nowhere: {child.readlink()}" if linked else str(error)
         if linked and not self._follow_links and not target.is_relative_to(self._root):
             return f"the link leads out of the folder, to {target}"
         return None
@@ -157,6 +157,11 @@ class PhotoListing:
 def list_photos(folder: Path) -> PhotoListing:
     """A listing for a command that reads photos where they are: it follows all links, since it copies nothing."""
     return PhotoListing(folder, follow_links=True)
+
+
+def readable_name(name: str) -> str:
+    """A file's name without bytes that are no UTF-8, which no table, page or terminal can hold: %DF for such a one."""
+    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", name)
 
 
 def _files_below(path: Path) -> set[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
-from kerasfusion.images.listing import PhotoListing, list_photos
+from kerasfusion.images.listing import PhotoListing, list_photos, readable_name
 from kerasfusion.splits import assign_splits
 
 CLASS_NAMES = ("no_roadwork", "roadwork")
@@ -50,6 +50,7 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
     listing = list_photos(root)
     samples = sorted(sample for split in splits for sample in _scan_split(root, split, listing))
     listing.require_whole()
+    _refuse_unreadable_names(samples)
     if not samples:
         raise RequestError(
             f"no photos in {', '.join(f'{split}/' for split in splits)}",
@@ -79,6 +80,19 @@ def _scan_split(root: Path, split: str, listing: PhotoListing) -> list[Sample]:
         if name in folders
         for path in listing.photos(folders[name])
     ]
+
+
+def _refuse_unreadable_names(samples: list[Sample]) -> None:
+    """Ids go into tables and pages, which hold UTF-8 alone."""
+    names = [readable_name(sample.sample_id) for sample in samples]
+    wrong = [name for name, sample in zip(names, samples, strict=True) if name != sample.sample_id]
+    if wrong:
+        raise RequestError(
+            f"{len(wrong)} file names are not UTF-8: {', '.join(wrong[:10])}",
+            where="the bytes that are not are shown as %XX",
+            expected="names in UTF-8",
+            todo="rename the files, or let `kerasfusion data import` or `data split` do so in a copy",
+        )
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.images.listing import PhotoListing
+from kerasfusion.images.listing import PhotoListing, readable_name
 from kerasfusion.roadwork.data.label_names import parse_label, parse_split
-from kerasfusion.roadwork.data.metadata_csv import METADATA, read_labels
+from kerasfusion.roadwork.data.metadata_csv import METADATA, plain_name, read_labels
 
 _LAYOUT = (
     "class folders such as no_roadwork/ and roadwork/, directly in it or in train/, val/ and test/ "
@@ -22,7 +22,7 @@ class Photo:
         path: where the file is.
         split: train, val or test; None where there are no split folders.
         label: index into CLASS_NAMES.
-        name: POSIX path below the class folder, usually just the file's name.
+        name: POSIX path below the class folder, usually just the file's name; see `readable_name`.
     """
 
     path: Path
@@ -76,7 +76,7 @@ def _photos_of_classes(folder: Path, split: str | None, listing: PhotoListing) -
     labels = {child: parse_label(child.name) for child in listing.folders(folder)}
     _refuse_strangers(folder, [child.name for child, label in labels.items() if label is None], _LAYOUT)
     return [
-        Photo(path, split, label, path.relative_to(child).as_posix())
+        Photo(path, split, label, readable_name(path.relative_to(child).as_posix()))
         for child, label in labels.items()
         for path in listing.photos(child)
     ]
@@ -87,7 +87,7 @@ def _listed_photos(folder: Path, split: str | None, listing: PhotoListing) -> li
     if any(parse_label(child.name) is not None or parse_split(child.name) for child in listing.folders(folder)):
         return _photos_of_classes(folder, split, listing) if split else _photos_by_folder(folder, listing)
     labels = read_labels(folder / METADATA)
-    paths = {path.relative_to(folder).as_posix(): path for path in listing.photos(folder)}
+    paths = {plain_name(path.relative_to(folder).as_posix()): path for path in listing.photos(folder)}
     listing.others.discard(folder / METADATA)
     for names, what in (
         (labels.keys() - paths.keys(), f"names in {METADATA} have no photo in the folder"),

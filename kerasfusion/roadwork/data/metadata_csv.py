@@ -1,13 +1,21 @@
 """The labels of photos that lie flat in a folder beside a metadata.csv, as Hugging Face's imagefolder has them."""
 
 import csv
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from kerasfusion.errors import RequestError
+from kerasfusion.images.listing import readable_name
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
 
 METADATA = "metadata.csv"
 _LABEL_COLUMNS = ("label", "labels")
+
+
+def plain_name(text: str) -> str:
+    """A path in one spelling: POSIX, readable, and accents composed (macOS takes them apart in file names)."""
+    name = unicodedata.normalize("NFC", readable_name(text.strip().replace("\\", "/")))
+    return PurePosixPath(name).as_posix()
 
 
 def read_labels(path: Path) -> dict[str, int]:
@@ -27,7 +35,7 @@ def read_labels(path: Path) -> dict[str, int]:
         raise RequestError("the CSV lacks columns or rows", where=path, expected="columns file_name,label")
     labels: dict[str, int] = {}
     for number, row in enumerate(rows, 2):
-        name, label = PurePosixPath((row["file_name"] or "").replace("\\", "/")).as_posix(), parse_label(row[column])
+        name, label = plain_name(row["file_name"] or ""), parse_label(row[column])
         if label is None:
             raise RequestError(
                 f"unknown label {row[column]!r}", where=f"{path}, line {number}", expected=LABEL_SPELLINGS

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import itertools
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from kerasfusion.roadwork.data.imagefolder import Photo, find_photos
 from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
 from kerasfusion.splits import assign_splits
 
+_LONGEST_NAME = 255
+"""Bytes, on the usual file systems."""
 _MARK = ".unfinished-split"
 
 
@@ -127,20 +130,24 @@ def _targets(photos: list[Photo], splits: list[str], digests: list[str]) -> list
     targets = []
     for photo, split, digest in zip(photos, splits, digests, strict=True):
         folder = f"{split}/{CLASS_NAMES[photo.label]}"
-        # Compared without case, because the file systems of Windows and macOS do.
-        target = next(t for name in _names(photo, digest) if (t := f"{folder}/{name}").casefold() not in taken)
-        taken.add(target.casefold())
+        target = next(t for name in _names(photo, digest) if _folded(t := f"{folder}/{name}") not in taken)
+        taken.add(_folded(target))
         targets.append(target)
     return targets
+
+
+def _folded(name: str) -> str:
+    """Without case and with accents composed, as the file systems of Windows and macOS compare names."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _names(photo: Photo, digest: str) -> Iterator[PurePosixPath]:
     """The photo's own name, then ones that start like it (a group key at its start stays)."""
     name = PurePosixPath(photo.name)
     yield name
-    yield name.with_stem(f"{name.stem}-{digest[:8]}")
-    for number in itertools.count(2):
-        yield name.with_stem(f"{name.stem}-{digest[:8]}-{number}")
+    for ending in itertools.chain([f"-{digest[:8]}"], (f"-{digest[:8]}-{number}" for number in itertools.count(2))):
+        room = _LONGEST_NAME - len(f"{ending}{name.suffix}".encode())
+        yield name.with_stem(name.stem.encode()[:room].decode(errors="ignore") + ending)
 
 
 def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:

@@ -122,7 +122,7 @@ def test_warnings(tmp_path):
         "val/ has only 19 images: its scores will be rough",
         "there is no test/",
         "only train/, val/ and test/ are used, not validation/",
-        "1 file is not an image by its suffix and is not used: train/roadwork/phone.dng",
+        "1 file is not an image by its suffix and was left out: train/roadwork/phone.dng",
     ]
 
 
