@@ -42,7 +42,11 @@ def test_a_row_that_leads_out_is_named_and_nothing_is_written(tmp_path, source, 
 
 
 def test_a_saved_dataset_that_leads_out_is_refused(tmp_path, source):
-    features = datasets.Features({"image": datasets.Image(decode=False), "label": datasets.Value("int64")})
+    cell = {
+        "bytes": datasets.Value("binary"),
+        "path": datasets.Value("string"),
+    }  # an Image would be saved with its bytes
+    features = datasets.Features({"image": cell, "label": datasets.Value("int64")})
     cells = [{"bytes": None, "path": str(tmp_path / "secret.txt")}]
     rows = datasets.Dataset.from_dict({"image": cells, "label": [1]}, features)
     rows.save_to_disk(tmp_path / "saved")
@@ -64,7 +68,7 @@ def test_a_link_in_the_source_needs_permission_to_lead_out(tmp_path, source):
 def test_addresses_are_fetched_on_request_alone(tmp_path, source, monkeypatch, address):
     monkeypatch.setattr(import_reach, "_fetch", lambda _: encode(3))
     write_parquet(source / "a.parquet", {"image": [address], "label": [1]})
-    with pytest.raises(KerasFusionError, match="an address.*\n.*row 0(.*\n)*.*--allow-remote"):
+    with pytest.raises(KerasFusionError, match=r"an address.*\n.*row 0(.*\n)*.*--allow-remote"):
         import_dataset(str(source), tmp_path / "out", progress=quiet)
     import_dataset(str(source), tmp_path / "out", allow_remote=True, progress=quiet)
     assert list(tree(tmp_path / "out").values()) == [sha256(encode(3))]
@@ -122,6 +126,7 @@ def test_a_stray_metadata_parquet_is_left_out(tmp_path, source):
     write_parquet(source / "metadata.parquet", {"rows": [1]})
     assert import_dataset(str(source), tmp_path / "out", progress=quiet).written == 1
     (source / "train-0.parquet").unlink()
+    (source / "deep").rmdir()
     (source / "roadwork").mkdir()
     (source / "roadwork" / "1.jpg").write_bytes(encode(1))
     assert import_dataset(str(source), tmp_path / "out2", progress=quiet).written == 1
@@ -137,5 +142,5 @@ def test_checksums_of_pages_are_verified(tmp_path, source):
     data = bytearray(path.read_bytes())
     data[data.index(photo) + 5000] ^= 1
     path.write_bytes(data)
-    with pytest.raises(KerasFusionError, match="cannot read a row.*CRC"):
+    with pytest.raises(KerasFusionError, match=r"cannot read a row.*CRC"):
         import_dataset(str(path), tmp_path / "out", progress=quiet)
