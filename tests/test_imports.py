@@ -78,6 +78,7 @@ OPTIONAL = {
     "torch": "roadwork/branches/ultralytics_library.py",
     "keras_hub": "roadwork/branches/vit.py",
     "keras_cv": "images/augmentation.py",
+    "pillow_heif": "images/heif.py",
     "datasets": "roadwork/data/import_sources.py",
     "wandb": "trackers/wandb_run.py",
 }

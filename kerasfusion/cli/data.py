@@ -21,8 +21,11 @@ data.add_command(synth)
 @click.argument("source")
 @click.argument("out", type=ANY_PATH)
 @click.option("--split", help="Import this split alone.")
+@click.option("--update", is_flag=True, help="Take photos and labels that have changed in SOURCE since.")
+@click.option("--allow-remote", is_flag=True, help="Fetch images that SOURCE names by an http(s) or hf address.")
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links that lead out of SOURCE.")
 @json_option
-def import_(source: str, out: Path, split: str | None, as_json: bool):
+def import_(source: str, out: Path, as_json: bool, **choices):
     """Copy a dataset's photos, bytes unchanged, to OUT/{split}/{no_roadwork,roadwork}/.
 
     SOURCE is hf:OWNER/NAME[@REVISION], a folder written by datasets.save_to_disk, a Parquet file or a folder of them,
@@ -32,7 +35,7 @@ def import_(source: str, out: Path, split: str | None, as_json: bool):
     """
     from kerasfusion.roadwork.data.import_job import import_dataset
 
-    _show(import_dataset(source, out, split=split), as_json)
+    _show(import_dataset(source, out, **choices), as_json)
 
 
 @data.command()
@@ -44,6 +47,7 @@ def import_(source: str, out: Path, split: str | None, as_json: bool):
 @click.option("--group-regex", help="Its first group, found in a file's name, is the photo's group key.")
 @click.option("--group-csv", type=ANY_PATH, help="CSV with the columns path and group.")
 @click.option("--link", is_flag=True, help="Hard links instead of copies.")
+@click.option("--follow-links", is_flag=True, help="Also follow symbolic links that lead out of SRC.")
 @json_option
 def split(src: Path, out: Path, as_json: bool, **choices):
     """Divide the photos of SRC into OUT/train, OUT/val and OUT/test; SRC is only read.

@@ -5,6 +5,8 @@ Nothing heavy is imported before a command runs, so that `kerasfusion --help` an
 
 import errno
 import importlib
+import io
+import sys
 
 import click
 
@@ -89,6 +91,9 @@ def main(debug: bool):
 
     `kerasfusion demo` and `kerasfusion demo fume` do all of it on generated pictures.
     """
+    # A terminal or pipe that cannot hold a letter of some file's name gets an escape, and the work goes on.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,8 @@ from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PARTIAL_SUFFIX = ".partial"
+_LONGEST_NAME = 255 - len(f".{_PARTIAL_SUFFIX}")
+"""Bytes of a file's name that leave room for what a part's name adds."""
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
@@ -73,7 +77,12 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     # The leading dot keeps a leftover out of every scan; the same folder keeps the rename on one file system.
-    partial = path.with_name(f".{path.name}{_PARTIAL_SUFFIX}")
+    name = (
+        path.name
+        if len(os.fsencode(path.name)) <= _LONGEST_NAME
+        else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    )
+    partial = path.with_name(f".{name}{_PARTIAL_SUFFIX}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

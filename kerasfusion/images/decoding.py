@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, install_command
+from kerasfusion.images.heif import is_heif, register_reader
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
 
@@ -54,7 +54,7 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     with _naming(path):
         data = _read_bytes(path)
-        with _as_image_errors(), Image.open(io.BytesIO(data)) as image:
+        with _as_image_errors(), _open(data) as image:
             if image.mode == "L":
                 return _upright(image, max_pixels, lambda upright: upright)
             return _upright(image, max_pixels, lambda upright: _to_rgb(upright).convert("L"))
@@ -68,6 +68,14 @@ def _read_bytes(path: Path) -> bytes:
     if not data:
         raise ImageError("the file is empty", expected="an image file")
     return data
+
+
+def _open(data: bytes) -> Image.Image:
+    if is_heif(data) and not register_reader():
+        raise ImageError(
+            "a HEIC photo, and pillow-heif, which reads those, is not installed", todo=install_command("heic")
+        )
+    return Image.open(io.BytesIO(data))
 
 
 @contextmanager
@@ -96,7 +104,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not data:
         raise ImageError("the file is empty", expected="an image file")
-    with _as_image_errors(), Image.open(io.BytesIO(data)) as image:
+    with _as_image_errors(), _open(data) as image:
         return upright_rgb(image, max_pixels)
 
 

@@ -14,7 +14,8 @@ from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
-from kerasfusion.images.decoding import IMAGE_SUFFIXES, ImageError, read_grey
+from kerasfusion.images.decoding import ImageError, read_grey
+from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 
 READ_AHEAD = 16
@@ -152,9 +153,10 @@ def _of_csv(path: Path, root: Path) -> list[Subject]:
 def _by_name(folder: Path, gas: str) -> dict[str, Path]:
     """{name without the gas: file} of a gas's frames; those that name the other gas are not its own."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
-            continue
+    listing = list_photos(folder)
+    paths = listing.photos(folder)
+    listing.require_whole()
+    for path in paths:
         whole = path.relative_to(folder).with_suffix("").as_posix()
         name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
         if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
@@ -163,7 +165,7 @@ def _by_name(folder: Path, gas: str) -> dict[str, Path]:
             raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)
         found[name] = path
     if not found:
-        raise RequestError("no images in this folder", where=folder, expected=f"frames of {gas.upper()}")
+        raise listing.nothing_found(f"frames of {gas.upper()}")
     return found
 
 

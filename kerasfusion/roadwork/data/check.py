@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.images.decoding import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, read_image
+from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
+from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
@@ -160,16 +161,12 @@ def _more(items: list) -> str:
 
 def _warn_of_unused(root: Path, check: DataCheck) -> None:
     """Folders and files that look like data but that nothing reads."""
-    folders = sorted(f"{child.name}/" for child in root.iterdir() if child.is_dir() and child.name not in SPLITS)
-    folders = [name for name in folders if not name.startswith(".")]
-    if folders:
-        check.warnings.append(f"only train/, val/ and test/ are used, not {', '.join(folders[:5])}")
-    others = sorted(
-        path
-        for split in SPLITS
-        for path in (root / split).rglob("*")
-        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-    if others:
-        kind = "is not an image by its suffix and is" if len(others) == 1 else "are not images by their suffix and are"
-        check.warnings.append(f"{_number(others, 'file')} {kind} not used: {others[0].relative_to(root)}")
+    listing = list_photos(root)
+    folders = listing.folders(root)
+    strangers = [f"{child.name}/" for child in folders if child.name not in SPLITS]
+    if strangers:
+        check.warnings.append(f"only train/, val/ and test/ are used, not {', '.join(strangers[:5])}")
+    for folder in folders:
+        if folder.name in SPLITS:
+            listing.photos(folder)
+    check.warnings += listing.notes()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
-from kerasfusion.images.decoding import IMAGE_SUFFIXES
+from kerasfusion.images.listing import PhotoListing, list_photos, readable_name
 from kerasfusion.splits import assign_splits
 
 CLASS_NAMES = ("no_roadwork", "roadwork")
@@ -37,6 +37,7 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
 
     Raises:
         RequestError: no folder, no photo in any of the splits, or a class folder with another name.
+        KerasFusionError: a folder that may not be entered, or a link that leads nowhere or in a circle.
     """
     root = Path(root)
     if not root.is_dir():
@@ -46,7 +47,10 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
             expected="a folder with train/, val/ and test/, each with no_roadwork/ and roadwork/",
             todo="name it with --data FOLDER (data.root in a configuration); kerasfusion data import makes one",
         )
-    samples = sorted(sample for split in splits for sample in _scan_split(root, split))
+    listing = list_photos(root)
+    samples = sorted(sample for split in splits for sample in _scan_split(root, split, listing))
+    listing.require_whole()
+    _refuse_unreadable_names(samples)
     if not samples:
         raise RequestError(
             f"no photos in {', '.join(f'{split}/' for split in splits)}",
@@ -57,15 +61,12 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
     return samples
 
 
-def _scan_split(root: Path, split: str) -> list[Sample]:
+def _scan_split(root: Path, split: str, listing: PhotoListing) -> list[Sample]:
     folder = root / split
     if not folder.is_dir():
         return []
-    strangers = sorted(
-        child.name
-        for child in folder.iterdir()
-        if child.is_dir() and child.name not in CLASS_NAMES and not child.name.startswith(".")
-    )
+    folders = {child.name: child for child in listing.folders(folder)}
+    strangers = sorted(folders.keys() - set(CLASS_NAMES))
     if strangers:
         raise RequestError(
             f"unknown class folder(s): {', '.join(strangers)}",
@@ -76,9 +77,22 @@ def _scan_split(root: Path, split: str) -> list[Sample]:
     return [
         Sample(path.relative_to(root).as_posix(), path, split, label)
         for label, name in enumerate(CLASS_NAMES)
-        for path in (folder / name).rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if name in folders
+        for path in listing.photos(folders[name])
     ]
+
+
+def _refuse_unreadable_names(samples: list[Sample]) -> None:
+    """Ids go into tables and pages, which hold UTF-8 alone."""
+    names = [readable_name(sample.sample_id) for sample in samples]
+    wrong = [name for name, sample in zip(names, samples, strict=True) if name != sample.sample_id]
+    if wrong:
+        raise RequestError(
+            f"{len(wrong)} file names are not UTF-8: {', '.join(wrong[:10])}",
+            where="the bytes that are not are shown as %XX",
+            expected="names in UTF-8",
+            todo="rename the files, or let `kerasfusion data import` or `data split` do so in a copy",
+        )
 
 
 def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:

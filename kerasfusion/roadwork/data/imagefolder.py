@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.images.decoding import IMAGE_SUFFIXES
+from kerasfusion.images.listing import PhotoListing, readable_name
 from kerasfusion.roadwork.data.label_names import parse_label, parse_split
+from kerasfusion.roadwork.data.metadata_csv import METADATA, plain_name, read_labels
 
 _LAYOUT = (
     "class folders such as no_roadwork/ and roadwork/, directly in it or in train/, val/ and test/ "
-    "(None, Roadwork, validation... are understood)"
+    "(None, Roadwork, validation... are understood), or a metadata.csv with the columns file_name,label"
 )
 
 
@@ -21,7 +22,7 @@ class Photo:
         path: where the file is.
         split: train, val or test; None where there are no split folders.
         label: index into CLASS_NAMES.
-        name: POSIX path below the class folder, usually just the file's name.
+        name: POSIX path below the class folder, usually just the file's name; see `readable_name`.
     """
 
     path: Path
@@ -30,41 +31,75 @@ class Photo:
     name: str
 
 
-def find_photos(root: Path) -> tuple[list[Photo], list[Path]]:
+def find_photos(root: Path, follow_links: bool = False) -> tuple[list[Photo], PhotoListing]:
     """List the image files of an imagefolder in the order of their paths.
 
+    A folder without class folders but with a metadata.csv (columns file_name and label) is one too.
+
+    Args:
+        root: the imagefolder.
+        follow_links: also follow links that lead out of it.
+
     Returns:
-        The photos, and the files that were passed over because their suffix is not an image's. Hidden files
-        and folders are in neither.
+        The photos, and the listing that knows what was passed over.
 
     Raises:
         RequestError: no such folder, no class folders, a folder of another name beside them, or no photo.
+        KerasFusionError: a folder that may not be entered, or a link that leads nowhere, in a circle or out.
     """
     if not root.is_dir():
         raise RequestError("the folder does not exist", where=root, expected=_LAYOUT)
-    split_folders = {child: parse_split(child.name) for child in _folders(root)}
-    if any(split_folders.values()):
-        strangers = [child.name for child, split in split_folders.items() if split is None]
-        _refuse_strangers(root, strangers, "train/, val/ and test/")
-        folders = [found for child, split in split_folders.items() for found in _class_folders(child, split)]
-    else:
-        folders = _class_folders(root, None)
-    photos, others = [], []
-    for folder, split, label in folders:
-        for path in _files(folder):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                photos.append(Photo(path, split, label, path.relative_to(folder).as_posix()))
-            else:
-                others.append(path)
+    listing = PhotoListing(root, follow_links)
+    photos = _listed_photos(root, None, listing) if (root / METADATA).is_file() else _photos_by_folder(root, listing)
+    listing.require_whole()
     if not photos:
-        raise RequestError("there is no photo in the folder", where=root, expected=_LAYOUT)
-    return sorted(photos, key=lambda photo: photo.path.as_posix()), sorted(others)
+        loose = listing.photos(root)
+        todo = f"{len(loose)} photos lie beside the class folders: sort them into class folders, or list them in a "
+        raise listing.nothing_found(_LAYOUT, f"{todo}{METADATA} with the columns file_name,label" if loose else None)
+    return sorted(photos, key=lambda photo: photo.path.as_posix()), listing
 
 
-def _class_folders(folder: Path, split: str | None) -> list[tuple[Path, str | None, int]]:
-    labels = {child: parse_label(child.name) for child in _folders(folder)}
+def _photos_by_folder(root: Path, listing: PhotoListing) -> list[Photo]:
+    split_folders = {child: parse_split(child.name) for child in listing.folders(root)}
+    if not any(split_folders.values()):
+        return _photos_of_classes(root, None, listing)
+    strangers = [child.name for child, split in split_folders.items() if split is None]
+    _refuse_strangers(root, strangers, "train/, val/ and test/")
+    return [
+        photo
+        for child, split in split_folders.items()
+        for photo in (_listed_photos if (child / METADATA).is_file() else _photos_of_classes)(child, split, listing)
+    ]
+
+
+def _photos_of_classes(folder: Path, split: str | None, listing: PhotoListing) -> list[Photo]:
+    labels = {child: parse_label(child.name) for child in listing.folders(folder)}
     _refuse_strangers(folder, [child.name for child, label in labels.items() if label is None], _LAYOUT)
-    return [(child, split, label) for child, label in labels.items() if label is not None]
+    return [
+        Photo(path, split, label, readable_name(path.relative_to(child).as_posix()))
+        for child, label in labels.items()
+        for path in listing.photos(child)
+    ]
+
+
+def _listed_photos(folder: Path, split: str | None, listing: PhotoListing) -> list[Photo]:
+    """The photos of a folder whose metadata.csv tells their labels; a folder with class folders keeps those."""
+    if any(parse_label(child.name) is not None or parse_split(child.name) for child in listing.folders(folder)):
+        return _photos_of_classes(folder, split, listing) if split else _photos_by_folder(folder, listing)
+    labels = read_labels(folder / METADATA)
+    paths = {plain_name(path.relative_to(folder).as_posix()): path for path in listing.photos(folder)}
+    listing.others.discard(folder / METADATA)
+    for names, what in (
+        (labels.keys() - paths.keys(), f"names in {METADATA} have no photo in the folder"),
+        (paths.keys() - labels.keys(), f"photos have no row in {METADATA}"),
+    ):
+        if names:
+            raise RequestError(
+                f"{len(names)} {what}: {', '.join(sorted(names)[:10])}",
+                where=folder / METADATA,
+                expected="one row for every photo, file_name relative to the folder",
+            )
+    return [Photo(path, split, labels[name], name) for name, path in paths.items()]
 
 
 def _refuse_strangers(folder: Path, names: list[str], expected: str) -> None:
@@ -75,15 +110,3 @@ def _refuse_strangers(folder: Path, names: list[str], expected: str) -> None:
             expected=expected,
             todo="rename or move the folder(s)",
         )
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def _files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]

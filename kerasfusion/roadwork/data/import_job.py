@@ -1,6 +1,7 @@
 """Bring a labelled image set into the imagefolder layout OUT/{split}/{no_roadwork,roadwork}/, byte for byte."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -10,45 +11,125 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.data import import_sources
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.data.imagefolder import find_photos
+from kerasfusion.roadwork.data.import_changes import refuse_changes
+from kerasfusion.roadwork.data.import_reach import Reach
 from kerasfusion.roadwork.data.import_record import ImportRecord, ImportSummary, load_record
 from kerasfusion.roadwork.data.import_rows import SplitRows
-from kerasfusion.roadwork.data.import_writing import write_photos, write_splits
+from kerasfusion.roadwork.data.import_writing import (
+    photo_digests,
+    photo_targets,
+    row_digests,
+    write_photos,
+    write_splits,
+)
 from kerasfusion.roadwork.data.label_names import SPLIT_SPELLINGS, parse_split
 
 
+@dataclass(frozen=True)
+class _Source:
+    """SOURCE, understood.
+
+    Attributes:
+        text: as it was given.
+        kind: hub, saved, parquet or imagefolder.
+        location: the hub's ID or ID@REVISION, or a path.
+        only: the one split that is wanted, or None.
+        reach: what may be read beside the rows.
+    """
+
+    text: str
+    kind: str
+    location: str
+    only: str | None
+    reach: Reach
+
+
 def import_dataset(
-    source: str, out: Path, *, split: str | None = None, progress: Callable[..., Iterable] = track
+    source: str,
+    out: Path,
+    *,
+    split: str | None = None,
+    update: bool = False,
+    allow_remote: bool = False,
+    follow_links: bool = False,
+    progress: Callable[..., Iterable] = track,
 ) -> ImportSummary:
     """Write the images of SOURCE to OUT/{split}/{no_roadwork,roadwork}/, their encoded bytes unchanged.
 
     A hub or Parquet source is streamed, so the disk holds the images once and nothing else. A run that was
-    killed is continued by running it again; OUT/import.json remembers the source (for the hub, the commit) and
-    how far each split is, and keeps another source out.
+    killed is continued by running it again; OUT/import.json remembers the source (for the hub, the commit),
+    OUT/import.sha256 what was written. Files in OUT that are gone or damaged are written again.
 
     Args:
         source: `hf:ID` or `hf:ID@REVISION`; a folder written by `datasets.save_to_disk`; a Parquet file or a
             folder of them; `imagefolder:PATH`, or just PATH.
         out: an empty or new folder, or one that an import of the same source wrote.
         split: import this split alone.
+        update: where the source's photos or labels are others than those in OUT, take them.
+        allow_remote: fetch images that rows name by an http, https or hf address.
+        follow_links: follow symbolic links that lead out of the source.
         progress: called as kerasfusion.progress.track is, around the images of each split whose number is known.
 
     Raises:
-        RequestError: no such source or split, or OUT holds something else.
-        KerasFusionError: unknown label (names value and row), hub out of reach, unreadable row, full disk.
+        RequestError: no such source or split, OUT holds something else, or the source has changed since.
+        KerasFusionError: unknown label or image outside the source (names the row), hub out of reach, unreadable row,
+            folder or link, full disk.
     """
     out = Path(out)
     only = None if split is None else _parse_only(split)
+    if update and only:
+        raise RequestError(
+            "--update takes the whole source", where=f"--split {split}", todo="leave out --split, or --update"
+        )
     kind, location = _parse_source(source)
-    record = _open_record(source, kind, location, out)
+    folder = None if kind == "hub" else Path(location) if Path(location).is_dir() else Path(location).parent
+    asked = _Source(source, kind, location, only, Reach(folder, frozenset(), allow_remote, follow_links))
+    record = load_record(out)
+    identity = _identity(asked, out, None if update else record)
+    changed = record is not None and record.identity != identity
+    if changed and not update:
+        _refuse_other(asked, record, identity)
+    record = record or ImportRecord(out, source, identity)
+    if changed:
+        record.source, record.identity, record.updating = source, identity, True
+    if out.is_dir():
+        remove_partial_files(out)
+    record.examine()
     summary = ImportSummary(source, out, record.identity)
-    if kind == "imagefolder":
-        write_photos(Path(location), record, only, summary, progress)
-    else:
-        write_splits(_open_splits(kind, location, record, only), record, summary, progress)
+    _write(asked, record, summary, progress, reread=record.updating)
+    if record.updating:
+        record.updating = False
+        record.save()
     summary.counts = _count(out)
+    _add_notes(summary)
+    return summary
+
+
+def _write(
+    asked: _Source, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
+) -> None:
+    if asked.kind != "imagefolder":
+        write_splits(_open_splits(asked, record.identity), record, summary, progress, reread)
+        return
+    photos, listing = find_photos(Path(asked.location), asked.reach.follow_links)
+    targets = photo_targets(photos, Path(asked.location), asked.only)
+    write_photos(targets, record, summary, progress)
+    if reread:
+        splits = {target.partition("/")[0] for target in targets}
+        record.forget({path for path in record.digests if path not in targets and path.partition("/")[0] in splits})
+    summary.notes += listing.notes()
+    if all(photo.split is None for photo in photos):
+        summary.notes.append(
+            f"the source has no split folders, so all is in train/; next: kerasfusion data split {record.out} NEW"
+        )
+
+
+def _add_notes(summary: ImportSummary) -> None:
+    if summary.mended:
+        names = ", ".join(summary.mended[:10])
+        summary.notes.append(f"{len(summary.mended)} files in OUT were damaged or gone and were written again: {names}")
     if summary.not_images:
         summary.notes.append(f"{len(summary.not_images)} written files are in no known image format: see `data check`")
-    return summary
 
 
 def _parse_only(split: str) -> str:
@@ -61,7 +142,8 @@ def _parse_only(split: str) -> str:
 def _parse_source(source: str) -> tuple[str, str]:
     """(kind, location): kind is hub, saved, parquet or imagefolder."""
     if source.startswith("hf:"):
-        return "hub", source.removeprefix("hf:")
+        # hf://datasets/OWNER/NAME is how other programs write it.
+        return "hub", source.removeprefix("hf:").removeprefix("//").removeprefix("datasets/").strip("/")
     path = Path(source.removeprefix("imagefolder:")).expanduser()
     if not path.exists():
         raise RequestError(
@@ -81,53 +163,68 @@ def _parse_source(source: str) -> tuple[str, str]:
     raise RequestError("the source is a file but not a .parquet file", where=path, todo="unpack archives first")
 
 
-def _open_record(source: str, kind: str, location: str, out: Path) -> ImportRecord:
-    """The record in OUT if it is this source's, a new one if OUT is empty."""
-    record = load_record(out)
-    if kind == "hub":
-        name, _, revision = location.partition("@")
-        pinned = record.identity.partition("@")[2] if record and not revision else None
-        identity = f"hub:{name}@{pinned or import_sources.resolve_hub_revision(name, revision or None)}"
-    else:
-        identity = f"files:{_fingerprint(kind, Path(location), out)}"
-    if record is None:
-        return ImportRecord(out, source, identity)
-    if record.identity != identity:
-        raise RequestError(
-            "the output folder holds an import of another source, or the source has changed since",
-            where=out,
-            expected=f"{record.source} ({record.identity})",
-            todo="choose another OUT",
-        )
-    remove_partial_files(out)
-    return record
+def _identity(asked: _Source, out: Path, record: ImportRecord | None) -> str:
+    """What pins the source's content; an import from the hub stays at its commit."""
+    if asked.kind != "hub":
+        return f"files:{_fingerprint(asked, out)}"
+    name, _, revision = asked.location.partition("@")
+    if record and not revision and record.identity.startswith(f"hub:{name}@"):
+        return record.identity
+    return f"hub:{name}@{import_sources.resolve_hub_revision(name, revision or None)}"
 
 
-def _fingerprint(kind: str, root: Path, out: Path) -> str:
-    """A digest of the files' names below `root` and their sizes, the same wherever `root` is mounted."""
+def _fingerprint(asked: _Source, out: Path) -> str:
+    """A digest of the files' names below the source and their contents, the same wherever it is mounted."""
+    kind, root = asked.kind, Path(asked.location)
     if out.resolve() == root.resolve() or (kind != "parquet" and root.resolve() in out.resolve().parents):
         raise RequestError("OUT is inside SOURCE, which must not change", where=out, todo="choose another OUT")
     if kind == "imagefolder":
-        files = [photo.path for photo in find_photos(root)[0]]
-    elif kind == "parquet":
-        files = import_sources.parquet_files(root)
+        photos, _ = find_photos(root, asked.reach.follow_links)
+        lines = [f"{photo.split}\t{photo.label}\t{photo.name!r}" for photo in photos]
+        files = [photo.path for photo in photos]
     else:
-        # `datasets` drops cache-*.arrow files into the folder when someone maps over it.
-        files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith("cache-")]
-    base = root if root.is_dir() else root.parent
-    return lines_sha256(sorted(f"{file.relative_to(base).as_posix()}\t{file.stat().st_size}" for file in files))
+        if kind == "parquet":
+            files = import_sources.parquet_files(root)
+        else:
+            # `datasets` drops cache-*.arrow files into the folder when someone maps over it.
+            files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith("cache-")]
+        base = root if root.is_dir() else root.parent
+        lines = [repr(file.relative_to(base).as_posix()) for file in files]
+    return lines_sha256(sorted(f"{line}\t{digest}" for line, digest in zip(lines, photo_digests(files), strict=True)))
 
 
-def _open_splits(kind: str, location: str, record: ImportRecord, only: str | None) -> list[SplitRows]:
-    if kind == "hub":
-        name, _, revision = record.identity.removeprefix("hub:").partition("@")
-        splits = import_sources.open_hub(name, revision, only)
-    elif kind == "parquet":
-        splits = import_sources.open_parquet(Path(location), only)
+def _refuse_other(asked: _Source, record: ImportRecord, identity: str) -> None:
+    """Stop where the source is not what OUT was made from; a local one is compared photo by photo."""
+    if asked.kind == "hub" or not record.identity.startswith("files:"):
+        raise RequestError(
+            "OUT holds an import of another source",
+            where=record.out,
+            expected=f"{record.source} ({record.identity})",
+            todo="take this source instead with --update, or choose another OUT",
+        )
+    imported = {path.partition("/")[0] for path in record.digests}
+    if asked.kind == "imagefolder":
+        photos, _ = find_photos(Path(asked.location), asked.reach.follow_links)
+        targets = photo_targets(photos, Path(asked.location), None)
+        now = dict(zip(targets, photo_digests(targets.values()), strict=True))
     else:
-        splits = import_sources.open_saved(Path(location), only)
+        opened = _open_splits(asked, identity)
+        now = {path: digest for rows in opened if rows.split in imported for path, digest in row_digests(rows)}
+    now = {path: digest for path, digest in now.items() if path.partition("/")[0] in imported}
+    refuse_changes(record, now, asked.text)
+
+
+def _open_splits(asked: _Source, identity: str) -> list[SplitRows]:
+    location, only, reach = asked.location, asked.only, asked.reach
+    if asked.kind == "hub":
+        name, _, revision = identity.removeprefix("hub:").partition("@")
+        splits = import_sources.open_hub(name, revision, only, reach)
+    elif asked.kind == "parquet":
+        splits = import_sources.open_parquet(Path(location), only, reach)
+    else:
+        splits = import_sources.open_saved(Path(location), only, reach)
     if not splits:
-        raise RequestError(f"the source has no split {only}", where=record.source, todo="leave out --split")
+        raise RequestError(f"the source has no split {only}", where=asked.text, todo="leave out --split")
     return sorted(splits, key=lambda rows: SPLITS.index(rows.split))
 
 

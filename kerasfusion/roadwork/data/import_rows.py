@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.data.import_reach import Reach, shortened
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
 
 AGAIN = "run the same command again: it goes on after the rows already written"
@@ -18,10 +18,10 @@ class SplitRows:
     Attributes:
         split: train, val or test.
         records: yields the rows from a given number on, as dicts that hold the two columns.
-        image_column: its cells are {"bytes", "path"}, bytes, or a path.
+        image_column: its cells are {"bytes", "path"}, bytes, base64 text, or a path.
         label_column: its cells are anything that `parse_label` reads, or indices into `class_names`.
         class_names: the source's own class names, None if it has none.
-        folder: where relative image paths start (None for the hub).
+        reach: where images may lie that rows name by a path.
         num_rows: None if the source does not say.
         num_bytes: about the size of the images, None if the source does not say.
     """
@@ -31,7 +31,7 @@ class SplitRows:
     image_column: str
     label_column: str
     class_names: Sequence[str] | None
-    folder: Path | None
+    reach: Reach
     num_rows: int | None
     num_bytes: int | None
 
@@ -51,7 +51,7 @@ class SplitRows:
             except Exception as error:  # network, Arrow and file-system errors of many kinds
                 raise KerasFusionError(f"cannot read a row: {first_line(error)}", where=where, todo=AGAIN) from error
             label = self._read_label(record[self.label_column], where)
-            data, name = _read_image(record[self.image_column], self.folder, where)
+            data, name = _read_image(record[self.image_column], self.reach, where)
             yield label, data, name
             row += 1
 
@@ -65,7 +65,7 @@ class SplitRows:
             label = None
         if label is None:
             raise KerasFusionError(
-                f"unknown label {value!r}",
+                f"unknown label {shortened(value) if isinstance(value, str) else repr(value)}",
                 where=f"{where}, column {self.label_column!r}",
                 expected=LABEL_SPELLINGS,
                 todo="correct the label, or import the other splits with --split",
@@ -74,24 +74,17 @@ class SplitRows:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of another library's error message."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The first line of another library's error message, at most 300 letters of it."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
-def _read_image(value: Any, folder: Path | None, where: str) -> tuple[bytes, str]:
+def _read_image(value: Any, reach: Reach, where: str) -> tuple[bytes, str]:
     """The encoded bytes of an image cell and the file name it remembers."""
     cell = value if isinstance(value, dict) else {"bytes": value} if isinstance(value, bytes) else {"path": value}
     data, path = cell.get("bytes"), cell.get("path")
-    if data is not None:
-        return data, path or ""
-    if not isinstance(path, str):
+    if isinstance(data, bytes):
+        return data, path if isinstance(path, str) else ""
+    text = data if isinstance(data, str) else path
+    if not isinstance(text, str) or not text:
         raise KerasFusionError("the row has no image", where=where, todo="remove the row, or import other splits")
-    try:
-        if "://" in path:
-            import fsspec
-
-            with fsspec.open(path, "rb") as file:
-                return file.read(), path
-        return (folder / path if folder else Path(path)).read_bytes(), path
-    except Exception as error:  # network and file-system errors of many kinds
-        raise KerasFusionError(f"cannot read the row's image {path}: {first_line(error)}", where=where) from error
+    return reach.read(text, where), path if isinstance(path, str) else ""

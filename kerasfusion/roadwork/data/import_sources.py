@@ -5,12 +5,14 @@ rows are streamed, which leaves a lock file and the card of the dataset there. W
 without streaming: it keeps the downloaded Parquet files under `hub/` and an Arrow copy of them under `datasets/`.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasfusion.errors import KerasFusionError, RequestError, install_command
+from kerasfusion.roadwork.data.import_reach import Reach
 from kerasfusion.roadwork.data.import_rows import SplitRows, first_line
 from kerasfusion.roadwork.data.label_names import SPLIT_SPELLINGS, find_split, parse_split
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _IMAGE_NAMES = ("image", "img", "photo")
 _LABEL_NAMES = ("label", "labels")
+_METADATA = "metadata.parquet"
 _ROWS_PER_READ = 4
 _BYTES_PER_READ = 1 << 20
 
@@ -38,13 +41,14 @@ def resolve_hub_revision(name: str, revision: str | None) -> str:
         raise _hub_error(name, error) from error
 
 
-def open_hub(name: str, revision: str, only: str | None = None) -> list[SplitRows]:
+def open_hub(name: str, revision: str, only: str | None, reach: Reach) -> list[SplitRows]:
     """Open a hub dataset at a commit; images are downloaded as rows are read.
 
     Args:
         name: the dataset's id, such as natix-network-org/roadwork.
         revision: the commit.
         only: open this split alone (train, val or test).
+        reach: what rows may name.
 
     Raises:
         RequestError: a split of an unknown name.
@@ -56,11 +60,12 @@ def open_hub(name: str, revision: str, only: str | None = None) -> list[SplitRow
         files = {split: list(urls) for split, urls in (builder.config.data_files or {}).items()}
         chosen = _choose(files, only)
         if files and all(url.endswith(".parquet") for urls in files.values() for url in urls):
-            return [_parquet_rows(split, files[own], None, builder.info.features) for split, own in chosen.items()]
+            return [_parquet_rows(split, files[own], reach, builder.info.features) for split, own in chosen.items()]
+        reach = dataclasses.replace(reach, own=frozenset(str(url) for urls in files.values() for url in urls))
         streams = builder.as_streaming_dataset()
         sizes = builder.info.splits or {}
         return [
-            _stream_rows(split, streams[own], getattr(sizes.get(own), "num_examples", None))
+            _stream_rows(split, streams[own], getattr(sizes.get(own), "num_examples", None), reach)
             for split, own in _choose(streams, only).items()
         ]
     except KerasFusionError:
@@ -69,7 +74,7 @@ def open_hub(name: str, revision: str, only: str | None = None) -> list[SplitRow
         raise _hub_error(name, error) from error
 
 
-def open_parquet(path: Path, only: str | None = None) -> list[SplitRows]:
+def open_parquet(path: Path, only: str | None, reach: Reach) -> list[SplitRows]:
     """Open a Parquet file, or all of a folder's; a file's split is read from its name, else train.
 
     Raises:
@@ -82,14 +87,14 @@ def open_parquet(path: Path, only: str | None = None) -> list[SplitRows]:
         split = find_split(root.name / file.relative_to(root)) or "train"
         files.setdefault(split, []).append(file)
     try:
-        return [_parquet_rows(split, members, root, None) for split, members in files.items() if only in (None, split)]
+        return [_parquet_rows(split, members, reach, None) for split, members in files.items() if only in (None, split)]
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise KerasFusionError(
             f"cannot open the Parquet files: {first_line(error)}", where=path, todo="download damaged files again"
         ) from error
 
 
-def open_saved(folder: Path, only: str | None = None) -> list[SplitRows]:
+def open_saved(folder: Path, only: str | None, reach: Reach) -> list[SplitRows]:
     """Open a folder written by `save_to_disk` of a Dataset (its own split name, else train) or a DatasetDict.
 
     Raises:
@@ -103,14 +108,14 @@ def open_saved(folder: Path, only: str | None = None) -> list[SplitRows]:
         raise KerasFusionError(f"cannot open the saved dataset: {first_line(error)}", where=folder) from error
     if isinstance(saved, datasets.Dataset):
         saved = {str(saved.split or "train"): saved}
-    return [_saved_rows(split, saved[own], folder) for split, own in _choose(saved, only).items()]
+    return [_saved_rows(split, saved[own], reach) for split, own in _choose(saved, only).items()]
 
 
 def parquet_files(path: Path) -> list[Path]:
-    """The Parquet files that `path` is or holds, sorted, without those in hidden folders."""
+    """The Parquet files that `path` is or holds, sorted, without hidden ones and tables that only describe others."""
     if path.is_file():
         return [path]
-    found = (file.relative_to(path) for file in path.rglob("*.parquet"))
+    found = (file.relative_to(path) for file in path.rglob("*.parquet") if file.name != _METADATA)
     return sorted(path / file for file in found if not any(part.startswith(".") for part in file.parts))
 
 
@@ -148,9 +153,7 @@ def _choose(names: dict[str, Any], only: str | None) -> dict[str, str]:
     return chosen
 
 
-def _parquet_rows(
-    split: str, files: Sequence[Path | str], folder: Path | None, features: "Features | None"
-) -> SplitRows:
+def _parquet_rows(split: str, files: Sequence[Path | str], reach: Reach, features: "Features | None") -> SplitRows:
     from datasets import Features
     from pyarrow import parquet
 
@@ -159,20 +162,37 @@ def _parquet_rows(
         with _open(file) as stream:
             footers.append(parquet.ParquetFile(stream))
     columns = _columns(features or Features.from_arrow_schema(footers[0].schema_arrow))
+    if features is None:
+        _refuse_other_columns(files, [Features.from_arrow_schema(footer.schema_arrow) for footer in footers], columns)
     num_rows = sum(footer.metadata.num_rows for footer in footers)
     groups = (footer.metadata.row_group(i) for footer in footers for i in range(footer.num_row_groups))
     num_bytes = sum(group.total_byte_size for group in groups)
-    return SplitRows(split, partial(_read_parquet, files, columns[:2]), *columns, folder, num_rows, num_bytes)
+    return SplitRows(split, partial(_read_parquet, files, columns[:2]), *columns, reach, num_rows, num_bytes)
+
+
+def _refuse_other_columns(files: Sequence[Path | str], features: Sequence["Features"], columns: tuple) -> None:
+    """All files of a split must name and type the two columns alike, or a label would mean two things."""
+    for file, own in zip(files, features, strict=True):
+        if any(own.get(column) != features[0][column] for column in columns[:2]):
+            raise KerasFusionError(
+                "the Parquet files of one split have different columns",
+                where=f"{file}: {_described(own)}",
+                expected=f"as in {files[0]}: {_described({name: features[0][name] for name in columns[:2]})}",
+                todo="import the files one by one into folders of their own, or make their columns alike",
+            )
+
+
+def _described(features: "Features | dict") -> str:
+    kinds = {name: getattr(kind, "names", None) or getattr(kind, "dtype", kind) for name, kind in features.items()}
+    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
 
 
 def _read_parquet(files: Sequence[Path | str], columns: Sequence[str], first_row: int) -> Iterator[dict]:
     """Rows from a row on. Not through `datasets`, whose scanner holds several row groups: gigabytes of photos."""
-    from pyarrow import parquet
-
     row = 0
     for file in files:
         with _open(file) as stream:
-            table = parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_BYTES_PER_READ)
+            table = _table(stream)
             for group in range(table.num_row_groups):
                 behind = row + table.metadata.row_group(group).num_rows
                 if behind <= first_row:
@@ -183,24 +203,30 @@ def _read_parquet(files: Sequence[Path | str], columns: Sequence[str], first_row
                     row += len(batch)
 
 
+def _table(stream: Any) -> Any:
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_BYTES_PER_READ, page_checksum_verification=True)
+
+
 def _open(file: Path | str) -> Any:
     import fsspec
 
     return file.open("rb") if isinstance(file, Path) else fsspec.open(file, "rb")
 
 
-def _saved_rows(split: str, rows: "Dataset", folder: Path) -> SplitRows:
+def _saved_rows(split: str, rows: "Dataset", reach: Reach) -> SplitRows:
     columns = _columns(rows.features)
     rows = _undecoded(rows, columns)
     return SplitRows(
-        split, lambda first: (rows[i] for i in range(first, len(rows))), *columns, folder, len(rows), rows.data.nbytes
+        split, lambda first: (rows[i] for i in range(first, len(rows))), *columns, reach, len(rows), rows.data.nbytes
     )
 
 
-def _stream_rows(split: str, rows: "IterableDataset", num_rows: int | None) -> SplitRows:
+def _stream_rows(split: str, rows: "IterableDataset", num_rows: int | None, reach: Reach) -> SplitRows:
     columns = _columns(rows.features)
     rows = _undecoded(rows, columns)
-    return SplitRows(split, lambda first: iter(rows.skip(first)), *columns, None, num_rows, None)
+    return SplitRows(split, lambda first: iter(rows.skip(first)), *columns, reach, num_rows, None)
 
 
 def _undecoded(rows: Any, columns: tuple[str, str, Any]) -> Any:

@@ -1,80 +1,96 @@
 """Write the images of an opened source into an imagefolder, each file whole, skipping those that are there."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kerasfusion.errors import RequestError
-from kerasfusion.files.writing import copy_file, require_free_space, write_file
-from kerasfusion.images.decoding import IMAGE_SUFFIXES
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.writing import require_free_space, write_file
+from kerasfusion.images.listing import IMAGE_SUFFIXES
+from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.data.imagefolder import find_photos
-from kerasfusion.roadwork.data.import_record import ImportRecord, ImportSummary, row_name, row_sizes
+from kerasfusion.roadwork.data.image_kinds import image_suffix
+from kerasfusion.roadwork.data.imagefolder import Photo
+from kerasfusion.roadwork.data.import_record import ImportRecord, ImportSummary, row_name, row_number
 from kerasfusion.roadwork.data.import_rows import SplitRows
-
-_ROWS_PER_RECORD = 100
-_MAGIC = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG\r\n\x1a\n", ".png"),
-    (b"BM", ".bmp"),
-    (b"GIF8", ".gif"),
-    (b"II*\0", ".tif"),
-    (b"MM\0*", ".tif"),
-)
-
-
-def image_suffix(data: bytes) -> str | None:
-    """The file suffix for an encoded image's real format, None where the bytes are no known format."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ".webp"
-    return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), None)
 
 
 def write_splits(
-    splits: list[SplitRows], record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
+    splits: list[SplitRows],
+    record: ImportRecord,
+    summary: ImportSummary,
+    progress: Callable[..., Iterable],
+    reread: bool = False,
 ) -> None:
     """Write each row to {split}/{class}/{split}_{row:06d}.{suffix}; rows that an earlier run wrote are passed over.
 
     Adds to `summary`. The record in OUT is kept up to date, so that a killed run can go on.
+
+    Args:
+        splits: opened.
+        record: examined.
+        summary: of this run.
+        progress: called as kerasfusion.progress.track is.
+        reread: the rows may be others than those that were written: read all, and delete what they no longer give.
 
     Raises:
         KerasFusionError: a row that cannot be read or written.
     """
     sizes = [split.num_bytes for split in splits]
     if None not in sizes:
-        there = sum(sum(row_sizes(record.out, split.split).values()) for split in splits)
+        there = sum((record.out / path).stat().st_size for path in record.whole)
         require_free_space(record.out, max(0, sum(sizes) - there))
     record.save()
     for split in splits:
-        _import_rows(split, record, summary, progress)
+        _import_rows(split, record, summary, progress, reread)
+
+
+def row_digests(rows: SplitRows) -> Iterator[tuple[str, str]]:
+    """(path below OUT, sha256) of each row, without writing anything."""
+    for row, (label, data, name) in enumerate(rows.read()):
+        yield _row_path(rows.split, row, label, data, name), hashlib.sha256(data).hexdigest()
 
 
 def _import_rows(
-    rows: SplitRows, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
+    rows: SplitRows, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
 ) -> None:
-    row = record.rows_done(rows.split)
-    done = {"rows": row, "bytes": record.splits[rows.split]["bytes"] if row else 0}
+    row = 0 if reread else record.rows_done(rows.split)
     summary.kept += row
-    if record.splits.get(rows.split, {}).get("complete") and row:
+    of_split = {path for path in record.digests if row_number(rows.split, path) is not None}
+    if rows.split in record.complete and row == len(of_split) and not reread:
         return
     images = rows.read(row)
     if rows.num_rows is not None:
         images = progress(images, f"import {rows.split}", total=rows.num_rows, done=row)
+    current = set()
     for label, data, name in images:
-        path = record.out / rows.split / CLASS_NAMES[label] / f"{row_name(rows.split, row)}{_suffix(data, name)}"
+        path = _row_path(rows.split, row, label, data, name)
+        current.add(path)
         if image_suffix(data) is None:
-            summary.not_images.append(path.relative_to(record.out).as_posix())
-        if path.is_file() and path.stat().st_size == len(data):
-            summary.kept += 1
-        else:
-            write_file(path, data)
-            summary.written += 1
+            summary.not_images.append(path)
+        _write(path, data, record, summary)
         row += 1
-        done |= {"rows": row, "bytes": done["bytes"] + len(data)}
-        if row % _ROWS_PER_RECORD == 0:
-            record.splits[rows.split] = done | {"complete": False}
-            record.save()
-    record.splits[rows.split] = done | {"complete": True}
+    if reread:
+        record.forget(of_split - current)
+    record.complete.add(rows.split)
     record.save()
+
+
+def _row_path(split: str, row: int, label: int, data: bytes, name: str) -> str:
+    return f"{split}/{CLASS_NAMES[label]}/{row_name(split, row)}{_suffix(data, name)}"
+
+
+def _write(path: str, data: bytes, record: ImportRecord, summary: ImportSummary) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    if path in record.whole and record.digests[path] == digest:
+        summary.kept += 1
+        return
+    if record.digests.get(path) == digest:
+        summary.mended.append(path)
+    write_file(record.out / path, data)
+    record.add(path, digest)
+    summary.written += 1
 
 
 def _suffix(data: bytes, name: str) -> str:
@@ -83,22 +99,16 @@ def _suffix(data: bytes, name: str) -> str:
     return image_suffix(data) or (remembered if remembered in IMAGE_SUFFIXES else ".jpg")
 
 
-def write_photos(
-    root: Path, record: ImportRecord, only: str | None, summary: ImportSummary, progress: Callable[..., Iterable]
-) -> None:
-    """Copy the photos of an imagefolder under their own names; without split folders they go to train/.
-
-    Adds to `summary`.
+def photo_targets(photos: Iterable[Photo], root: Path, only: str | None) -> dict[str, Path]:
+    """{path below OUT: photo} of an imagefolder; names are kept, and without split folders all goes to train/.
 
     Raises:
         RequestError: no such split, or two files for one name.
-        KerasFusionError: a file that cannot be written.
     """
-    photos, others = find_photos(root)
-    targets: dict[Path, Path] = {}
+    targets: dict[str, Path] = {}
     for photo in photos:
         split = photo.split or "train"
-        target = record.out / split / CLASS_NAMES[photo.label] / photo.name
+        target = f"{split}/{CLASS_NAMES[photo.label]}/{photo.name}"
         if only in (None, split) and targets.setdefault(target, photo.path) != photo.path:
             raise RequestError(
                 "two files would get the same name",
@@ -107,25 +117,43 @@ def write_photos(
             )
     if not targets:
         raise RequestError(f"the source has no split {only}", where=root, todo="leave out --split")
-    _copy_photos(targets, record, summary, progress)
-    if others:
-        summary.notes.append(f"{len(others)} files are not images by their suffix and were left out: {others[0]}")
-    if all(photo.split is None for photo in photos):
-        summary.notes.append(
-            f"the source has no split folders, so all is in train/; next: kerasfusion data split {record.out} NEW"
-        )
+    return targets
 
 
-def _copy_photos(
-    targets: dict[Path, Path], record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
+def photo_digests(paths: Iterable[Path]) -> Iterator[str]:
+    """The sha256 of each photo, in order.
+
+    Raises:
+        KerasFusionError: a photo that cannot be read; names it.
+    """
+    return ordered_map(_photo_sha256, paths)
+
+
+def _photo_sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
+
+
+def write_photos(
+    targets: dict[str, Path], record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
 ) -> None:
+    """Copy the photos of an imagefolder to their targets, those that are not there whole.
+
+    Adds to `summary`.
+
+    Raises:
+        KerasFusionError: a file that cannot be read or written.
+    """
+    digests = dict(zip(targets, photo_digests(targets.values()), strict=True))
     missing = {
         target: path
         for target, path in targets.items()
-        if not target.is_file() or target.stat().st_size != path.stat().st_size
+        if target not in record.whole or record.digests[target] != digests[target]
     }
     require_free_space(record.out, sum(path.stat().st_size for path in missing.values()))
     record.save()
+    summary.kept += len(targets) - len(missing)
     for target, path in progress(missing.items(), "import", total=len(targets), done=len(targets) - len(missing)):
-        copy_file(path, target)
-    summary.written, summary.kept = len(missing), len(targets) - len(missing)
+        _write(target, path.read_bytes(), record, summary)

@@ -2,10 +2,11 @@
 
 import csv
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.imagefolder import Photo
+from kerasfusion.roadwork.data.metadata_csv import plain_name
 
 
 def join_groups(digests: list[str], keys: list[str | None]) -> list[str]:
@@ -71,8 +72,16 @@ def _csv_keys(photos: list[Photo], src: Path, group_csv: Path) -> list[str | Non
         raise RequestError(f"cannot read the group CSV: {error}", where=group_csv) from error
     if not rows or not {"path", "group"} <= rows[0].keys():
         raise RequestError("the group CSV lacks columns or rows", where=group_csv, expected="columns path,group")
-    key_of = {PurePosixPath((row["path"] or "").replace("\\", "/")).as_posix(): row["group"] for row in rows}
-    paths = [photo.path.relative_to(src).as_posix() for photo in photos]
+    key_of: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        path, group = plain_name(row["path"] or ""), (row["group"] or "").strip()
+        if key_of.setdefault(path, group) != group:
+            raise RequestError(
+                f"{path} has two groups: {key_of[path]!r} and {group!r}",
+                where=f"{group_csv}, row {number}",
+                todo="keep one of the rows",
+            )
+    paths = [plain_name(photo.path.relative_to(src).as_posix()) for photo in photos]
     missing = [path for path in paths if not key_of.get(path)]
     if missing:
         raise RequestError(

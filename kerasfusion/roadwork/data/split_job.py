@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import itertools
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from kerasfusion.roadwork.data.imagefolder import Photo, find_photos
 from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
 from kerasfusion.splits import assign_splits
 
+_LONGEST_NAME = 255
+"""Bytes, on the usual file systems."""
 _MARK = ".unfinished-split"
 
 
@@ -53,6 +56,7 @@ def split_dataset(
     group_regex: str | None = None,
     group_csv: Path | None = None,
     link: bool = False,
+    follow_links: bool = False,
     progress: Callable[..., Iterable] = track,
 ) -> SplitSummary:
     """Copy or hard-link the photos of SRC into OUT/{train,val,test}/{no_roadwork,roadwork}/.
@@ -71,16 +75,17 @@ def split_dataset(
             match are groups of their own.
         group_csv: a CSV with the columns path (relative to `src`, every photo) and group.
         link: hard links instead of copies.
+        follow_links: also take what symbolic links reach that lead out of `src`.
         progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
 
     Raises:
         RequestError: bad paths, shares, regex or CSV.
-        KerasFusionError: full disk, no hard links here, a file that cannot be read.
+        KerasFusionError: full disk, no hard links here, a file or folder that cannot be read, a link that leads out.
     """
     src, out = Path(src), Path(out)
     shares = {"train": 1 - val - test, "val": val, "test": test}
     _check_request(src, out, shares, group_regex, group_csv)
-    photos, others = find_photos(src)
+    photos, listing = find_photos(src, follow_links)
     paths = [photo.path for photo in photos]
     digests = list(progress(ordered_map(_sha256, paths), "read", total=len(paths)))
     keys, notes = group_keys(photos, src, group_regex, group_csv)
@@ -88,8 +93,7 @@ def split_dataset(
     splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
     targets = _targets(photos, splits, digests)
     _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
-    if others:
-        notes.append(f"{len(others)} files are not images by their suffix and were left out: {others[0]}")
+    notes += listing.notes()
     counts = collections.Counter((split, photo.label) for split, photo in zip(splits, photos, strict=True))
     table = {split: {name: counts[split, i] for i, name in enumerate(CLASS_NAMES)} for split in SPLITS}
     return SplitSummary(out, table, len(set(groups)), notes)
@@ -126,20 +130,24 @@ def _targets(photos: list[Photo], splits: list[str], digests: list[str]) -> list
     targets = []
     for photo, split, digest in zip(photos, splits, digests, strict=True):
         folder = f"{split}/{CLASS_NAMES[photo.label]}"
-        # Compared without case, because the file systems of Windows and macOS do.
-        target = next(t for name in _names(photo, digest) if (t := f"{folder}/{name}").casefold() not in taken)
-        taken.add(target.casefold())
+        target = next(t for name in _names(photo, digest) if _folded(t := f"{folder}/{name}") not in taken)
+        taken.add(_folded(target))
         targets.append(target)
     return targets
+
+
+def _folded(name: str) -> str:
+    """Without case and with accents composed, as the file systems of Windows and macOS compare names."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _names(photo: Photo, digest: str) -> Iterator[PurePosixPath]:
     """The photo's own name, then ones that start like it (a group key at its start stays)."""
     name = PurePosixPath(photo.name)
     yield name
-    yield name.with_stem(f"{name.stem}-{digest[:8]}")
-    for number in itertools.count(2):
-        yield name.with_stem(f"{name.stem}-{digest[:8]}-{number}")
+    for ending in itertools.chain([f"-{digest[:8]}"], (f"-{digest[:8]}-{number}" for number in itertools.count(2))):
+        room = _LONGEST_NAME - len(f"{ending}{name.suffix}".encode())
+        yield name.with_stem(name.stem.encode()[:room].decode(errors="ignore") + ending)
 
 
 def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:
@@ -173,7 +181,7 @@ def _place(path: Path, target: Path, link: bool) -> None:
             shutil.copyfile(path, target)
             return
         try:
-            target.hardlink_to(path)
+            target.hardlink_to(path.resolve())
         except OSError as error:
             if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES):
                 raise KerasFusionError(

@@ -8,7 +8,8 @@ from typing import BinaryIO
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.images.decoding import IMAGE_SUFFIXES, MAX_PIXELS, ImageError, decode_image, read_image
+from kerasfusion.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
+from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.scoring.reward import decide
@@ -64,13 +65,12 @@ def list_images(arguments: Sequence[str]) -> list[str]:
         if argument == STDIN or path.is_file():
             images.append(argument)
         elif path.is_dir():
-            found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            listing = list_photos(path)
+            # What cannot be reached is asked about too: it costs its own answer, and nobody else's.
+            found = sorted(map(str, [*listing.photos(path), *listing.unreachable]))
             if not found:
-                raise RequestError(
-                    "no images in this folder",
-                    where=path,
-                    expected="files that end in " + ", ".join(sorted(IMAGE_SUFFIXES)) + ", also in folders below it",
-                    todo="name a folder with photos, or the files themselves",
+                raise listing.nothing_found(
+                    "photos in it or in folders below it", "name a folder with photos, or the files themselves"
                 )
             images += found
         else:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import RequestError
-from kerasfusion.images.decoding import IMAGE_SUFFIXES, read_image
+from kerasfusion.images.decoding import read_image
+from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.branches.inputs import RESIZE
 from kerasfusion.roadwork.scenes.street import draw_scene
@@ -20,9 +20,11 @@ def choose_photos(folder: Path, count: int = COUNT, seed: int = 0) -> list[Path]
     Raises:
         RequestError: there are none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    listing = list_photos(folder)
+    found = listing.photos(folder)
+    listing.require_whole()
     if not found:
-        raise RequestError("no images in this folder", where=folder, todo="name one that has photos with --samples")
+        raise listing.nothing_found("photos in it or in folders below it", "name one that has photos with --samples")
     chosen = np.random.default_rng(seed).permutation(len(found))[:count]
     return [found[number] for number in sorted(chosen)]
 

@@ -150,7 +150,7 @@ def test_requests_that_cannot_be_met_are_refused(data, tmp_path):
         list_subjects(tmp_path / "gone.png", None, None)
     with pytest.raises(RequestError, match="a file and a folder"):
         list_subjects(frame, folder, None)
-    with pytest.raises(RequestError, match="no images"):
+    with pytest.raises(RequestError, match="no photo"):
         list_subjects(tmp_path, None, None)
     for name in ("a.png", "a.jpg"):
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name)

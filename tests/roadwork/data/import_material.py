@@ -42,5 +42,5 @@ def tree(root: Path) -> dict[str, str]:
     return {
         path.relative_to(root).as_posix(): sha256(path.read_bytes())
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != "import.json"
+        if path.is_file() and path.name not in ("import.json", "import.sha256")
     }

@@ -113,7 +113,7 @@ def test_a_missing_class_or_training_set_is_a_problem(tmp_path, counts, problem)
 
 def test_warnings(tmp_path):
     root = make_set(tmp_path, {"train": (22, 2), "val": (10, 9)})
-    put(root, "train/roadwork/phone.heic", b"x")
+    put(root, "train/roadwork/phone.dng", b"x")
     put(root, "validation/roadwork/1.jpg", encode(900))
     check = check_dataset(root, progress=quiet)
     assert check.usable
@@ -122,7 +122,7 @@ def test_warnings(tmp_path):
         "val/ has only 19 images: its scores will be rough",
         "there is no test/",
         "only train/, val/ and test/ are used, not validation/",
-        "1 file is not an image by its suffix and is not used: train/roadwork/phone.heic",
+        "1 file is not an image by its suffix and was left out: train/roadwork/phone.dng",
     ]
 
 

@@ -95,7 +95,7 @@ def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path
     assert tree(out) == expected
     assert (out / "import.json").read_bytes() == (tmp_path / "undisturbed" / "import.json").read_bytes()
     assert (summary.written, summary.kept) == (390 - 157, 157)
-    assert reads == [("train", 100), ("test", 0)]
+    assert reads == [("train", 157), ("test", 0)]
 
 
 def test_a_second_run_writes_nothing_and_mends_what_is_damaged(hub_like, tmp_path):
@@ -160,8 +160,9 @@ def test_an_imagefolder_with_split_folders(tmp_path, prefix):
     summary = import_dataset(f"{prefix}{source}", tmp_path / "out", progress=quiet)
     assert tree(tmp_path / "out") == {new: before[old] for old, new in files.items()}
     assert tree(source) == before
-    assert len(summary.notes) == 1
+    assert len(summary.notes) == 2
     assert "notes.txt" in summary.notes[0]
+    assert "1 file is hidden" in summary.notes[1]
 
 
 def test_an_imagefolder_without_split_folders_goes_to_train(tmp_path):

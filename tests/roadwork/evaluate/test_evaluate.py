@@ -171,7 +171,7 @@ def test_images_are_listed_and_bad_paths_refused(photos, tmp_path):
     folder = photos / "test" / "roadwork"
     assert list_images([str(folder)]) == sorted(str(path) for path in folder.iterdir())
     assert list_images(["-", str(next(folder.iterdir()))])[0] == "-"
-    with pytest.raises(RequestError, match=r"no images(.|\n)*\.jpg(.|\n)*what to do"):
+    with pytest.raises(RequestError, match=r"no photo(.|\n)*\.jpg(.|\n)*what to do"):
         list_images([str(tmp_path)])
     with pytest.raises(RequestError, match="no such file"):
         list_images([str(tmp_path / "gone.jpg")])
