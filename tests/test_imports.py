@@ -10,6 +10,7 @@ PACKAGE = Path(kerasfusion.__file__).parent
 
 SHARED = [
     "errors",
+    "yaml_text",
     "config",
     "parallel",
     "progress",
