@@ -11,8 +11,12 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from kerasfusion.errors import RequestError
+from kerasfusion.yaml_text import parse_setting_value, parse_yaml
 
 Schema = TypeVar("Schema")
+
+LONGEST_SHOWN = 200
+"""Characters of a wrong value in a message."""
 
 
 def load_config(
@@ -27,7 +31,8 @@ def load_config(
     Args:
         schema: a frozen pydantic dataclass (nested ones are sections).
         path: YAML file, or None for the defaults alone.
-        settings: "section.key=value" texts (the value is YAML), as given with `--set`.
+        settings: "section.key=value" texts, as given with `--set`. The value is YAML; one with a # that YAML would take
+            for a comment is text, whole.
         flags: dotted key -> value; None values are flags that were not given.
         without_meaning: dotted keys of other programs' files that are passed over, with one warning.
 
@@ -58,10 +63,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        RequestError: missing, unreadable, not YAML, or not a mapping; names file and line.
+        RequestError: missing, unreadable, not YAML, a key twice, or not a mapping; names file and line.
     """
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"cannot read the configuration: {error.strerror}", where=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -86,11 +91,11 @@ def to_yaml(config: Any) -> str:
 def _parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RequestError(f"--set {text!r} is not key=value", expected="for example --set fit.epochs=5")
+        raise RequestError(f"--set {_shown(text)} is not key=value", expected="for example --set fit.epochs=5")
     try:
-        return key.strip(), yaml.safe_load(value)
+        return key.strip(), parse_setting_value(value)
     except yaml.YAMLError as error:
-        raise RequestError(f"--set {text!r}: the value is not YAML: {error}") from error
+        raise RequestError(f"--set {_shown(text)}: the value is not YAML: {error}") from error
 
 
 def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -128,7 +133,12 @@ def _explain(schema: type, error: Any) -> str:
         return f"{key}: unknown key{hint}"
     if error["type"] in ("missing", "missing_argument"):
         return f"{key}: missing"
-    return f"{key}: {error['msg']}, but {error['input']!r} was given"
+    return f"{key}: {error['msg']}, but {_shown(error['input'])} was given"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _keys(schema: type, sections: list[str]) -> list[str]:

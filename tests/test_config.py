@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,76 @@ def test_every_shipped_configuration_parses(path):
     schema = {"fume": FumeConfig, "miner": DetectorSettings}.get(path.relative_to(CONFIGS).parts[0], RoadworkConfig)
     assert load_config(schema, path) is not None
     assert path.read_text().startswith("# kerasfusion ")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("fit:\n  batch: 4\nseed: 1\nfit:\n  epochs: 3\n", "fit stands twice, in lines 1 and 4"),
+        ("fit:\n  batch: 4\n  batch: 8\n", "batch stands twice, in lines 2 and 3"),
+        ("fit: {batch: 4,\n 'batch': 8}\n", "batch stands twice, in lines 1 and 2"),
+    ],
+)
+def test_a_key_twice_is_refused_with_both_lines(tmp_path, text, lines):
+    with pytest.raises(RequestError, match=lines):
+        load_config(RoadworkConfig, write(tmp_path, text))
+
+
+def test_aliases_and_merged_sections_of_usual_size_are_read(tmp_path):
+    path = write(tmp_path, "fit: &usual {epochs: 4, learning_rate: 0.5}\nfusion:\n  <<: *usual\n  epochs: 8\n")
+    config = load_config(RoadworkConfig, path)
+    assert (config.fit.epochs, config.fusion.epochs, config.fusion.learning_rate) == (4, 8, 0.5)
+
+
+def nested_aliases(levels):
+    """Ten times ten times ... of one word."""
+    names = "abcdefghijklmnop"
+    lines = ["a: &a [" + ", ".join(["lol"] * 10) + "]"]
+    lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in pairwise(names[:levels])]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (nested_aliases(9), "aliases repeat more than 10,000 values"),
+        ("a: " + "[" * 20_000 + "]" * 20_000, "nested deeper than 50 levels"),
+        ("a: " + "{a: " * 20_000 + "}" * 20_000, "nested deeper than 50 levels"),
+        ("- " * 20_000 + "a", "nested deeper than 50 levels"),
+        ("a: &a [*a]", "a part of"),
+        ("seed: 2024-13-45", "not of its kind"),
+        ("seed: !!int ''", "not of its kind"),
+        ("seed: " + "9" * 5000, "not of its kind"),
+        ("seed: [" + "1, " * 5000 + "]", "seed: "),
+    ],
+)
+@pytest.mark.parametrize("schema", [RoadworkConfig, DetectorSettings])
+def test_a_small_text_makes_neither_a_huge_message_nor_a_raw_error(tmp_path, schema, text, message):
+    with pytest.raises(RequestError) as caught:
+        load_config(schema, write(tmp_path, text))
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 1500
+    with pytest.raises(RequestError) as caught:
+        load_config(RoadworkConfig, settings=["seed=" + text.removeprefix("seed: ")])
+    assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("/x #2/y", "/x #2/y"),
+        ("#1", "#1"),
+        ("/x#2", "/x#2"),
+        ("'/x #2/y'", "/x #2/y"),
+        ("/x # y # z", "/x # y # z"),
+        (" /x #2 ", "/x #2"),
+    ],
+)
+def test_a_value_on_the_command_line_has_no_comments(value, expected):
+    assert load_config(RoadworkConfig, settings=[f"data.root={value}"]).data.root == Path(expected)
+
+
+@pytest.mark.parametrize("value", ["5 #2", "[1, 2] # both"])
+def test_a_number_with_a_hash_behind_it_is_no_number(value):
+    with pytest.raises(RequestError, match=r"fit\.epochs"):
+        load_config(RoadworkConfig, settings=[f"fit.epochs={value}"])

@@ -10,6 +10,8 @@ PACKAGE = Path(kerasfusion.__file__).parent
 
 SHARED = [
     "errors",
+    "yaml_text",
+    "keras_settings",
     "config",
     "parallel",
     "progress",

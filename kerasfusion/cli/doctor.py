@@ -103,9 +103,9 @@ def _folders(system: str, config) -> dict[str, Path]:
 
 
 def _machine(folders: list[Path]) -> list:
-    from kerasfusion.machine.hardware import check_cpu, check_disk, check_memory
+    from kerasfusion.machine.hardware import check_cpu, check_disk, check_keras, check_memory
 
-    return [check_cpu(), check_memory(), *check_disk(folders)]
+    return [check_cpu(), check_memory(), *check_disk(folders), check_keras()]
 
 
 def _show(sections: dict[str, list], steps: dict[str, list]) -> None:

@@ -4,6 +4,8 @@ import os
 import sys
 import tempfile
 
+from kerasfusion.errors import KerasFusionError
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras; what they write to stderr meanwhile is only shown if the import fails.
@@ -12,14 +14,18 @@ def import_tensorflow() -> None:
     descriptor.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    from kerasfusion.keras_settings import use_keras
+
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
-            import keras  # noqa: F401
             import tensorflow  # noqa: F401
+
+            use_keras()
+        except KerasFusionError:
+            raise
         except BaseException:
             notes.seek(0)
             os.write(stderr, notes.read())

@@ -9,6 +9,7 @@ import yaml
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.writing import write_text
+from kerasfusion.yaml_text import parse_yaml
 
 
 def write_json(path: Path, obj: object) -> None:
@@ -38,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def read_yaml(path: Path) -> dict[str, Any] | None:
     """As `read_json`, of a YAML file."""
-    return _read(path, yaml.safe_load)
+    return _read(path, parse_yaml)
 
 
 def _plain(value: object) -> object:

@@ -4,7 +4,6 @@ Keras ignores zip members that it does not know, so the description travels insi
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
 from kerasfusion.files.writing import disk_errors
+from kerasfusion.keras_settings import clean_environment
 
 TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
@@ -135,7 +135,7 @@ def _answers_of_a_clean_process(path: Path, sample: dict[str, np.ndarray]) -> di
             capture_output=True,
             text=True,
             cwd=folder,  # away from the source tree
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env=clean_environment(Path(folder)),
         )
         if process.returncode:
             raise KerasFusionError(

@@ -7,6 +7,7 @@ from typing import Any
 from kerasfusion.files.saving import load_model, read_description, save_model
 from kerasfusion.formats.keras_serving import serve
 from kerasfusion.formats.open_model import OpenModel
+from kerasfusion.keras_settings import use_keras
 from kerasfusion.machine.amx import avoid_broken_amx
 
 __all__ = ["PRECISIONS", "SUFFIX", "open_model", "read_description", "write"]
@@ -45,8 +46,9 @@ def open_model(path: Path) -> OpenModel:
     """Open a file in safe mode.
 
     Raises:
-        RequestError: as `saving.load_model`.
+        RequestError: as `saving.load_model` and `use_keras`.
     """
+    use_keras()
     if read_description(path).get("precision", "float32") != "float32":  # trained parts do not say
         avoid_broken_amx("tensorflow")
     return serve(*load_model(path))

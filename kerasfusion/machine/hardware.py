@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.run_folder import existing_part, require_folder
+from kerasfusion.keras_settings import foreign_settings
 from kerasfusion.machine.cpu import this_cpu
 from kerasfusion.machine.findings import MISSING, OK, WARNING, Finding
 
@@ -97,6 +98,14 @@ def check_disk(folders: Sequence[Path]) -> list[Finding]:
             status = MISSING if free < CHECKPOINT_SPACE / 10 else WARNING
             findings.append(Finding("disk", status, f"{found}; runs and caches may take 5 GB", todo))
     return findings
+
+
+def check_keras() -> Finding:
+    """What the user set Keras to, for other programs."""
+    foreign = foreign_settings()
+    if not foreign:
+        return Finding("Keras settings", OK, "nothing that would differ")
+    return Finding("Keras settings", OK, f"set aside here, this program sets its own: {'; '.join(foreign)}")
 
 
 def check_folders(folders: Mapping[str, Path]) -> list[Finding]:

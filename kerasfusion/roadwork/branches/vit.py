@@ -1,4 +1,4 @@
-"""The default answer: a ViT classifier, read by keras-hub from a Hugging Face checkpoint or a keras-hub preset.
+"""The default answer: a ViT classifier, from a Hugging Face checkpoint or a keras-hub preset.
 
 Architecture: Dosovitskiy et al., "An Image is Worth 16x16 Words", arXiv 2010.11929.
 """
@@ -7,15 +7,31 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kerasfusion.errors import RequestError, require
-from kerasfusion.files.digests import files_sha256
-from kerasfusion.roadwork.branches.vit_keras import rebuild
+from kerasfusion.files.digests import files_sha256, lines_sha256
+from kerasfusion.files.h5_check import refuse_foreign_weights
+from kerasfusion.roadwork.branches.vit_description import (
+    VitDescription,
+    describe_network,
+    output_names,
+    read_pixel_steps,
+)
+from kerasfusion.roadwork.branches.vit_keras import build_classifier
+from kerasfusion.roadwork.branches.vit_network import VitNetwork, network_of_task, network_of_tensors, refuse_nan
+from kerasfusion.roadwork.branches.vit_tensors import INDEX, TORCH, find_shards, read_tensors, refuse_pointers
 from kerasfusion.roadwork.data.dataset import class_order
 
 HUB = "hf://"
-WEIGHTS_FILES = (("model.safetensors",), ("model.weights.h5", "task.weights.h5"))
-"""Of a Hugging Face checkpoint, and of a keras-hub preset: the network without its last layer, and that layer."""
-PILLOW_BILINEAR = 2
+WHOLE = "model.safetensors"
+PRESET = ("model.weights.h5", "task.weights.h5")
+"""Of a keras-hub preset: the network without its last layer, and that layer."""
+CONVERT = (
+    "python -c \"from transformers import ViTForImageClassification as V; V.from_pretrained('FOLDER')"
+    ".save_pretrained('FOLDER')\""
+)
+"""Writes model.safetensors beside any other form of the weights."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +40,13 @@ class VitCheckpoint:
 
     Attributes:
         folder: where the files are.
-        sha256: digest of the weights.
+        sha256: digest of the weights; where the network's activation is not GELU, that of this digest and its name
+            (what was cached of such checkpoints was once computed with GELU).
         image_size: side of the square input, pixels.
         scale: three factors and
         offset: three summands: pixels in 0..255 times scale plus offset is what the network expects.
         order: positions of (no_roadwork, roadwork) among the network's outputs.
-        layer_norm_epsilon: of the checkpoint; None where the files leave it to keras-hub.
+        network: what config.json says of the network; None for a preset, which keras-hub reads.
     """
 
     folder: Path
@@ -38,7 +55,7 @@ class VitCheckpoint:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     order: tuple[int, int]
-    layer_norm_epsilon: float | None
+    network: VitDescription | None
 
 
 def read_checkpoint(source: str, class_names: tuple[str, ...] | None = None) -> VitCheckpoint:
@@ -62,17 +79,33 @@ def read_checkpoint(source: str, class_names: tuple[str, ...] | None = None) -> 
         )
     weights = weights_files(folder)
     if not weights:
-        names = " or ".join(" and ".join(kind) for kind in WEIGHTS_FILES)
-        raise RequestError("the checkpoint has no weights file", where=folder, expected=names)
-    config = _read_json(folder / "config.json")
+        raise RequestError(
+            "the checkpoint has no weights file",
+            where=folder,
+            expected=f"{WHOLE}, {INDEX} with its files, {TORCH}, or {' and '.join(PRESET)}",
+            todo=f"weights of another form are converted by {CONVERT}",
+        )
+    refuse_pointers(weights)
+    config = _read_object(folder / "config.json")
     facts = _hugging_face_facts if "model_type" in config else _preset_facts
-    return VitCheckpoint(folder=folder, sha256=files_sha256(weights), **facts(folder, config, class_names))
+    found = facts(folder, config, class_names)
+    return VitCheckpoint(folder=folder, sha256=_digest(weights, found["network"]), **found)
 
 
 def weights_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint that hold its weights; empty if a part is missing."""
-    kinds = ([folder / name for name in kind] for kind in WEIGHTS_FILES)
-    return next((files for files in kinds if all(path.is_file() for path in files)), [])
+    """The files of a checkpoint that hold its weights; empty if it has none.
+
+    Raises:
+        RequestError: it is in several files, and their index is damaged or names one that is not there.
+    """
+    if (folder / WHOLE).is_file():
+        return [folder / WHOLE]
+    if (folder / INDEX).is_file():
+        return find_shards(folder)
+    preset = [folder / name for name in PRESET]
+    if all(path.is_file() for path in preset):
+        return preset
+    return [folder / TORCH] if (folder / TORCH).is_file() else []
 
 
 def build_vit(checkpoint: VitCheckpoint):
@@ -81,10 +114,13 @@ def build_vit(checkpoint: VitCheckpoint):
     Returns:
         keras.Model: `image` (B, S, S, 3) float32 RGB 0..255 -> `vit` (B, 2) float32 probabilities in the order of
         CLASS_NAMES. Normalisation, class order and softmax are inside.
+
+    Raises:
+        RequestError: the weights are damaged, hold NaN, or are not those that the checkpoint describes.
     """
     import keras
 
-    classifier = rebuild(_load_task(checkpoint))
+    classifier = build_classifier(_read_network(checkpoint))
     size = checkpoint.image_size
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     pixels = keras.layers.Rescaling(list(checkpoint.scale), list(checkpoint.offset), name="vit_rescaling")(image)
@@ -112,56 +148,43 @@ def new_classifier(image_size: int):
     return keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor)
 
 
-def _load_task(checkpoint: VitCheckpoint):
+def _read_network(checkpoint: VitCheckpoint) -> VitNetwork:
+    files = weights_files(checkpoint.folder)
+    if checkpoint.network is not None:
+        return network_of_tensors(read_tensors(files), checkpoint.network, checkpoint.folder)
+    for path in files:
+        refuse_foreign_weights(path, path)
     import keras_hub
 
-    folder = str(checkpoint.folder)
-    options = {"preprocessor": None, "compile": False}
-    if checkpoint.layer_norm_epsilon is None:
-        return keras_hub.models.ViTImageClassifier.from_preset(folder, **options)
-    # keras-hub's converter keeps its own epsilon of 1e-6, which moves logits by up to 3e-4; the checkpoint's is right.
-    backbone = keras_hub.models.ViTBackbone.from_preset(folder, layer_norm_epsilon=checkpoint.layer_norm_epsilon)
-    return keras_hub.models.ViTImageClassifier.from_preset(folder, backbone=backbone, **options)
+    try:
+        task = keras_hub.models.ViTImageClassifier.from_preset(str(checkpoint.folder), preprocessor=None, compile=False)
+    except Exception as error:  # keras-hub raises ValueError, KeyError, TypeError, OSError... on a damaged preset
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise RequestError(
+            f"keras-hub cannot open the preset: {reason}",
+            where=checkpoint.folder,
+            expected="what ViTImageClassifier.save_to_preset wrote",
+            todo="copy the preset again, or save it again",
+        ) from error
+    refuse_nan(((weight.path, np.asarray(weight)) for weight in task.weights), checkpoint.folder)
+    return network_of_task(task)
+
+
+def _digest(weights: list[Path], network: VitDescription | None) -> str:
+    digest = files_sha256(weights)
+    return digest if network is None or network.activation == "gelu" else lines_sha256([digest, network.activation])
 
 
 def _hugging_face_facts(folder: Path, config: dict, class_names: tuple[str, ...] | None) -> dict:
-    if config["model_type"] != "vit":
-        raise RequestError(
-            f"a {config['model_type']} checkpoint is not a ViT", where=folder, expected="model_type: vit"
-        )
-    names = class_names or tuple(name for _, name in sorted((int(i), n) for i, n in config.get("id2label", {}).items()))
-    if not names:
-        raise RequestError(
-            "the checkpoint does not name its classes",
-            where=folder / "config.json",
-            expected='"id2label": {"0": "None", "1": "Roadwork"}',
-            todo="add id2label to config.json (transformers leaves out default names)",
-        )
-    processor = _read_json(folder / "preprocessor_config.json")
-    size = processor.get("size")
-    expected_size = {"height": config["image_size"], "width": config["image_size"]}
-    if size not in (expected_size, config["image_size"]) or processor.get("do_center_crop"):
-        raise RequestError(
-            f"the checkpoint resizes to {size}",
-            where=folder / "preprocessor_config.json",
-            expected=f"the whole frame squashed to {expected_size}",
-        )
-    if processor.get("resample", PILLOW_BILINEAR) != PILLOW_BILINEAR:
-        raise RequestError(
-            f"the checkpoint resizes with Pillow filter {processor['resample']}",
-            where=folder / "preprocessor_config.json",
-            expected="2 (bilinear), the one way this program makes the `image` input",
-        )
-    factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0
-    normalised = processor.get("do_normalize", True)
-    mean = processor["image_mean"] if normalised else [0.0] * 3
-    std = processor["image_std"] if normalised else [1.0] * 3
+    path = folder / "config.json"
+    names = class_names or output_names(config, path)
+    network = describe_network(config, len(names), path)
+    processor = folder / "preprocessor_config.json"
     return {
-        "image_size": config["image_size"],
-        "scale": tuple(factor / s for s in std),
-        "offset": tuple(-m / s for m, s in zip(mean, std, strict=True)),
+        "image_size": network.image_size,
         "order": class_order(names, folder),
-        "layer_norm_epsilon": config.get("layer_norm_eps", 1e-12),
+        "network": network,
+        **read_pixel_steps(_read_object(processor), network.image_size, processor),
     }
 
 
@@ -172,42 +195,78 @@ def _preset_facts(folder: Path, config: dict, class_names: tuple[str, ...] | Non
             where=folder,
             todo="set vit.class_names, for example [None, Roadwork] in the order of the network's outputs",
         )
-    converter = _read_json(folder / "preprocessor.json")["config"]["image_converter"]["config"]
-    if converter.get("crop_to_aspect_ratio") or converter.get("pad_to_aspect_ratio"):
+    description = folder / "preprocessor.json"
+    try:
+        converter = _read_object(description)["config"]["image_converter"]["config"]
+        cropped = converter.get("crop_to_aspect_ratio") or converter.get("pad_to_aspect_ratio")
+        scale, offset = _three(converter.get("scale"), 1.0), _three(converter.get("offset"), 0.0)
+        image_size, *other = config["config"]["image_shape"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RequestError(
+            "neither a Hugging Face ViT nor a keras-hub preset",
+            where=folder,
+            expected="config.json with model_type: vit, or what ViTImageClassifier.save_to_preset wrote",
+        ) from error
+    side = converter.get("image_size") or [image_size, image_size]
+    if list(side) != [image_size, image_size] or converter.get("interpolation", "bilinear") != "bilinear":
+        raise RequestError(
+            f"the preset resizes to {side}, {converter.get('interpolation')}",
+            where=description,
+            expected=f"image_size [{image_size}, {image_size}] as the network's input, interpolation bilinear",
+        )
+    if cropped:
         raise RequestError(
             "the preset crops or pads its pictures",
-            where=folder / "preprocessor.json",
+            where=description,
             expected="the whole frame squashed: crop_to_aspect_ratio and pad_to_aspect_ratio false",
         )
+    if other != [image_size, 3]:
+        raise RequestError(
+            f"image_shape: {config['config']['image_shape']}", where=folder / "config.json", expected="a square of RGB"
+        )
     return {
-        "image_size": config["config"]["image_shape"][0],
-        "scale": _three(converter.get("scale"), 1.0),
-        "offset": _three(converter.get("offset"), 0.0),
+        "image_size": image_size,
+        "scale": scale,
+        "offset": offset,
         "order": class_order(class_names, folder),
-        "layer_norm_epsilon": None,
+        "network": None,
     }
 
 
 def _three(value: float | list[float] | None, default: float) -> tuple[float, ...]:
     value = default if value is None else value
-    return tuple(value) if isinstance(value, list) else (value,) * 3
+    three = tuple(map(float, value)) if isinstance(value, list) else (float(value),) * 3
+    if len(three) != 3:
+        raise ValueError("not three numbers")
+    return three
 
 
-def _read_json(path: Path) -> dict:
+def _read_object(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise RequestError(f"the checkpoint lacks a file: {error.strerror}", where=path) from error
-    except ValueError as error:
+        raise RequestError(
+            f"the checkpoint lacks a file: {error.strerror}", where=path, todo="bring it from where the weights came"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"not JSON: {error}", where=path) from error
+    if not isinstance(found, dict):
+        raise RequestError(
+            "not what a checkpoint says of itself", where=path, expected='an object: {"key": value, ...}'
+        )
+    return found
 
 
 def _download(source: str) -> Path:
     hub = require("huggingface_hub", extra="train")
     name, _, revision = source.removeprefix(HUB).partition("@")
-    wanted = ["*.json", *(file for kind in WEIGHTS_FILES for file in kind)]
+    options = {"revision": revision or None, "max_workers": 2}
+    wanted = ["*.json", WHOLE, "model-*-of-*.safetensors", *PRESET]
     try:
-        return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=wanted, max_workers=2))
+        folder = Path(hub.snapshot_download(name, allow_patterns=wanted, **options))
+        if not any((folder / file).exists() for file in (WHOLE, INDEX, PRESET[0])):
+            folder = Path(hub.snapshot_download(name, allow_patterns=["*.json", TORCH], **options))
+        return folder
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         raise RequestError(
             f"cannot get the ViT from the hub: {type(error).__name__}: {str(error).splitlines()[0]}",

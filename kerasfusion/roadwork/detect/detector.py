@@ -19,6 +19,7 @@ from kerasfusion.images.decoding import (
     read_image,
     upright_rgb,
 )
+from kerasfusion.keras_settings import use_keras
 from kerasfusion.roadwork.branches.inputs import RESIZE
 from kerasfusion.roadwork.scoring.reward import decide
 
@@ -162,6 +163,7 @@ def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Det
         source: hf://owner/name, a Hugging Face ViT folder, or a keras-hub preset.
         class_names: as `read_checkpoint` takes them.
     """
+    use_keras()
     import keras
 
     from kerasfusion.formats.keras_serving import serve

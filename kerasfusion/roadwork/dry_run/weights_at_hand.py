@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.machine.findings import MISSING, OK, WARNING, Finding
 from kerasfusion.roadwork.branches.vit import HUB, weights_files
@@ -31,8 +32,11 @@ def check_weights(config: RoadworkConfig, online: bool) -> list[Finding]:
 
 def check_vit(source: str, online: bool) -> Finding:
     """The ViT's folder, or its copy in the hub's cache."""
-    folder = find_in_hub_cache(source) if source.startswith(HUB) else Path(source)
-    weights = [] if folder is None else weights_files(folder)
+    try:
+        folder = find_in_hub_cache(source) if source.startswith(HUB) else Path(source)
+        weights = [] if folder is None else weights_files(folder)
+    except RequestError as error:
+        return Finding("ViT", MISSING, f"{error.what}: {error.where}", error.todo)
     if weights and (folder / "config.json").is_file():
         return Finding("ViT", OK, "; ".join(map(_known, weights)))
     todo = "put config.json, preprocessor_config.json and model.safetensors into a folder and set vit.weights to it"

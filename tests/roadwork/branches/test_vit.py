@@ -131,7 +131,7 @@ def test_a_preset_is_known_by_all_its_weights(tmp_path, changed):
     [
         ({"resample": 3}, "Pillow filter 3"),
         ({"size": {"shortest_edge": 64}}, "shortest_edge"),
-        ({"do_center_crop": True}, "resizes to"),
+        ({"do_center_crop": True}, "do_center_crop"),
     ],
 )
 def test_other_preprocessing_is_refused(tmp_path, changes, message):

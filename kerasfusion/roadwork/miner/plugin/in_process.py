@@ -22,7 +22,6 @@ def open_for_miner(
     Raises:
         RequestError: wrong settings, no such model, or a GPU that is not there or that the file cannot use.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings = read_detector_settings(config_file)
     path = model_file(settings, config_file)

@@ -18,7 +18,7 @@ from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 from kerasfusion.roadwork.miner.plugin.install_record import NAME, Edit, InstallRecord, read_record, write_record
 from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout, find_layout
 from kerasfusion.roadwork.miner.plugin.line_edits import apply_edits, read_lines, undo_edits
-from kerasfusion.roadwork.miner.plugin.miner_env import env_edits
+from kerasfusion.roadwork.miner.plugin.miner_env import env_edits, read_env
 from kerasfusion.roadwork.miner.plugin.whole_files import keep_original, restore_file
 from kerasfusion.roadwork.miner.whole_model import describe_whole
 
@@ -62,10 +62,12 @@ def install(request: InstallRequest, report: Callable[[str], None] = lambda line
         The files that were changed.
 
     Raises:
-        RequestError: no miner's tree, no roadwork model, a miner.env that the tree's own script has yet to make, or a
-            file that was edited since it was installed; then nothing of ours is written.
+        RequestError: no miner's tree, no roadwork model, a miner.env that the tree's own script has yet to make or that
+            cannot be read, or a file that was edited since it was installed; then nothing of ours is written.
     """
     layout = find_layout(request.root)
+    if layout.env.exists():
+        read_env(layout.env)  # one that the shell reads otherwise is refused before anything is written
     if request.write_env:
         _refuse_to_forestall(layout)
     texts = {layout.config: _config_text(request, report), layout.module: module_text(layout)}

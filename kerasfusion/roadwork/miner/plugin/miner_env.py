@@ -14,7 +14,7 @@ from kerasfusion.roadwork.miner.plugin.install_record import Edit
 
 _SEGMENT = r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;&|<>()]"""
 _ASSIGNMENT = re.compile(
-    rf"^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_]\w*)=(?P<value>(?:{_SEGMENT})*+)[ \t]*(?:[;#].*)?\r?$"
+    rf"^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_]\w*)=(?P<value>(?:{_SEGMENT})*+)[ \t]*(?:[;#].*)?$"
 )
 _PARTS = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<escaped>.)|(?P<plain>[^'"\\]+)""")
 _VARIABLE = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))")
@@ -24,13 +24,20 @@ def read_env(path: Path) -> dict[str, str]:
     """The variables that the file sets.
 
     Raises:
-        RequestError: it cannot be read.
+        RequestError: it cannot be read, or its lines end as on Windows: the shell then reads other values.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()  # not read_text, which turns line ends into "\n"
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RequestError(f"cannot read the miner's settings: {reason}", where=path) from error
+    if "\r" in text:
+        raise RequestError(
+            "the miner's settings have Windows line ends, which the shell takes for a part of each value",
+            where=path,
+            expected="lines that end in a line feed alone",
+            todo=f"sed -i 's/\\r$//' {shlex.quote(str(path))}",
+        )
     values: dict[str, str] = {}
     for line in text.split("\n"):
         match = _ASSIGNMENT.match(line)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork.miner.check.launch import read_launch
 from kerasfusion.roadwork.miner.plugin.detector_settings import model_file, read_detector_settings
 from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install, uninstall
 from kerasfusion.roadwork.miner.plugin.install_record import NAME
@@ -235,3 +236,14 @@ def test_a_record_that_came_with_a_tree_reaches_no_other_file(tree, layout, mode
     record.write_text('{"files": {"a": 1}}')
     with pytest.raises(RequestError, match="cannot be read"):
         install(InstallRequest(tree, model))
+
+
+@pytest.mark.parametrize("write_env", [True, False])
+def test_a_miner_env_with_windows_line_ends_is_refused_before_anything_is_written(tree, layout, model, write_env):
+    layout.env.write_bytes(layout.env.read_bytes().replace(b"\n", b"\r\n"))
+    before = contents(tree)
+    with pytest.raises(RequestError, match="Windows line ends"):
+        install(InstallRequest(tree, model, write_env=write_env))
+    assert contents(tree) == before
+    with pytest.raises(RequestError, match="Windows line ends"):
+        read_launch(layout.env)

@@ -1,5 +1,7 @@
 """miner.env as the shell reads it, and the edits of its lines."""
 
+import subprocess
+
 import pytest
 
 from kerasfusion.errors import RequestError
@@ -42,9 +44,7 @@ def test_what_is_no_assignment_is_passed_over(tmp_path):
 WANTED = {"IMAGE_DETECTOR": "InceptionFusion", "IMAGE_DETECTOR_CONFIG": "a b.yaml", "IMAGE_DETECTOR_DEVICE": "cpu"}
 
 
-@pytest.mark.parametrize(
-    "text", [ENV, ENV + "\n", ENV.replace("\n", "\r\n"), "", "A=\u2026 \x85 \u00c5\n", "IMAGE_DETECTOR=ViT"]
-)
+@pytest.mark.parametrize("text", [ENV, ENV + "\n", "", "A=\u2026 \x85 \u00c5\n", "IMAGE_DETECTOR=ViT"])
 def test_edits_set_the_variables_and_are_undone_byte_for_byte(tmp_path, text):
     path = tmp_path / "miner.env"
     path.write_bytes(text.encode())
@@ -77,3 +77,26 @@ def test_a_line_that_was_edited_since_is_kept_and_named(tmp_path):
     entry = apply_edits(path, entry, env_edits(read_lines(path), WANTED))
     assert "kept" not in "\n".join(undo_edits(path, entry))
     assert read_env(path)["IMAGE_DETECTOR"] == "ROADWORK"
+
+
+CRLF = ENV.replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize("text", [CRLF, ENV + "\r\n", ENV.replace("\n", "\r"), "A='1\r\n2'\n"])
+def test_line_ends_that_the_shell_takes_for_a_part_of_the_value_are_refused(tmp_path, text):
+    path = tmp_path / "miner.env"
+    path.write_bytes(text.encode())
+    with pytest.raises(RequestError, match=r"Windows line ends(.|\n)*sed -i"):
+        read_env(path)
+
+
+def test_the_advice_makes_the_file_what_the_shell_reads(tmp_path):
+    path = tmp_path / "miner.env"
+    path.write_bytes((CRLF + "\r\n").encode())
+    show = f'set -a; source {path}; printf %s "$IMAGE_DETECTOR"'
+    assert subprocess.run(["bash", "-c", show], capture_output=True).stdout == b"ViT\r"
+    with pytest.raises(RequestError) as caught:
+        read_env(path)
+    subprocess.run(["bash", "-c", caught.value.todo], check=True)
+    assert subprocess.run(["bash", "-c", show], capture_output=True).stdout == b"ViT"
+    assert read_env(path)["IMAGE_DETECTOR"] == "ViT"
