@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,9 @@ from kerasfusion.roadwork.scenes.street import write_dataset
 from kerasfusion.roadwork.yolo_training.job import train_yolo
 from tests.material.hugging_face_vit import write_vit
 from tests.material.warm_python import WARM
+
+# TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM: the second one aborts the process.
+sys.modules.setdefault("triton", None)
 
 
 def pytest_collection_modifyitems(items):
