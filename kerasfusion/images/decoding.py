@@ -7,18 +7,26 @@ to 7 levels.)
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from kerasfusion.errors import KerasFusionError, install_command
 from kerasfusion.images.heif import is_heif, register_reader
+from kerasfusion.images.metadata import turned_upright, without_text
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
+
+MAX_ASPECT_RATIO = 50
+"""Largest ratio of a picture's sides. A strip is no photo, and enlarging its short side would take gigabytes."""
+
+# They name no file, and speak of metadata that is not used here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(KerasFusionError):
@@ -54,7 +62,7 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     with _naming(path):
         data = _read_bytes(path)
-        with _as_image_errors(), _open(data) as image:
+        with _as_image_errors(), _open(data, max_pixels) as image:
             if image.mode == "L":
                 return _upright(image, max_pixels, lambda upright: upright)
             return _upright(image, max_pixels, lambda upright: _to_rgb(upright).convert("L"))
@@ -70,12 +78,14 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     if is_heif(data) and not register_reader():
         raise ImageError(
             "a HEIC photo, and pillow-heif, which reads those, is not installed", todo=install_command("heic")
         )
-    return Image.open(io.BytesIO(data))
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit; ours, which was raised above it, is asked next
+    return Image.open(io.BytesIO(without_text(data)))
 
 
 @contextmanager
@@ -89,8 +99,8 @@ def _naming(path: Path):
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an encoded image to upright RGB.
 
-    The EXIF orientation is applied once. CMYK, palette and grey are converted; alpha is dropped; 16-bit samples
-    keep their high byte; of an animation the first frame is taken.
+    The EXIF orientation is applied once; no other metadata matters. CMYK, palette and grey are converted; alpha is
+    dropped; 16-bit samples keep their high byte; of an animation the first frame is taken.
 
     Args:
         data: the encoded file (any format that Pillow reads).
@@ -100,11 +110,11 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        ImageError: not an image, cut short, or larger than `max_pixels`.
+        ImageError: not an image, cut short, larger than `max_pixels`, or longer than MAX_ASPECT_RATIO.
     """
     if not data:
         raise ImageError("the file is empty", expected="an image file")
-    with _as_image_errors(), _open(data) as image:
+    with _as_image_errors(), _open(data, max_pixels) as image:
         return upright_rgb(image, max_pixels)
 
 
@@ -125,9 +135,14 @@ def _upright(image: Image.Image, max_pixels: int, convert: Callable[[Image.Image
             expected=f"at most {max_pixels:,} pixels",
             todo="make the picture smaller, or raise data.max_pixels",
         )
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise ImageError(
+            f"the image has {width} x {height} pixels, which is no photo's shape",
+            expected=f"a longer side of at most {MAX_ASPECT_RATIO} times the shorter one",
+        )
     with _as_image_errors():
         image.load()
-        return np.asarray(convert(ImageOps.exif_transpose(image)))
+        return np.asarray(convert(turned_upright(image)))
 
 
 @contextmanager
@@ -148,11 +163,19 @@ def _as_image_errors():
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip at 255
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I"):  # Pillow's own conversion would clip at 255
+        return Image.fromarray(_to_eight_bits(np.asarray(image), is_16_bit=image.mode != "I")).convert("RGB")
     if image.mode == "F":
         raise ImageError("floating-point pixels have no fixed range", expected="8 or 16 bits a sample")
     return image.convert("RGB")
+
+
+def _to_eight_bits(samples: np.ndarray, is_16_bit: bool) -> np.ndarray:
+    """16-bit samples lose their low byte; 32-bit ones have no range of their own, so their values say which it is."""
+    low, high = int(samples.min()), int(samples.max())
+    if low < 0 or high > 65_535:
+        raise ImageError(f"32-bit pixels from {low} to {high} have no fixed range", expected="8 or 16 bits a sample")
+    return (samples if high <= 255 and not is_16_bit else samples.astype(np.uint32) >> 8).astype(np.uint8)
 
 
 def squash(image: np.ndarray, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:

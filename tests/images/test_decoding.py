@@ -45,6 +45,15 @@ def test_sixteen_bits_keep_the_high_byte():
     assert decoded[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
+def test_32_bits_are_what_their_values_say():
+    for values, expected in (([0, 7, 255], [0, 7, 255]), ([0, 256, 65_535], [0, 1, 255])):
+        decoded = decode_image(encode(Image.fromarray(np.array([values], np.int32)), "TIFF"))
+        assert decoded[0, :, 0].tolist() == expected
+    for values in ([-1, 7], [0, 65_536]):
+        with pytest.raises(ImageError, match="no fixed range"):
+            decode_image(encode(Image.fromarray(np.array([values], np.int32)), "TIFF"))
+
+
 def test_an_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     decoded = decode_image(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
@@ -101,3 +110,23 @@ def test_crop_centre_equals_torchvisions_resize_and_centre_crop(shape):
     for size in (32, 64, 224):
         theirs = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(size)])(Image.fromarray(pixels))
         np.testing.assert_array_equal(crop_centre(pixels, size), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("size", [(1, 1000), (1000, 1), (3, 151), (1, 1_000_000)])
+def test_a_strip_is_refused_before_it_is_decoded(size):
+    with pytest.raises(ImageError, match=r"no photo's shape(.|\n)*50 times"):
+        decode_image(encode(Image.new("L", size), "PNG"))
+    assert decode_image(encode(Image.new("L", (3, 150)), "PNG")).shape == (150, 3, 3)
+
+
+def test_the_longest_photo_stays_small_on_its_way():
+    pixels = np.zeros((40, 2000, 3), np.uint8)
+    assert crop_centre(pixels, 64).shape == (64, 64, 3)  # by way of 64 x 3200
+
+
+def test_a_limit_above_pillows_own_is_what_holds(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = encode(Image.new("L", (30, 20)), "PNG")
+    assert decode_image(data, max_pixels=600).shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="at most 599 pixels"):
+        decode_image(data, max_pixels=599)
