@@ -70,7 +70,7 @@ def export(ctx, run_or_model: Path, **options):
 @click.command()
 @click.argument("model", type=ANY_PATH)
 def info(model: Path):
-    """Say what a model file is: its sha256, what is checked when it is opened, system, classes, inputs, digests, versions, settings.
+    """Say what a model file is: its sha256, how it is checked, system, classes, inputs, digests, versions, settings.
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError, require
 from kerasfusion.files.digests import files_sha256
+from kerasfusion.files.weights_check import refuse_nonfinite_model
 from kerasfusion.roadwork.branches.vit_keras import rebuild
 from kerasfusion.roadwork.data.dataset import class_order
 
@@ -81,10 +82,14 @@ def build_vit(checkpoint: VitCheckpoint):
     Returns:
         keras.Model: `image` (B, S, S, 3) float32 RGB 0..255 -> `vit` (B, 2) float32 probabilities in the order of
         CLASS_NAMES. Normalisation, class order and softmax are inside.
+
+    Raises:
+        RequestError: NaN or infinity among the weights.
     """
     import keras
 
     classifier = rebuild(_load_task(checkpoint))
+    refuse_nonfinite_model(classifier, checkpoint.folder)
     size = checkpoint.image_size
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     pixels = keras.layers.Rescaling(list(checkpoint.scale), list(checkpoint.offset), name="vit_rescaling")(image)
