@@ -5,14 +5,13 @@ place at its end that its library does not look at: a comment in XML, one more e
 comment of the zip behind LiteRT's flatbuffer. OpenVINO's `.bin` counts as if it came before the end of its `.xml`.
 A `.keras` file is a zip, whose reader checks the CRC-32 of each member.
 
-zlib's CRC-32 takes 0.4 s a GB, half of what sha256 takes; it is meant against damage, not against forgers.
+It is meant against damage, not against forgers.
 """
 
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_crc32
 from kerasfusion.formats.open_model import EXPORT_AGAIN
 
 _KEY = b"kerasfusion_crc32"
@@ -25,7 +24,6 @@ _AROUND = {
 }
 """Suffix of a file -> what stands before and behind the eight digits."""
 UNKNOWN = b"00000000"
-_CHUNK = 1 << 20
 
 
 def end_of(suffix: str, digits: bytes = UNKNOWN) -> bytes:
@@ -88,19 +86,8 @@ def refuse_damaged(path: Path) -> None:
 
 def _crc32(path: Path, size: int) -> int:
     """Of the first `size` bytes of a file and then of all of its `.bin`, if it is an `.xml`."""
-    crc = 0
-    for chunk in _chunks(path, size):
-        crc = zlib.crc32(chunk, crc)
+    crc = file_crc32(path, size)
     if path.suffix == ".xml":
         weights = path.with_suffix(".bin")
-        for chunk in _chunks(weights, weights.stat().st_size):
-            crc = zlib.crc32(chunk, crc)
+        crc = file_crc32(weights, weights.stat().st_size, crc)
     return crc
-
-
-def _chunks(path: Path, size: int) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(_CHUNK))
-    with path.open("rb", buffering=0) as file:
-        while size > 0 and (read := file.readinto(buffer[: min(size, _CHUNK)])):
-            size -= read
-            yield buffer[:read]
