@@ -70,12 +70,14 @@ def export(ctx, run_or_model: Path, **options):
 @click.command()
 @click.argument("model", type=ANY_PATH)
 def info(model: Path):
-    """Say what a model file is: its sha256, system, classes, inputs, digests, versions, settings.
+    """Say what a model file is: its sha256, how it is checked, system, classes, inputs, digests, versions, settings.
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """
     from kerasfusion.files.digests import file_sha256
     from kerasfusion.formats.opening import read_description
+    from kerasfusion.formats.seal import what_is_checked
 
     described = read_description(model)
-    click.echo(json.dumps({"file_sha256": file_sha256(model), **described}, indent=2))
+    about = {"file_sha256": file_sha256(model), "checked_when_opened": what_is_checked(model)}
+    click.echo(json.dumps(about | described, indent=2))

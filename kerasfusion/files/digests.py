@@ -2,15 +2,31 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+_CHUNK = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_crc32(path: Path, size: int, crc: int = 0) -> int:
+    """The CRC-32 of a file's first `size` bytes, going on from that of what is before them.
+
+    For what is read for each use and may be large: 0.4 s a GB, half of what sha256 takes. It tells damage, not forgery.
+    """
+    buffer = memoryview(bytearray(_CHUNK))
+    with Path(path).open("rb", buffering=0) as file:
+        while size > 0 and (read := file.readinto(buffer[: min(size, _CHUNK)])):
+            crc = zlib.crc32(buffer[:read], crc)
+            size -= read
+    return crc
 
 
 def files_sha256(paths: Sequence[Path]) -> str:

@@ -32,6 +32,10 @@ STORAGE_DTYPES = {
     "ByteStorage": "<u1",
     "BoolStorage": "|b1",
 }
+EXPANSION = 4
+"""All tensors together may be this many times as large as the file, from FLOOR bytes on: bfloat16 doubles, and a
+tensor that is shared by two modules is made for each of them."""
+FLOOR = 1_000_000
 BOXED_PACKAGES = ("ultralytics.", "torch.nn.", "torch.torch_version.", "torchvision.transforms.", "pathlib.")
 BOXED_NAMES = frozenset(
     {
@@ -109,13 +113,43 @@ def read_torch_file(path: Path) -> Any:
         raise RequestError(f"not a readable weights file: {error}", where=path, expected=EXPECTED) from error
 
 
+def refuse_damaged_archive(path: Path) -> None:
+    """Compare every byte of a `.pt` file's members with the CRC-32 that the file names; torch.load does not.
+
+    Raises:
+        RequestError: damaged, cut short, or not a zip archive as torch.save writes it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_packed(archive, path)
+            damaged = archive.testzip()
+    # What zipfile raises on damaged, encrypted or cut archives.
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise RequestError(f"not a readable weights file: {error}", where=path, expected=EXPECTED) from error
+    if damaged is not None:
+        raise RequestError(
+            f"the weights file is damaged: {damaged} in it is not what was saved",
+            where=path,
+            expected="members that have the CRC-32 that the file names",
+            todo="copy the file again from where it was trained",
+        )
+
+
+def _refuse_packed(archive: zipfile.ZipFile, path: Path) -> None:
+    """ValueError where the members hold more than the file: torch neither compresses nor shares bytes between them."""
+    members = archive.infolist()
+    packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if packed or sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError("its members are compressed or overlap")
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, path: Path):
         (program,) = (name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl"))
         self._archive, self._path, self._root = archive, path, program.removesuffix("data.pkl")
         self._storages: dict[str, np.ndarray] = {}
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("its members are compressed")  # torch never does; a small file could unpack to a huge one
+        _refuse_packed(archive, path)
+        self._made, self._limit = 0, max(FLOOR, EXPANSION * path.stat().st_size)
         if f"{self._root}byteorder" in archive.namelist() and archive.read(f"{self._root}byteorder") != b"little":
             raise ValueError("its numbers are not little-endian")
         super().__init__(io.BytesIO(archive.read(program)))
@@ -132,7 +166,7 @@ class _Unpickler(pickle.Unpickler):
         if full == "collections.OrderedDict":
             return OrderedDict
         if full == "torch._utils._rebuild_tensor_v2":
-            return _Named(name, _tensor)
+            return _Named(name, self._tensor)
         if full in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
             return _Named(name, lambda tensor, *_: tensor)
         if full.startswith(BOXED_PACKAGES) or full in BOXED_NAMES:
@@ -155,6 +189,14 @@ class _Unpickler(pickle.Unpickler):
             self._storages[key] = numbers
         return self._storages[key]
 
+    def _tensor(self, storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_):
+        """A copy of a strided part of a storage; a file may ask for as many as it likes, so they are counted."""
+        part = _strided(storage, offset, shape, strides)
+        self._made += part.nbytes
+        if self._made > self._limit:
+            raise ValueError(f"its tensors take more than {self._limit:,} bytes, {EXPANSION} times what the file holds")
+        return part.copy()
+
 
 class _Named:
     """A name that the pickle may use. Without attributes that the pickle could change."""
@@ -171,8 +213,8 @@ class _Named:
         raise pickle.UnpicklingError(f"{self.name} has no state")
 
 
-def _tensor(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_) -> np.ndarray:
-    """A copy of a strided part of a storage; `shape` and `strides` come from the file, so they are checked."""
+def _strided(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    """A view of a strided part of a storage; `shape` and `strides` come from the file, so they are checked."""
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     count = math.prod(shape)
     if min((offset, *shape, *strides)) < 0 or count > len(storage) or (count and last >= len(storage)):
@@ -180,4 +222,4 @@ def _tensor(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: t
     if not count:
         return np.zeros(shape, storage.dtype)
     steps = [stride * storage.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False).copy()
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)

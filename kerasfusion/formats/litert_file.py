@@ -18,6 +18,7 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.seal import end_of, refuse_damaged, seal
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
@@ -42,6 +43,8 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(description))
+        archive.comment = end_of(SUFFIX)
+    seal(path)
 
 
 def open_model(path: Path) -> OpenModel:
@@ -51,6 +54,7 @@ def open_model(path: Path) -> OpenModel:
         RequestError: ai-edge-litert is missing, or not a file that `export` wrote.
     """
     description = read_description(path)
+    refuse_damaged(path)
     litert = require("ai_edge_litert.interpreter", extra="export")
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):

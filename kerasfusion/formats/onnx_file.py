@@ -11,6 +11,7 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.seal import refuse_damaged, seal
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -43,6 +44,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {KEY: json.dumps(description)})
     onnx.save(graph, path)
+    seal(path)
 
 
 def open_model(path: Path) -> OpenModel:
@@ -51,6 +53,7 @@ def open_model(path: Path) -> OpenModel:
     Raises:
         RequestError: onnxruntime is missing, or not a file that `export` wrote.
     """
+    refuse_damaged(path)
     session = _session(path)
     description = _description(session, path)
     outputs = [output.name for output in session.get_outputs()]

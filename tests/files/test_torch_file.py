@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.torch_file import read_torch_file
+from kerasfusion.files.torch_file import read_torch_file, refuse_damaged_archive
 
 
 def save(path, value):
@@ -150,3 +150,63 @@ def test_other_files_are_refused_with_a_reason(tmp_path):
             read_torch_file(tmp_path / name)
     with pytest.raises(RequestError, match="does not exist"):
         read_torch_file(tmp_path / "gone.pt")
+
+
+def flipped(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("number", [0, 1, 99])
+def test_one_flipped_bit_of_the_numbers_is_refused(tmp_path, number):
+    """torch.load reads the same file without a word."""
+    path = save(tmp_path / "a.pt", {"x": torch.arange(100.0)})
+    refuse_damaged_archive(path)
+    start = path.read_bytes().index(np.arange(100, dtype="<f4").tobytes())
+    flipped(path, start + 4 * number)
+    assert not torch.equal(torch.load(path)["x"], torch.arange(100.0))
+    with pytest.raises(RequestError, match=r"damaged: a/data/0 in it(.|\n)*copy the file again"):
+        refuse_damaged_archive(path)
+    with pytest.raises(RequestError, match="Bad CRC-32"):
+        read_torch_file(path)
+
+
+def test_what_is_no_archive_of_torch_has_no_checksum_and_is_refused(tmp_path):
+    for name, data in {"text.pt": b"text", "empty.pt": b""}.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(RequestError, match="not a readable weights file"):
+            refuse_damaged_archive(tmp_path / name)
+
+
+@pytest.mark.parametrize(("times", "size"), [(200, 100_000), (9, 2_000_000), (5000, 4_000)])
+def test_a_file_that_rebuilds_one_storage_again_and_again_is_refused(tmp_path, times, size):
+    whole = torch.zeros(size)
+    path = save(tmp_path / "a.pt", [whole.view(size) for _ in range(times)])
+    assert path.stat().st_size < 4 * size + 600 * times
+    with pytest.raises(RequestError, match="tensors take more than"):
+        read_torch_file(path)
+
+
+def test_weights_that_two_modules_share_are_read(tmp_path):
+    whole = torch.arange(400_000.0)
+    found = read_torch_file(save(tmp_path / "a.pt", {"one": whole, "two": whole.view(2, -1), "three": whole[:9]}))
+    np.testing.assert_array_equal(found["two"].reshape(-1), found["one"])
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path):
+    """Entries of the archive's list may all lead to the same bytes: a small file that unpacks to a large one."""
+    path = forge(tmp_path / "a.pt", pickle.dumps(1, 2), {"0": bytes(100_000)})
+    with zipfile.ZipFile(path, "a") as archive:
+        inside = archive.getinfo("archive/data/0")
+        for number in range(1, 50):
+            other = zipfile.ZipInfo(f"archive/data/{number}")
+            other.header_offset, other.CRC = inside.header_offset, inside.CRC
+            other.file_size = other.compress_size = inside.file_size
+            archive.filelist.append(other)
+            archive.NameToInfo[other.filename] = other
+        archive._didModify = True
+    for read in (read_torch_file, refuse_damaged_archive):
+        with pytest.raises(RequestError, match="compressed or overlap"):
+            read(path)

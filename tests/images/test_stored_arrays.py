@@ -1,13 +1,18 @@
+import zlib
 from itertools import chain
 
 import numpy as np
 import pytest
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.images.stored_arrays import StoredArray, epoch_batches, plain_batches, stored_array
 from kerasfusion.parallel import ordered_map
 
 ROWS = np.arange(10 * 3, dtype=np.float32).reshape(10, 3)
+
+
+def store(path, values):
+    return stored_array(path, values.shape, str(values.dtype), lambda: iter((values,)), "rows")
 
 
 def gather(numbers):
@@ -69,23 +74,64 @@ def test_stored_array_is_worked_out_once_and_read_from_disk(tmp_path):
 @pytest.mark.parametrize("shape", [(4,), (4, 2, 3, 3)])
 def test_rows_of_any_rank_come_back_as_they_are_kept(tmp_path, shape):
     values = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    np.save(tmp_path / "rows.npy", values)
+    store(tmp_path / "rows.npy", values)
     found = StoredArray(tmp_path / "rows.npy").take(np.array([3, 1]))
     np.testing.assert_array_equal(found, values[[3, 1]])
     assert found.dtype == np.uint8
 
 
-@pytest.mark.parametrize("keep", [0, 40, -4])
+@pytest.mark.parametrize("keep", [0, 40, -20])
 def test_a_stored_array_that_is_cut_short_is_refused(tmp_path, keep):
     """Also when that happens after it was opened: a memory map would end the process."""
     path = tmp_path / "rows.npy"
-    np.save(path, ROWS)
+    store(path, ROWS)
     opened = StoredArray(path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(KerasFusionError, match="damaged"):
+    with pytest.raises(RequestError, match=r"damaged(.|\n)*delete this file"):
         StoredArray(path)
-    with pytest.raises(KerasFusionError, match="damaged"):
+    with pytest.raises(RequestError, match="damaged"):
         opened.take(np.array([9]))
+
+
+@pytest.mark.parametrize(
+    ("place", "data"), [(-20, bytes(4)), (140, b"\x01"), (128, bytes(100)), (-3, b"0"), (10, b"{'x"), (0, b"\x92")]
+)
+def test_a_stored_array_with_other_bytes_is_refused(tmp_path, place, data):
+    path = tmp_path / "rows.npy"
+    rows = store(path, ROWS + 1).take(np.arange(10))
+    np.testing.assert_array_equal(rows, ROWS + 1)
+    written = bytearray(path.read_bytes())
+    written[place : place + len(data) or None] = data
+    path.write_bytes(written)
+    with pytest.raises(RequestError, match="damaged"):
+        store(path, ROWS)
+    path.unlink()  # as it says
+    np.testing.assert_array_equal(store(path, ROWS).take(np.arange(10)), ROWS)
+
+
+def test_a_stored_array_of_another_type_is_refused(tmp_path):
+    path = tmp_path / "rows.npy"
+    store(path, np.zeros((4, 3), np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"|u1", b"|i1"))
+    with pytest.raises(RequestError, match="damaged"):
+        StoredArray(path)
+    path.unlink()
+    store(path, np.zeros((4, 3), np.int8))  # whole, but not what is asked for
+    with pytest.raises(RequestError, match="damaged"):
+        store(path, np.zeros((4, 3), np.uint8))
+
+
+def test_the_end_is_the_crc_of_all_that_is_before_it(tmp_path):
+    store(tmp_path / "rows.npy", ROWS)
+    body, digits = (tmp_path / "rows.npy").read_bytes().rsplit(b"crc32 ", 1)
+    assert int(digits, 16) == zlib.crc32(body)
+    np.save(tmp_path / "plain.npy", ROWS)
+    assert body == (tmp_path / "plain.npy").read_bytes()
+
+
+def test_a_stored_array_of_an_older_version_is_made_again(tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    np.testing.assert_array_equal(store(tmp_path / "rows.npy", ROWS + 1).take(np.arange(10)), ROWS + 1)
 
 
 def test_an_interrupted_store_leaves_nothing(tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import RequestError
+from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.formats.opening import open_model, read_description
 from kerasfusion.fume.data.annotations import GASES
@@ -110,14 +111,10 @@ class Network:
             questions: each with at least one gas; with exactly one for a network of single frames.
 
         Raises:
-            KerasFusionError: the network's answer is not a number.
+            RequestError: the network is broken: an answer is not in 0..1.
         """
         answered = self._model.answer(self._inputs(questions))
-        for name, values in answered.items():
-            if not np.isfinite(values).all():
-                raise KerasFusionError(
-                    f"the network's output {name} is not finite", where=self._path, todo="train it again"
-                )
+        answered = probabilities(answered, self._path, "take another copy, or train the network again")
         masks = [name for name in self.outputs if name != "state"]
         return [
             Answer(

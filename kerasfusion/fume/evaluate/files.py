@@ -7,12 +7,13 @@ import numpy as np
 
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.kept_answers import answers_record, predictions_path
 from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.detect.answering import MASK
 from kerasfusion.fume.evaluate.figures import draw_confusion
 from kerasfusion.fume.evaluate.mask_figures import gas_iou_distribution, gas_ious
-from kerasfusion.fume.evaluate.predictions import predictions_path, write_predictions
+from kerasfusion.fume.evaluate.predictions import write_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.evaluate.state_figures import (
     reliability_curve,
@@ -42,7 +43,7 @@ def keep_evaluation(
     older = {name for name in metrics if name in {f"{split}{view}" for view in VIEWS}}
     write_json(path, {name: part for name, part in metrics.items() if name not in older} | report)
     write_predictions(predictions_path(folder, split), answers)
-    record_evaluation(folder, split, dict(record))
+    record_evaluation(folder, split, dict(record) | answers_record(folder, split))
     _draw(folder / "figures", split, answers, report)
 
 

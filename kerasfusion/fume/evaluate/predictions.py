@@ -17,11 +17,6 @@ PIXELS = "_pixels"
 """Behind an output's name: its pixels by true and predicted class, row by row of the true one."""
 
 
-def predictions_path(folder: Path, split: str) -> Path:
-    """Where the answers on a split are kept in a run folder."""
-    return folder / f"predictions_{split}.csv"
-
-
 def write_predictions(path: Path, answers: Answers) -> None:
     """Write every answer.
 

@@ -9,11 +9,12 @@ from typing import Any
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
 from kerasfusion.files.run_files import EVALUATED, LATENCY
 from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
-from kerasfusion.fume.evaluate.predictions import predictions_path, read_predictions
+from kerasfusion.fume.evaluate.predictions import read_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.fit.job import MODEL
@@ -151,6 +152,7 @@ def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> 
         if path.is_file():
             found[split] = read_predictions(path)
             check_answers(path, found[split], report.get(split, {}), again[split])
+            refuse_other_answers(path, again[split])
     return found
 
 

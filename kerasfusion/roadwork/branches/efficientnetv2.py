@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.h5_check import refuse_foreign_weights
+from kerasfusion.files.weights_check import refuse_nonfinite_model
 from kerasfusion.roadwork.config import EfficientNetV2
 
 _IMAGENET = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2"
@@ -20,7 +22,8 @@ def build_trunk(settings: EfficientNetV2, image_size: int):
     All but the last `fine_tune_blocks` blocks are frozen, and it does the same in training as in inference.
 
     Raises:
-        RequestError: the weights file is missing, of another network, or imagenet's cannot be fetched.
+        RequestError: the weights file is missing, of another network, damaged or with more than finite numbers in
+            it, or imagenet's cannot be fetched.
     """
     import keras
 
@@ -98,6 +101,7 @@ def _find_file(settings: EfficientNetV2) -> Path:
 
 
 def _build_with_file(build, name: str, path: Path, arguments: dict):
+    _refuse_other_kinds(path)
     trunk = build(weights=None, **arguments)
     try:
         trunk.load_weights(path)
@@ -107,7 +111,20 @@ def _build_with_file(build, name: str, path: Path, arguments: dict):
             where=path,
             todo="set efficientnetv2.weights and efficientnetv2.variant to what belongs together",
         ) from error
+    refuse_nonfinite_model(trunk, path)
     return trunk
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Keras also takes files of other kinds, which name code or other files to open."""
+    if path.suffix != ".h5":
+        raise RequestError(
+            "EfficientNetV2's weights are not of a kind that is opened here",
+            where=path,
+            expected="a file of weights alone: .h5 or .weights.h5",
+            todo="write it with model.save_weights, or set efficientnetv2.weights to another",
+        )
+    refuse_foreign_weights(path, path)
 
 
 def _freeze(trunk, fine_tune_blocks: int) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.torch_file import refuse_damaged_archive
+from kerasfusion.files.weights_check import refuse_nonfinite
 from kerasfusion.roadwork.branches.ultralytics_library import (
     check_published,
     download_published,
@@ -75,6 +77,8 @@ def starting_model(model: str, download: bool = True) -> Any:
 
 def _open_classifier(source: str) -> Any:
     ultralytics = import_ultralytics()
+    if Path(source).suffix == ".pt":
+        refuse_damaged_archive(Path(source))
     try:
         model = ultralytics.YOLO(source)
     # A damaged, foreign or unknown file ends in one of many kinds of error (TypeError, KeyError, OSError, ...).
@@ -90,4 +94,5 @@ def _open_classifier(source: str) -> Any:
             where=source,
             expected="a classifier; ultralytics' names for them end in -cls",
         )
+    refuse_nonfinite(((name, value.numpy()) for name, value in model.model.state_dict().items()), source)
     return model

@@ -17,6 +17,7 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.torch_file import Box, read_torch_file
+from kerasfusion.files.weights_check import refuse_nonfinite_model
 from kerasfusion.roadwork.data.dataset import class_order
 
 
@@ -104,7 +105,9 @@ def build_network(checkpoint: YoloCheckpoint, image_size: int, columns: tuple[in
             where=checkpoint.path,
             expected="a yolov8, yolo11 or yolo26 classifier",
         ) from error
-    return keras.Model(image, probs, name="yolo_branch")
+    model = keras.Model(image, probs, name="yolo_branch")
+    refuse_nonfinite_model(model, checkpoint.path)
+    return model
 
 
 def _apply(module: Box, x):

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.errors import RequestError
+from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.formats.opening import open_model
 from kerasfusion.images.decoding import (
@@ -22,6 +23,8 @@ from kerasfusion.images.decoding import (
 from kerasfusion.keras_settings import use_keras
 from kerasfusion.roadwork.branches.inputs import RESIZE
 from kerasfusion.roadwork.scoring.reward import decide
+
+_AGAIN = "copy the file again, or make it again from sound weights: kerasfusion fit, then export"
 
 Photo = bytes | str | Path | Image.Image
 
@@ -51,18 +54,24 @@ class Detector:
         model: what a format's `open_model` or `serve` gave.
         tta: test-time augmentation: also ask about the mirrored photo, and average the probabilities.
         max_pixels: largest photo that is decoded, width x height.
+        where: the model's file or source, for messages.
 
     Attributes:
         description: what the model's file says of itself.
         outputs: names of the outputs.
         other_inputs: names of the inputs that a photo does not give (`yolo_probs`, `vit_probs`).
+
+    Raises:
+        RequestError: the model is broken: it gives other than two probabilities an output.
     """
 
-    def __init__(self, model: OpenModel, tta: bool = False, max_pixels: int = MAX_PIXELS):
+    def __init__(
+        self, model: OpenModel, tta: bool = False, max_pixels: int = MAX_PIXELS, where: Path | str | None = None
+    ):
         self.description, self.outputs = model.description, model.outputs
         self._sizes = {name: shape[0] for name, shape in model.inputs.items() if len(shape) == 3}
         self.other_inputs = tuple(name for name in model.inputs if name not in self._sizes)
-        self._model, self._tta, self._max_pixels = model, tta, max_pixels
+        self._model, self._tta, self._max_pixels, self._where = model, tta, max_pixels, where
         blank = self.prepare(np.zeros((8, 8, 3), np.uint8))
         self.answer([blank | {name: np.float32([0.5, 0.5]) for name in self.other_inputs}])  # compiles what is lazy
 
@@ -74,6 +83,7 @@ class Detector:
 
         Raises:
             ImageError: not a whole, readable image.
+            RequestError: as `answer`.
         """
         return self.detect_batch([photo])[0]
 
@@ -102,13 +112,37 @@ class Detector:
 
         Returns:
             {output: (B,) float32 P(roadwork)}, in the order of `outputs` whatever runs the model.
+
+        Raises:
+            RequestError: the model needs `other_inputs` and `prepared` lacks them, or it is broken: an answer is not
+                in 0..1.
         """
+        if lacking := [name for name in self.other_inputs if name not in prepared[0]]:
+            raise RequestError(
+                f"these are trained parts alone, which cannot answer a photo: they also take {' and '.join(lacking)}",
+                where=self._where,
+                todo="name fusion.keras; kerasfusion export RUN composes it of the parts, the ViT and YOLO",
+            )
         inputs = {name: np.stack([views[name] for views in prepared]).astype(np.float32) for name in prepared[0]}
-        answers = self._model.answer(inputs)
+        answers = self._checked(inputs)
         if self._tta:
-            mirrored = self._model.answer(inputs | {name: inputs[name][:, :, ::-1] for name in self._sizes})
+            mirrored = self._checked(inputs | {name: inputs[name][:, :, ::-1] for name in self._sizes})
             answers = {name: (probs + mirrored[name]) / 2 for name, probs in answers.items()}
         return {name: answers[name][:, 1] for name in self.outputs}
+
+    def _checked(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answers = {name: np.asarray(values) for name, values in self._model.answer(inputs).items()}
+        expected = (len(next(iter(inputs.values()))), 2)
+        for name in self.outputs:
+            shape = answers[name].shape if name in answers else None
+            if shape != expected:
+                raise RequestError(
+                    f"the model is broken: its output {name} " + (f"has the shape {shape}" if shape else "is missing"),
+                    where=self._where,
+                    expected=f"{expected}: P(no roadwork) and P(roadwork) of each photo",
+                    todo=_AGAIN,
+                )
+        return probabilities({name: answers[name] for name in self.outputs}, self._where, _AGAIN)
 
     def _pixels(self, photo: Photo) -> np.ndarray:
         if isinstance(photo, Image.Image):
@@ -139,7 +173,7 @@ def open_detector(
         from kerasfusion.roadwork.detect.precision import choose_file
 
         path = choose_file(path, precision, report)
-    return Detector(open_model(path), tta)
+    return Detector(open_model(path), tta, where=path)
 
 
 def use_device(path: Path | None, device: str) -> None:
@@ -170,4 +204,4 @@ def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Det
     from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint
 
     branch = build_vit(read_checkpoint(source, class_names))
-    return Detector(serve(keras.Model({"image": branch.input}, {"vit": branch.output}), {}))
+    return Detector(serve(keras.Model({"image": branch.input}, {"vit": branch.output}), {}), where=source)

@@ -8,13 +8,14 @@ from pathlib import Path
 from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.kept_answers import answers_record, predictions_path
 from kerasfusion.files.run_files import EVALUATED, record_evaluation
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector, use_device
 from kerasfusion.roadwork.evaluate.figures import history_curves
-from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import describe_evaluation
 from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
 
@@ -138,7 +139,8 @@ def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path
     record_evaluation(
         folder,
         result.split,
-        describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples),
+        describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples)
+        | answers_record(folder, result.split),
     )
     draw_figures(result, folder / "figures")
     if (folder / "history.csv").is_file():

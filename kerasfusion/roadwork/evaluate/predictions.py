@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.kept_answers import refuse_other_answers
 from kerasfusion.files.writing import write_text
 
 OTHER_COLUMNS = ("sample_id", "image_sha256", "label", "unreadable")
@@ -30,11 +31,6 @@ class Predictions:
     answers: dict[str, np.ndarray]
     unreadable: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
-
-
-def predictions_path(folder: Path, split: str) -> Path:
-    """Where the answers on a split are kept in a run folder."""
-    return folder / f"predictions_{split}.csv"
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -63,7 +59,8 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
         again: what to do about a damaged one.
 
     Raises:
-        RequestError: no such file. KerasFusionError: it is damaged; names the line.
+        RequestError: no such file, or not the one that was written.
+        KerasFusionError: it is damaged; names the line.
     """
     if not path.is_file():
         raise RequestError("there are no kept answers", where=path, todo=again)
@@ -72,6 +69,7 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
             rows = _checked(csv.DictReader(file))
     except (csv.Error, ValueError) as error:
         raise KerasFusionError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
+    refuse_other_answers(path, again)
     outputs = [name for name in rows[0] if name not in OTHER_COLUMNS]
     return Predictions(
         [row["sample_id"] for row in rows],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.machine.amx import avoid_broken_amx
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_process import YoloProcess
@@ -47,6 +48,7 @@ class Branches:
             from kerasfusion.roadwork.branches.ensemble import HEADS
 
             vit = in_bfloat16(vit, HEADS)
+        self._sources = {"vit": checkpoint.folder, "yolo": config.yolo_weights}
         size = checkpoint.image_size
         # One trace whatever the batch: a shard's last batch is smaller.
         self._vit = tf.function(
@@ -57,13 +59,23 @@ class Branches:
         self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
 
     def __call__(self, views: Sequence[Views]) -> list[cache.Record]:
-        """Answer one batch."""
+        """Answer one batch.
+
+        Raises:
+            RequestError: an answer is not in 0..1; the cache holds probabilities and nothing else.
+        """
         yolo = self._yolo.submit(np.stack([view.crop for view in views]))
         vit_probs = self._vit(np.stack([view.squashed for view in views]).astype(np.float32)).numpy()
+        yolo_probs = self._checked("yolo", yolo())
+        vit_probs = self._checked("vit", vit_probs)
         return [
             cache.Record(view.sample.sample_id, view.image_sha256, view.sample.split, view.sample.label, *probs)
-            for view, *probs in zip(views, yolo(), vit_probs, strict=True)
+            for view, *probs in zip(views, yolo_probs, vit_probs, strict=True)
         ]
+
+    def _checked(self, branch: str, answers: np.ndarray) -> np.ndarray:
+        todo = f"set {branch}.weights to sound weights; nothing of this batch was kept"
+        return probabilities({branch: answers}, self._sources[branch], todo)[branch]
 
     def __enter__(self) -> "Branches":
         return self

@@ -9,11 +9,12 @@ from typing import Any
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, read_yaml
+from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED, LATENCY, require_run_folder
 from kerasfusion.files.saving import read_description
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.data.dataset import SPLITS
-from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, read_predictions
+from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predictions
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report import checks
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import RequestError
 from kerasfusion.files.saving import save_model
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.fume.config import FumeConfig
@@ -122,16 +122,17 @@ def test_inputs_of_another_kind_are_refused(tmp_path):
         open_network(tmp_path / "other.keras")
 
 
-def test_an_answer_that_is_no_number_is_an_error():
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "nan"), (np.inf, "inf"), (-0.5, "-0.5"), (3.0, "3")])
+def test_an_answer_that_is_no_probability_is_an_error(value, said):
     network, _ = recorder("FUMEFastSCNN")
     broken = Network(
         OpenModel(
-            lambda inputs: {"state": np.full((1, 3), np.nan, np.float32)},
+            lambda inputs: {"state": np.full((1, 3), value, np.float32)},
             dict.fromkeys(("co2", "ch4"), (HEIGHT, WIDTH, 1)),
             ("state",),
             network.description,
         ),
         "fume.keras",
     )
-    with pytest.raises(KerasFusionError, match="is not finite"):
+    with pytest.raises(RequestError, match=f"output state answers {said}"):
         broken.answer([broken.prepare({"co2": np.zeros((HEIGHT, WIDTH), np.uint8)})])

@@ -10,6 +10,9 @@ from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.kept_answers import answers_record
+from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.fume.report.page import write_report
 from kerasfusion.fume.report.run import read_run
 from kerasfusion.fume.report.two_runs.comparison import write_comparison
@@ -119,6 +122,7 @@ def test_names_are_escaped_and_frames_that_are_gone_are_listed(folders, tmp_path
     copy = shutil.copytree(folders["first"], tmp_path / "moved")
     kept = copy / "predictions_test.csv"
     kept.write_text(kept.read_text(encoding="utf-8").replace("test03.png", "<img src=x>.png"), encoding="utf-8")
+    record_evaluation(copy, "test", read_json(copy / "evaluated.json")["test"] | answers_record(copy, "test"))
     page = write_report(copy, tmp_path / "page.html")
     raw = page.read_text(encoding="utf-8")
     assert "<img" not in raw
@@ -164,6 +168,9 @@ def test_shortened_and_exchanged_answers_are_refused(folders, tmp_path):
         write_report(copy)
     kept.write_text(lines[0], encoding="utf-8")
     with pytest.raises(KerasFusionError, match=r"not complete: 0 samples \(state\)"):
+        write_report(copy)
+    kept.write_text("".join(lines).replace("test03.png", "test04.png"), encoding="utf-8")  # counted alike
+    with pytest.raises(RequestError, match="not the one that evaluate wrote"):
         write_report(copy)
 
 

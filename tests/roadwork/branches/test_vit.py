@@ -8,6 +8,7 @@ import keras_hub
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import files_sha256
@@ -181,3 +182,15 @@ def test_hub_out_of_reach_says_what_to_do(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(KerasFusionError, match=r"cannot get the ViT from the hub(.|\n)*vit\.weights"):
         read_checkpoint("hf://natix-network-org/roadwork")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("tensor", ["classifier.bias", "vit.encoder.layer.1.output.dense.weight"])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, tensor, value):
+    folder = write_vit(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    tensors[tensor].flat[0] = value
+    save_file(tensors, folder / "model.safetensors")
+    checkpoint = read_checkpoint(str(folder))
+    with pytest.raises(RequestError, match=r"the weights are broken: .* holds 1 NaN or infinite"):
+        build_vit(checkpoint)

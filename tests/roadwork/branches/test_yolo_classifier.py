@@ -10,8 +10,9 @@ from PIL import Image
 
 from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import crop_centre, read_image
-from kerasfusion.roadwork.branches import ultralytics_library
+from kerasfusion.roadwork.branches import ultralytics_library, ultralytics_models
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
+from kerasfusion.roadwork.branches.yolo_keras import build_yolo, read_checkpoint
 from tests.material.warm_python import WARM
 from tests.material.yolo_weights import SIZE, photo_pixels, save_weights
 
@@ -145,7 +146,7 @@ def test_missing_weights(tmp_path):
 def test_a_file_that_is_no_checkpoint(tmp_path, content):
     path = tmp_path / "best.pt"
     path.write_bytes(content)
-    with pytest.raises(RequestError, match=r"cannot open the model[^$]*best\.pt"):
+    with pytest.raises(RequestError, match=r"not a readable weights file[^$]*best\.pt"):
         YoloClassifier(path)
 
 
@@ -189,3 +190,26 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     with pytest.raises(RequestError, match="cannot open the model"):
         YoloClassifier(path)
     assert not Path(mark).exists()
+
+
+def test_a_damaged_file_is_refused_before_ultralytics_opens_it(weights, tmp_path, monkeypatch):
+    path = tmp_path / "best.pt"
+    data = bytearray(weights.read_bytes())
+    monkeypatch.setattr(ultralytics_library.import_ultralytics(), "YOLO", lambda *_: pytest.fail("it was opened"))
+    for share in (0.3, 0.6, 0.9):
+        place = int(len(data) * share)
+        path.write_bytes(data[:place] + bytes([data[place] ^ 64]) + data[place + 1 :])
+        with pytest.raises(RequestError, match=r"damaged: .*data(.|\n)*best\.pt"):
+            YoloClassifier(path)
+        with pytest.raises(RequestError, match=r"damaged: .*data(.|\n)*best\.pt"):
+            ultralytics_models.starting_model(str(path))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_both_readers(weights, tmp_path, value):
+    saved = torch.load(weights, weights_only=False)
+    saved["model"].model[-1].linear.bias.data[0] = value
+    torch.save(saved, tmp_path / "best.pt")
+    for open_it in (YoloClassifier, lambda path: build_yolo(read_checkpoint(path))):
+        with pytest.raises(RequestError, match=r"broken: .*bias holds 1 NaN or infinite(.|\n)*best\.pt"):
+            open_it(tmp_path / "best.pt")

@@ -1,5 +1,6 @@
 """One detector: whatever a photo comes as, from however many threads, with the pixels that training saw."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,8 @@ from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.detect.detector import Detector, open_detector
+from kerasfusion.roadwork.detect.latency import measure_latency
+from kerasfusion.roadwork.detect.predict import predict
 from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.shards import _read_views
@@ -105,3 +108,53 @@ def test_what_is_no_photo_or_no_model_is_refused(detector, tmp_path):
         open_detector(tmp_path)
     with pytest.raises(RequestError, match="does not exist"):
         open_detector(tmp_path / "gone.keras")
+
+
+def answering(value, names=("fusion", "vit")):
+    """A model that answers every photo but a black one with a number for P(roadwork) of its last output."""
+
+    def answer(inputs):
+        count = len(inputs["image"])
+        found = {name: np.full((count, 2), 0.5, np.float32) for name in names}
+        found[names[-1]][inputs["image"].any(axis=(1, 2, 3)), 1] = value
+        return found
+
+    return OpenModel(answer, {"image": (4, 4, 3)}, names, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(np.nan, "nan"), (-np.inf, "-inf"), (173.0, "173"), (-0.001, "-0.001"), (1.0001, "1.0001")]
+)
+def test_a_model_that_answers_no_probability_is_called_broken(value, said):
+    photo = Image.new("RGB", (8, 8), (200, 100, 50))
+    for tta in (False, True):
+        detector = Detector(answering(value), tta, where="runs/a/fusion.onnx")
+        with pytest.raises(RequestError, match=rf"broken: its output vit answers {said}\n(.|\n)*runs/a/fusion.onnx"):
+            detector.detect(photo)
+
+
+def test_what_rounding_adds_to_a_probability_is_taken_off():
+    found = Detector(answering(np.float32(1.0000005))).detect(Image.new("RGB", (8, 8), (200, 100, 50)))
+    assert found.branches["vit"] == 1.0
+
+
+@pytest.mark.parametrize(("shape", "said"), [((1,), r"\(1,\)"), ((1, 1), r"\(1, 1\)"), ((1, 3), r"\(1, 3\)")])
+def test_a_model_of_other_outputs_is_called_broken_when_it_is_opened(shape, said):
+    with pytest.raises(RequestError, match=f"output fusion has the shape {said}"):
+        Detector(OpenModel(lambda inputs: {"fusion": np.zeros(shape)}, {"image": (4, 4, 3)}, ("fusion",), {}))
+    with pytest.raises(RequestError, match="output fusion is missing"):
+        Detector(OpenModel(lambda inputs: {}, {"image": (4, 4, 3)}, ("fusion",), {}))
+
+
+def test_trained_parts_say_that_they_cannot_answer_a_photo(fitted, paths):
+    parts = open_detector(fitted.run_folder / "trained_parts.keras")
+    expected = r"trained parts alone(.|\n)*vit_probs(.|\n)*trained_parts\.keras(.|\n)*fusion\.keras"
+    for ask in (
+        lambda: parts.detect(paths[0]),
+        lambda: parts.detect_batch(paths[:2]),
+        lambda: list(predict(parts, [str(paths[0])], io.BytesIO())),
+        lambda: measure_latency(lambda: parts, paths[0], runs=1, warmup=0),
+    ):
+        with pytest.raises(RequestError, match=expected) as caught:
+            ask()
+        assert len(str(caught.value)) < 500

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, read_predictions, write_predictions
+from kerasfusion.files.kept_answers import predictions_path
+from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predictions, write_predictions
 
 ODD = 'test/roadwork/a, "b"\nc.jpg'
 

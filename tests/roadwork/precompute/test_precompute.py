@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import KerasFusionError, RequestError
@@ -209,3 +211,23 @@ def test_the_manifest_tells_what_the_cache_was_made_of(cached, yolo_weights, vit
         "val": 12,
         "test": 12,
     }
+
+
+@pytest.mark.parametrize("branch", ["vit", "yolo"])
+def test_the_cache_never_holds_what_is_no_probability(make_config, vit_folder, tmp_path, branch, monkeypatch):
+    """Finite weights may answer NaN too: these overflow."""
+    config = make_config(tmp_path)
+    if branch == "vit":
+        folder = shutil.copytree(vit_folder, tmp_path / "vit")
+        tensors = load_file(folder / "model.safetensors")
+        tensors["classifier.weight"] = np.full_like(tensors["classifier.weight"], 3e38)
+        save_file(tensors, folder / "model.safetensors")
+        config = dataclasses.replace(config, vit=dataclasses.replace(config.vit, weights=str(folder)))
+        said, where = "vit answers nan", str(folder)
+    else:
+        monkeypatch.setattr(YoloClassifier, "predict", lambda self, crops: np.full((len(crops), 2), 1.5, np.float32))
+        said, where = "yolo answers 1.5", str(config.yolo_weights)
+    with pytest.raises(RequestError, match=rf"broken: its output {said}") as caught:
+        precompute(config, ["val"])
+    assert where in str(caught.value)
+    assert list(config.cache.folder.rglob("*.tfrecord")) == []

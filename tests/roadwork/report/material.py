@@ -9,13 +9,14 @@ import numpy as np
 from kerasfusion.config import load_config
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.files.run_folder import describe_run
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.evaluate.comparison import full_report
-from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import count_photos
 
 HISTORY = "epoch,accuracy,loss,val_accuracy,val_loss\n1,0.5,0.7,0.5,0.7\n2,0.8,0.5,0.6,0.6\n"

@@ -7,8 +7,9 @@ from typing import Any
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED
-from kerasfusion.roadwork.evaluate.predictions import predictions_path, read_predictions
+from kerasfusion.roadwork.evaluate.predictions import read_predictions
 
 SPLIT = "test"
 

@@ -18,6 +18,7 @@ from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.files.saving import read_description, save_model
 from kerasfusion.formats.measuring import Measurement
@@ -25,7 +26,7 @@ from kerasfusion.formats.opening import format_module
 from kerasfusion.roadwork.branches.one_file import PIXELS
 from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.evaluate.comparison import full_report
-from kerasfusion.roadwork.evaluate.predictions import Predictions, predictions_path, write_predictions
+from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.miner.hub.hotkey import refuse_other_than_hotkey
 from kerasfusion.roadwork.miner.hub.upload import push
 from tests.material.warm_python import WARM

@@ -1,0 +1,93 @@
+"""Exports end in the CRC-32 of all that is before it, so that a damaged one is refused and not asked.
+
+OpenVINO, ONNX Runtime and LiteRT check nothing: one flipped bit in the weights is another answer. Each format has a
+place at its end that its library does not look at: a comment in XML, one more entry of ONNX's metadata_props, the
+comment of the zip behind LiteRT's flatbuffer. OpenVINO's `.bin` counts as if it came before the end of its `.xml`.
+A `.keras` file is a zip, whose reader checks the CRC-32 of each member.
+
+It is meant against damage, not against forgers.
+"""
+
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_crc32
+from kerasfusion.formats.open_model import EXPORT_AGAIN
+
+_KEY = b"kerasfusion_crc32"
+# An entry of a protobuf map: field number and type, length of what follows, key, value (8 digits).
+_ONNX_ENTRY = b"\x72" + bytes([2 + len(_KEY) + 2 + 8]) + b"\x0a" + bytes([len(_KEY)]) + _KEY + b"\x12\x08"
+_AROUND = {
+    ".xml": (b"<!-- " + _KEY + b" ", b" -->\n"),
+    ".onnx": (_ONNX_ENTRY, b""),
+    ".tflite": (_KEY + b" ", b""),
+}
+"""Suffix of a file -> what stands before and behind the eight digits."""
+UNKNOWN = b"00000000"
+
+
+def end_of(suffix: str, digits: bytes = UNKNOWN) -> bytes:
+    """What a sealed file with this suffix ends in."""
+    before, behind = _AROUND[suffix]
+    return before + digits + behind
+
+
+def seal(path: Path) -> None:
+    """Give a file that was just written its end, or put the right digits into the one that it has."""
+    data = path.read_bytes()
+    size = len(data) if read_seal(path) is None else len(data) - len(end_of(path.suffix))
+    with path.open("r+b") as file:
+        file.seek(size)
+        file.write(end_of(path.suffix, b"%08x" % _crc32(path, size)))
+
+
+def read_seal(path: Path) -> str | None:
+    """The CRC-32 that a file names, eight hex digits; None where it names none, as exports of older versions."""
+    before, behind = _AROUND[path.suffix]
+    length = len(end_of(path.suffix))
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - length))
+        end = file.read(length)
+    if len(end) != length or not (end.startswith(before) and end.endswith(behind)):
+        return None
+    return end[len(before) : len(before) + len(UNKNOWN)].decode("ascii", "replace")
+
+
+def what_is_checked(path: Path) -> str:
+    """By what opening a model file of any format finds damage, in words."""
+    if path.suffix not in _AROUND:
+        return "CRC-32 of each member"
+    named = read_seal(path)
+    return f"CRC-32 {named}" if named else "nothing: the file holds no checksum, export it again to give it one"
+
+
+def refuse_damaged(path: Path) -> None:
+    """Read a file that is sealed, and its weights, once, and compare.
+
+    Raises:
+        RequestError: it is not the file that was written, or its weights are missing or are not.
+    """
+    named = read_seal(path) if path.is_file() else None  # what is not there is told by who opens it
+    if named is None:
+        return
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and not weights.is_file():
+        raise RequestError("the weights of the model are missing", where=weights, todo=EXPORT_AGAIN)
+    found = f"{_crc32(path, path.stat().st_size - len(end_of(path.suffix))):08x}"
+    if found != named:
+        beside = f", or {weights.name} beside it is" if path.suffix == ".xml" else ""
+        raise RequestError(
+            f"the file is damaged or was altered{beside}: it is not what was written",
+            where=path,
+            expected=f"CRC-32 {named}, found {found}",
+            todo=EXPORT_AGAIN,
+        )
+
+
+def _crc32(path: Path, size: int) -> int:
+    """Of the first `size` bytes of a file and then of all of its `.bin`, if it is an `.xml`."""
+    crc = file_crc32(path, size)
+    if path.suffix == ".xml":
+        weights = path.with_suffix(".bin")
+        crc = file_crc32(weights, weights.stat().st_size, crc)
+    return crc

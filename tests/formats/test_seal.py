@@ -1,0 +1,102 @@
+"""An export of which one byte is not what was written is refused; one of an older version opens as before."""
+
+import json
+import shutil
+import zlib
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kerasfusion.cli.main import main
+from kerasfusion.errors import RequestError
+from kerasfusion.formats.measuring import model_parts
+from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
+from kerasfusion.formats.seal import end_of, read_seal
+
+SEALED = [name for name in FORMATS if name != "keras"]
+GIVEN = {"image": np.linspace(0, 255, 2 * 8 * 8 * 3, dtype=np.float32).reshape(2, 8, 8, 3)}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A network of 6,000 random weights in every format."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Dense(30, activation="tanh")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)))
+    model = keras.Model({"image": image}, {"fusion": keras.layers.Dense(2, activation="softmax", name="fusion")(x)})
+    folder, found = tmp_path_factory.mktemp("sealed"), {}
+    for name, suffix in FORMATS.items():
+        found[name] = folder / f"model{suffix}"
+        format_module(name).write(
+            model, found[name], "float32", {"format": name, "precision": "float32", "outputs": ["fusion"]}
+        )
+    return found
+
+
+def copy_to(folder, path):
+    for part in model_parts(path):
+        shutil.copy(part, folder / part.name)
+    return folder / path.name
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_the_end_names_the_crc_of_all_that_is_before_it(files, name):
+    path = files[name]
+    body = path.read_bytes()[: -len(end_of(path.suffix))]
+    if name == "openvino":
+        body += path.with_suffix(".bin").read_bytes()
+    assert read_seal(path) == f"{zlib.crc32(body):08x}"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.37, 0.5, 0.81])
+@pytest.mark.parametrize("name", FORMATS)
+def test_one_flipped_bit_is_refused(files, tmp_path, name, share):
+    path = copy_to(tmp_path, files[name])
+    part = model_parts(path)[-1]
+    flip(part, int(part.stat().st_size * share))
+    with pytest.raises(RequestError, match=r"damaged(.|\n)*what to do"):
+        open_model(path)
+
+
+def test_one_altered_letter_of_the_graph_is_refused(files, tmp_path):
+    """The strides and offsets of the weights stand in the .xml."""
+    path = copy_to(tmp_path, files["openvino"])
+    text = path.read_text()
+    path.write_text(text.replace('offset="0"', 'offset="4"', 1))
+    assert path.read_text() != text
+    with pytest.raises(RequestError, match="damaged or was altered"):
+        open_model(path)
+
+
+def test_weights_of_another_export_are_refused(files, tmp_path):
+    path = copy_to(tmp_path, files["openvino"])
+    weights = path.with_suffix(".bin")
+    weights.write_bytes(weights.read_bytes()[::-1])
+    with pytest.raises(RequestError, match=r"model\.bin beside it"):
+        open_model(path)
+    weights.unlink()
+    with pytest.raises(RequestError, match="weights of the model are missing"):
+        open_model(path)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_an_export_of_an_older_version_opens_as_before(files, tmp_path, name):
+    path = copy_to(tmp_path, files[name])
+    end = len(end_of(path.suffix))
+    data = path.read_bytes()[:-end]
+    # The length of the zip's comment are the two bytes before it; older files have none.
+    path.write_bytes(data[:-2] + b"\0\0" if name == "litert" else data)
+    assert read_seal(path) is None
+    told = CliRunner().invoke(main, ["info", str(path)]).output
+    assert "holds no checksum" in json.loads(told)["checked_when_opened"]
+    assert read_description(path) == read_description(files[name])
+    expected = open_model(files[name]).answer(GIVEN)["fusion"]
+    np.testing.assert_array_equal(open_model(path).answer(GIVEN)["fusion"], expected)
