@@ -1,13 +1,12 @@
 """Arrays on disk to tf.data: photos decoded once, kept as pixels, and read back in batches with flat memory."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import disk_errors
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.progress import track
 
 PARALLEL_TRANSFORMS = 2
@@ -78,7 +77,8 @@ def stored_array(
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".partial-{os.getpid()}")
+        remove_abandoned(path.parent)
+        partial = own_partial(path)
         try:
             with disk_errors(path):
                 _fill(partial, shape, dtype, rows(), label)

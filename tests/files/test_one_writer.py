@@ -17,9 +17,9 @@ from kerasfusion.roadwork.yolo_training import job as yolo_job
 
 def test_the_second_writer_is_refused_and_the_folder_is_free_afterwards(tmp_path):
     folder = tmp_path / "new" / "run"
-    with only_writer(folder), pytest.raises(KerasFusionError, match="another run is writing this run folder") as error:
-        with only_writer(folder):
-            raise AssertionError("both write")
+    refused = pytest.raises(KerasFusionError, match="another run is writing this run folder")
+    with only_writer(folder), refused as error, only_writer(folder):
+        raise AssertionError("both write")
     assert error.value.where == folder
     with only_writer(folder):
         pass

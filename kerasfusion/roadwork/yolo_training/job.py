@@ -14,6 +14,7 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.branches import ultralytics_models
@@ -215,7 +216,7 @@ def find_finished(folder: Path, request: dict[str, Any]) -> YoloTraining | None:
     if not weights.exists():
         record_file.unlink(missing_ok=True)  # a run that was killed while it finished
         return None
-    record = json.loads(record_file.read_text("utf-8")) if record_file.exists() else {}
+    record = read_json(record_file, todo=f"delete the folder {folder} and train again") or {}
     if record.get("weights_sha256") != _sha256(weights.read_bytes()):
         raise RequestError(
             "this file would be overwritten, and no training of this run made it",
