@@ -75,9 +75,9 @@ def stored_array(
     Raises:
         KerasFusionError: the disk is full, or the file of an earlier run is damaged.
     """
+    remove_abandoned(path.parent)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(path.parent)
         partial = own_partial(path)
         try:
             with disk_errors(path):

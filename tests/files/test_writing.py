@@ -1,10 +1,15 @@
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import write_file, write_text
+from kerasfusion.files.writing import own_partial, remove_abandoned, write_file, write_text
+from kerasfusion.images.stored_arrays import stored_array
 
 
 def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
