@@ -8,17 +8,37 @@ import csv
 import io
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
+import pydantic
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.json_yaml import refuse_other_shape
 from kerasfusion.files.writing import write_file, write_text
 
 EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
+
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise for an archive that is empty, cut, changed or something else altogether."""
+
+
+class _Facts(pydantic.BaseModel):
+    """Of a `Checkpoint`, what is not an array."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    epoch: pydantic.NonNegativeInt
+    finished: bool
+    history: list[dict[str, float]]
+    early_stopping: dict[str, float | None]
 
 
 @dataclass
@@ -167,12 +187,23 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; one that does not exist is a beginning."""
+    """Read a checkpoint; one that does not exist is a beginning.
+
+    Raises:
+        KerasFusionError: the file is cut, changed (each array has a checksum), of another kind or cannot be read.
+    """
     if not path.exists():
         return Checkpoint()
-    with np.load(path) as file:
-        arrays = dict(file)
-    facts = json.loads(arrays.pop("facts").tobytes())
+    todo = "begin this run anew with --restart, or put the file back from a copy"
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        facts = json.loads(arrays.pop("facts").tobytes())
+    except UNREADABLE as error:
+        raise KerasFusionError(
+            f"the checkpoint is damaged or is none: {error}", where=path, expected="what fit wrote", todo=todo
+        ) from error
+    refuse_other_shape(facts, _Facts, f"{path} (facts)", todo)
     return Checkpoint(**facts, arrays=arrays)
 
 

@@ -5,11 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import yaml
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.writing import write_text
 from kerasfusion.yaml_text import parse_yaml
+
+AGAIN = "delete it and run the command that wrote it again"
 
 
 def write_json(path: Path, obj: object) -> None:
@@ -28,18 +31,23 @@ def write_json(path: Path, obj: object) -> None:
     write_text(path, text + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path, shape: Any = dict[str, Any], todo: str = AGAIN) -> dict[str, Any] | None:
     """The object in a JSON file, or None if there is no such file.
 
+    Args:
+        path: the file.
+        shape: pydantic model (or any type that pydantic knows) of what must be there; what it does not name may be too.
+        todo: what to do about a damaged file, for the message.
+
     Raises:
-        KerasFusionError: the file is damaged.
+        KerasFusionError: the file cannot be read, is not JSON or has another shape; names each wrong key.
     """
-    return _read(path, json.loads)
+    return _read(path, json.loads, shape, todo)
 
 
 def read_yaml(path: Path) -> dict[str, Any] | None:
     """As `read_json`, of a YAML file."""
-    return _read(path, parse_yaml)
+    return _read(path, parse_yaml, dict[str, Any], AGAIN)
 
 
 def _plain(value: object) -> object:
@@ -50,14 +58,30 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
-def _read(path: Path, parse) -> dict[str, Any] | None:
+def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> None:
+    """Check a value that was read against a pydantic model.
+
+    Raises:
+        KerasFusionError: another shape; names each wrong key, and what it should hold.
+    """
+    try:
+        pydantic.TypeAdapter(shape).validate_python(found)
+    except pydantic.ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in error.errors()[:10]]
+        expected = "keys and values" if not isinstance(found, dict) else "what this program writes there"
+        raise KerasFusionError(
+            "the file is damaged:\n  - " + "\n  - ".join(lines), where=where, expected=expected, todo=todo
+        ) from error
+
+
+def _read(path: Path, parse, shape: Any, todo: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    again = "delete it and run the command that wrote it again"
     try:
         found = parse(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
-        raise KerasFusionError(f"the file is damaged: {error}", where=path, todo=again) from error
-    if not isinstance(found, dict):
-        raise KerasFusionError("the file is damaged", where=path, expected="keys and values", todo=again)
+    except OSError as error:
+        raise KerasFusionError(f"the file cannot be read: {error.strerror or error}", where=path) from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise KerasFusionError(f"the file is damaged: {error}", where=path, todo=todo) from error
+    refuse_other_shape(found, shape, path, todo)
     return found

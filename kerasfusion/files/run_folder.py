@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import RequestError
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.writing import write_text
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
@@ -45,7 +45,9 @@ def refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     """The check of `claim_checkpoints`, which writes nothing."""
     path = folder / "checkpoints" / "settings.json"
     if path.exists() and any(path.parent.glob("*.npz")):
-        changed = differences(json.loads(json.dumps(settings)), json.loads(path.read_text(encoding="utf-8")))
+        changed = differences(
+            json.loads(json.dumps(settings)), read_json(path, todo="begin this run anew with --restart") or {}
+        )
         if changed:
             raise RequestError(
                 "the run folder holds a run with other settings:\n  - " + "\n  - ".join(changed),

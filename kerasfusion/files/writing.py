@@ -8,12 +8,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PARTIAL_SUFFIX = ".partial"
 _LONGEST_NAME = 255 - len(f".{_PARTIAL_SUFFIX}")
 """Bytes of a file's name that leave room for what a part's name adds."""
+_OWNED = ".partial-"
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
@@ -39,6 +42,26 @@ def remove_partial_files(folder: Path) -> None:
     """Delete what a killed `write_file` or `copy_file` left below `folder`."""
     for partial in folder.rglob(f".*{_PARTIAL_SUFFIX}"):
         partial.unlink()
+
+
+def own_partial(path: Path) -> Path:
+    """A name beside `path` that tells of its process, for what is long in the making; see `remove_abandoned`."""
+    return path.with_name(f"{_OWNED}{os.getpid()}-{path.name}")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete in `folder` itself each file and folder of `own_partial` whose process lives no more.
+
+    A process number that another program has taken since keeps its leftover until that one ends.
+    """
+    for partial in folder.glob(f"{_OWNED}*"):
+        number = partial.name.removeprefix(_OWNED).partition("-")[0]
+        if not number.isdecimal() or psutil.pid_exists(int(number)):
+            continue
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def require_free_space(folder: Path, needed: int) -> None:

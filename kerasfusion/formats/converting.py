@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.writing import disk_errors
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.formats.measuring import Measurement, measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module
 
@@ -69,7 +69,8 @@ def convert(
     said = {"outputs": list(model.output)} | description | {"format": target.format, "precision": target.precision}
     with disk_errors(target.path):
         target.path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.path.parent) as folder:
+        remove_abandoned(target.path.parent)
+    with tempfile.TemporaryDirectory(prefix=own_partial(Path("export-")).name, dir=target.path.parent) as folder:
         partial = Path(folder) / target.path.name
         format_module(target.format).write(model, partial, target.precision, said, target.kept)
         reference, found = measure(source, samples), measure(partial, samples)

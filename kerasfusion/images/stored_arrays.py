@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_crc32
-from kerasfusion.files.writing import disk_errors
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.progress import track
 
 PARALLEL_TRANSFORMS = 2
@@ -98,9 +98,10 @@ def stored_array(
         KerasFusionError: the disk is full.
         RequestError: the file of an earlier run is damaged, or holds another array.
     """
+    remove_abandoned(path.parent)
     if not path.exists() or _is_unchecked(path, shape, dtype):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".partial-{os.getpid()}")
+        partial = own_partial(path)
         try:
             with disk_errors(path):
                 _fill(partial, shape, dtype, rows(), label)

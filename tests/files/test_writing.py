@@ -1,10 +1,15 @@
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import write_file, write_text
+from kerasfusion.files.writing import own_partial, remove_abandoned, write_file, write_text
+from kerasfusion.images.stored_arrays import stored_array
 
 
 def test_text_is_utf8_with_plain_line_ends_on_every_system(tmp_path):
@@ -43,3 +48,26 @@ def test_the_file_gets_the_permissions_of_a_normal_new_file(tmp_path):
     write_file(tmp_path / "ours", b"")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]
     assert modes[0] == modes[1]
+
+
+def test_what_no_living_process_owns_is_removed_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".partial-{gone.pid}-pixels.npy").write_bytes(b"of a killed run")
+    (tmp_path / f".partial-{gone.pid}-export-x1" / "inside").mkdir(parents=True)
+    living = [own_partial(tmp_path / "mine.npy"), tmp_path / f".partial-{os.getppid()}-folder"]
+    living[0].write_bytes(b"of this process")
+    living[1].mkdir()
+    others = [tmp_path / ".partial-fusion.keras", tmp_path / f"partial-{gone.pid}-mine", tmp_path / "pixels.npy"]
+    for path in others:
+        path.write_bytes(b"")
+    remove_abandoned(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*living, *others])
+
+
+def test_a_stored_array_clears_what_a_killed_run_left_beside_it(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".partial-{gone.pid}-a.npy").write_bytes(b"of a killed run")
+    stored_array(tmp_path / "b.npy", (2, 3), "uint8", lambda: [np.zeros((2, 3))], "test")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.npy"]

@@ -4,13 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import pydantic
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, json_sha256, lines_sha256
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.run_folder import differences
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
@@ -155,12 +156,16 @@ def _refuse_names(configs: Sequence[FumeConfig]) -> None:
         )
 
 
+class _Kept(pydantic.BaseModel):
+    data: dict[str, object]
+
+
 def _changed(config: FumeConfig, data: _Data) -> list[str]:
     """What differs from the settings and data that the run in the folder was begun with."""
     path = config.run_folder / "checkpoints" / "settings.json"
     if not path.is_file():
         return []
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = read_json(path, _Kept, f"delete the folder {config.run_folder} and run the study again")
     ours = _same_keys(kept, {**to_dict(config), "seed": config.experiment.seed})
     theirs = {**kept, "data": {key: value for key, value in kept["data"].items() if key not in ("train", "val")}}
     if changed := differences(json.loads(json.dumps(ours)), theirs):
@@ -187,7 +192,7 @@ def _found(config: FumeConfig, samples: dict[str, int]) -> Run:
     folder = config.run_folder
     state = read_checkpoint(folder / "checkpoints" / "state.npz")
     is_trained = state.finished and (folder / MODEL).is_file()
-    is_finished = is_trained and _read_json(folder / RECORD) == _evaluated(config)
+    is_finished = is_trained and read_json(folder / RECORD) == _evaluated(config)
     return Run(config, samples, state.epoch, is_trained, is_finished)
 
 
@@ -201,13 +206,9 @@ def _evaluated(config: FumeConfig) -> dict[str, str | None]:
         path for sample in samples for frame in sample.frames.values() for path in (frame.frame_path, frame.mask_path)
     ]
     rows = [f"{sample.sample_id} {sample.class_id} {sample.group}" for sample in samples]
-    report = (_read_json(folder / "metrics.json") or {}).get(SPLIT)
+    report = (read_json(folder / "metrics.json") or {}).get(SPLIT)
     return {
         "network": file_sha256(folder / MODEL),
         "data": lines_sha256([*rows, *(file_sha256(data.dataset_root / path) for path in files)]),
         "report": report and json_sha256(report),
     }
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

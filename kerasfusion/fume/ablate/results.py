@@ -1,12 +1,12 @@
 """What the folder of a finished run says, as far as the run was meant to learn it."""
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.json_yaml import read_json
 from kerasfusion.fume.ablate.plan import SPLIT
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES
@@ -78,7 +78,7 @@ def read_result(config: FumeConfig) -> Result:
 def _read_result(config: FumeConfig, metrics: Path, history: Path) -> Result:
     from kerasfusion.trainer import read_checkpoint
 
-    report = json.loads(metrics.read_text(encoding="utf-8"))
+    report = read_json(metrics)
     parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
     epochs = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").history
     best = best_epoch(epochs, monitor_of(config))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
@@ -29,11 +30,16 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
 
     Raises:
         RequestError: data and settings do not belong together, or a folder cannot be written to.
-        KerasFusionError: training or saving failed.
+        KerasFusionError: training or saving failed, or another run is writing the folder.
     """
     refuse_unusable(config.experiment.tracking)
+    require_folder(config.run_folder, config.data.frame_cache)
+    with only_writer(config.run_folder):
+        return _fit(config, restart, report)
+
+
+def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Path:
     folder = config.run_folder
-    require_folder(folder, config.data.frame_cache)
     training, validation = load_split(config, "train"), load_split(config, "val")
     from kerasfusion.fume.fit.epoch_panels import EpochPanels
     from kerasfusion.fume.fit.train import STATE, settings_of, train_network

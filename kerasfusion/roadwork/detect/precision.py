@@ -4,15 +4,16 @@ A trial is remembered beside the model in `timings.json`: {processor: {file: {"s
 a p50_ms of null stands for a file that this machine cannot run. It holds for as long as the files stay what they are.
 """
 
-import json
 import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pydantic
+
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, read_description
 from kerasfusion.machine.cpu import this_cpu
@@ -122,11 +123,19 @@ def _identity(path: Path) -> dict[str, int]:
 
 
 def _read(memory: Path) -> dict:
+    """What was remembered; nothing where the file is damaged: it is only a memory, and is measured again."""
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(memory, dict[str, dict[str, _Timing]]) or {}
+    except KerasFusionError:
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+class _Timing(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+    size: int
+    modified_ns: int
+    p50_ms: pydantic.PositiveFloat | None
 
 
 def _sizes(description: dict) -> dict[str, int]:

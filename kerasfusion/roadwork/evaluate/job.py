@@ -1,6 +1,5 @@
 """One `evaluate`: open what is asked for, answer the split, keep metrics and figures, and put it into words."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +130,7 @@ def _tell_of_another(request: Request, folder: Path, report: Callable[[str], Non
 
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
     path = folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    metrics = read_json(path) or {}
     write_json(path, metrics | {result.split: result.report})
     ids = [sample.sample_id for sample in result.samples]
     answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)

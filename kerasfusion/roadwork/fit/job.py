@@ -7,6 +7,7 @@ from pathlib import Path
 from kerasfusion.config import to_dict
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches import yolo_keras
@@ -44,25 +45,26 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     Raises:
         RequestError: data, cache, weights and settings do not belong together; says which and what to run. Or a
             folder cannot be written to.
-        KerasFusionError: training or saving failed.
+        KerasFusionError: training or saving failed, or another run is writing the folder.
     """
     refuse_unusable(config.tracking)
     folder = config.run_folder
     require_folder(folder, config.fit.pixel_cache)
     manifest = branch_cache.read_manifest(config.cache.folder)
     branches, reason = find_branches(config, manifest)
-    from kerasfusion.roadwork.fit.train import fit_parts
+    with only_writer(folder):
+        from kerasfusion.roadwork.fit.train import fit_parts
 
-    parts = fit_parts(config, manifest, restart)
-    model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
-    description = describe(to_dict(config), manifest)
-    save_model(model, folder / PARTS, description, sample=None)
-    if branches is None:
-        (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
-        return FitResult(folder / PARTS, None, reason)
-    report("composing with ViT and YOLO and comparing the file in a clean process")
-    export(model, description, branches, folder / FUSION)
-    return FitResult(folder / PARTS, folder / FUSION)
+        parts = fit_parts(config, manifest, restart)
+        model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
+        description = describe(to_dict(config), manifest)
+        save_model(model, folder / PARTS, description, sample=None)
+        if branches is None:
+            (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
+            return FitResult(folder / PARTS, None, reason)
+        report("composing with ViT and YOLO and comparing the file in a clean process")
+        export(model, description, branches, folder / FUSION)
+        return FitResult(folder / PARTS, folder / FUSION)
 
 
 def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:

@@ -5,17 +5,17 @@ that a resumed precompute ends in the same bytes. One tf.train.Example a photo: 
 label (int64), yolo_probs and vit_probs (2 floats each, in the order of CLASS_NAMES).
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import pydantic
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
 from kerasfusion.roadwork.data.dataset import Sample
 
 FORMAT_VERSION = 1
@@ -102,22 +102,61 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises:
         RequestError: there is no cache, or one of another format.
+        KerasFusionError: the manifest is damaged; names each wrong key.
     """
     path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RequestError("there is no branch cache here", where=path, todo="kerasfusion precompute") from None
-    except ValueError as error:
-        raise RequestError(f"the manifest is not JSON: {error}", where=path, todo="kerasfusion precompute") from error
-    if manifest.get("format_version") != FORMAT_VERSION:
+    todo = f"delete the folder {folder}, then kerasfusion precompute"
+    manifest = read_json(path, todo=todo)
+    if manifest is None:
+        raise RequestError("there is no branch cache here", where=path, todo="kerasfusion precompute")
+    if manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise RequestError(
             f"the cache has format {manifest.get('format_version')}",
             where=path,
             expected=f"format {FORMAT_VERSION}",
             todo="run precompute into a new cache.folder",
         )
+    refuse_other_shape(manifest, _Manifest, path, todo)
     return manifest
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+
+class _Shard(_Part):
+    file: str
+    sha256: str
+
+
+class _Split(_Part):
+    complete: bool
+    samples: int
+    listing_sha256: str
+
+
+class _FinishedSplit(_Split):
+    complete: Literal[True]
+    skipped: list[dict[str, str]]
+    shards: list[_Shard]
+
+
+class _BegunSplit(_Split):
+    complete: Literal[False]
+
+
+class _Weights(_Part):
+    sha256: str
+
+
+class _Manifest(_Part):
+    """What is relied on; what else a manifest tells is compared with the request."""
+
+    format_version: int
+    sizes: dict[str, int]
+    yolo: _Weights
+    vit: _Weights
+    splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:

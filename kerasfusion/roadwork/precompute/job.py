@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError
 
-from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.vit import read_checkpoint
@@ -32,34 +33,29 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to.
         KerasFusionError: unreadable photos (the shards without them are done and kept), or another run at work.
     """
-    filelock = require("filelock", extra="train")
     require_folder(config.cache.folder)
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folder = config.cache.folder
-    # The lock is the operating system's and ends with the process, so a killed run leaves none behind.
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    try:
-        with ExitStack() as stack:
-            if (folder / cache.MANIFEST).exists():  # refused before anything is loaded
-                stack.enter_context(lock)
-                with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
-                    find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
-            branches = stack.enter_context(Branches(config, checkpoint))
-            folder.mkdir(parents=True, exist_ok=True)  # only now: a request that is refused leaves no folder
-            stack.enter_context(lock)
-            manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
-            cache.write_manifest(folder, manifest)
-            unreadable: dict[str, str] = {}
-            for split in splits:
-                chosen = [sample for sample in samples if sample.split == split]
-                if chosen:
-                    unreadable |= _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
-            if unreadable and not skip_unreadable:
-                raise _unreadable_error(unreadable)
-            return manifest
-    except filelock.Timeout:
-        raise KerasFusionError("another run is writing this cache", where=folder, todo="wait until it ends") from None
+    with ExitStack() as stack:
+        begun = (folder / cache.MANIFEST).exists()
+        if begun:  # refused before anything is loaded
+            stack.enter_context(only_writer(folder, "cache"))
+            with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
+                find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
+        branches = stack.enter_context(Branches(config, checkpoint))
+        if not begun:  # only now: a request that is refused leaves no folder
+            stack.enter_context(only_writer(folder, "cache"))
+        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+        cache.write_manifest(folder, manifest)
+        unreadable: dict[str, str] = {}
+        for split in splits:
+            chosen = [sample for sample in samples if sample.split == split]
+            if chosen:
+                unreadable |= _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+        if unreadable and not skip_unreadable:
+            raise _unreadable_error(unreadable)
+        return manifest
 
 
 def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> dict[str, str]:

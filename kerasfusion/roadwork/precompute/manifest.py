@@ -1,12 +1,12 @@
 """What a branch cache was made of: its manifest, begun anew or held against the request."""
 
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.branches.vit import VitCheckpoint
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -58,8 +58,8 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
 def _yolo_training(weights: Path) -> dict | None:
     """What YOLO was trained on, from the record beside its weights; None if they came from elsewhere."""
     record = weights.with_name("training.json")
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    return known["train"] if known.get("weights_sha256") == file_sha256(weights) else None
+    known = read_json(record, todo="delete it (the cache then does not say what YOLO was trained on)") or {}
+    return known.get("train") if known.get("weights_sha256") == file_sha256(weights) else None
 
 
 def check_listing(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> str:

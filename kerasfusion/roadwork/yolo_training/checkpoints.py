@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.yolo_training.epochs import Epoch
 
@@ -26,11 +27,16 @@ class Checkpoints:
         """The newest checkpoint, if there is one; `epoch` is then its number. Nothing is changed.
 
         Raises:
+            KerasFusionError: what it was asked for cannot be read.
             RequestError: it is of a training that was asked for in another way.
         """
         newest = max(self._work.glob("epoch-*"), default=None)
         if newest is not None:
-            refuse_other(self._work, json.loads((newest / "request.json").read_text("utf-8")), self._request)
+            refuse_other(
+                self._work,
+                read_json(newest / "request.json", todo=f"delete the folder {self._work}") or {},
+                self._request,
+            )
             self.epoch = int(newest.name.removeprefix("epoch-"))
         return newest
 

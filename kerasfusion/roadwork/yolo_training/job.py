@@ -14,6 +14,8 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.branches.ultralytics_library import ultralytics_version
@@ -76,40 +78,41 @@ def train_yolo(
     Raises:
         RequestError: an empty split or class, a size or a starting model that does not suit, ultralytics missing, or
             the folder holds a training that was asked for in another way.
-        KerasFusionError: an unreadable photo, a full disk, or a failure inside ultralytics.
+        KerasFusionError: an unreadable photo, a full disk, a failure inside ultralytics, or another run at work.
     """
     check_photos(train, val, settings)
     model = ultralytics_models.starting_model(settings.model)
     ignored = split_augmentation(asdict(settings.augmentation))[1]
     request = describe_request(train, val, settings, seed)
     folder = run_folder / "yolo"
-    if (finished := find_finished(folder, request)) is not None:
-        report(f"YOLO is already trained as asked for: {finished.weights}")
-        return finished
-    for name, reason in ignored.items():
-        report(f"yolo.augmentation.{name} has no effect: {reason}")
+    with only_writer(folder, "YOLO training's folder"):
+        if (finished := find_finished(folder, request)) is not None:
+            report(f"YOLO is already trained as asked for: {finished.weights}")
+            return finished
+        for name, reason in ignored.items():
+            report(f"yolo.augmentation.{name} has no effect: {reason}")
 
-    checkpoints = Checkpoints(folder / "work", request)
-    arguments = training_arguments(settings, seed)
-    goes_on = checkpoints.restore()
-    begin()
-    if goes_on:
-        model = ultralytics_models.load_classifier(checkpoints.session / "weights" / "last.pt")
-        arguments = {"resume": True, "device": settings.device}
-        report(f"continuing after epoch {checkpoints.epoch} of {settings.epochs}")
+        checkpoints = Checkpoints(folder / "work", request)
+        arguments = training_arguments(settings, seed)
+        goes_on = checkpoints.restore()
+        begin()
+        if goes_on:
+            model = ultralytics_models.load_classifier(checkpoints.session / "weights" / "last.pt")
+            arguments = {"resume": True, "device": settings.device}
+            report(f"continuing after epoch {checkpoints.epoch} of {settings.epochs}")
 
-    def on_epoch(epoch: Epoch) -> None:
-        checkpoints.save(epoch)
-        report(_line(epoch))
+        def on_epoch(epoch: Epoch) -> None:
+            checkpoints.save(epoch)
+            report(_line(epoch))
 
-    tree, log = folder / "work" / "tree", folder / "ultralytics.log"
-    try:
-        report(f"preparing {len(train):,} training and {len(val):,} validation pictures")
-        write_training_tree(train, val, tree, settings.image_size, max_pixels, report)
-        top1 = train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
-        return _finish(folder, checkpoints.session, request | {"ignored_augmentation": ignored, "val_top1": top1})
-    finally:
-        checkpoints.clean()
+        tree, log = folder / "work" / "tree", folder / "ultralytics.log"
+        try:
+            report(f"preparing {len(train):,} training and {len(val):,} validation pictures")
+            write_training_tree(train, val, tree, settings.image_size, max_pixels, report)
+            top1 = train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
+            return _finish(folder, checkpoints.session, request | {"ignored_augmentation": ignored, "val_top1": top1})
+        finally:
+            checkpoints.clean()
 
 
 def split_augmentation(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -213,7 +216,7 @@ def find_finished(folder: Path, request: dict[str, Any]) -> YoloTraining | None:
     if not weights.exists():
         record_file.unlink(missing_ok=True)  # a run that was killed while it finished
         return None
-    record = json.loads(record_file.read_text("utf-8")) if record_file.exists() else {}
+    record = read_json(record_file, todo=f"delete the folder {folder} and train again") or {}
     if record.get("weights_sha256") != _sha256(weights.read_bytes()):
         raise RequestError(
             "this file would be overwritten, and no training of this run made it",

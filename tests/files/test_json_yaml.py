@@ -1,0 +1,164 @@
+"""Damaged files of our own: which one, which key, what to do; never a library's error."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.run_folder import claim_checkpoints
+from kerasfusion.roadwork.detect import precision
+from kerasfusion.roadwork.precompute.branch_cache import read_manifest
+from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
+from kerasfusion.roadwork.yolo_training.job import find_finished
+from kerasfusion.trainer import Checkpoint, read_checkpoint, write_checkpoint
+
+NO_OBJECTS = ["", "{", "[]", "null", "3", '"word"', "\ufeff{}", "[" * 100_000]
+
+SPLIT = {"complete": True, "samples": 1, "listing_sha256": "a", "skipped": [], "shards": [{"file": "f", "sha256": "b"}]}
+MANIFEST = {
+    "format_version": 1,
+    "sizes": {"image": 224, "yolo_image": 224},
+    "yolo": {"sha256": "a"},
+    "vit": {"sha256": "b"},
+    "splits": {"train": SPLIT, "val": {"complete": False, "samples": 1, "listing_sha256": "a"}},
+}
+
+
+@pytest.mark.parametrize("text", NO_OBJECTS)
+def test_what_is_no_object_is_damaged_and_named(tmp_path, text):
+    path = tmp_path / "metrics.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(KerasFusionError, match="the file is damaged") as error:
+        read_json(path)
+    assert error.value.where == path
+    assert "delete it" in error.value.todo
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*given, **named):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "metrics.json").write_text("{}")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(KerasFusionError, match="cannot be read: Permission denied"):
+        read_json(tmp_path / "metrics.json")
+
+
+def without(tree, *keys):
+    changed = json.loads(json.dumps(tree))
+    inner = changed
+    for key in keys[:-1]:
+        inner = inner[key]
+    del inner[keys[-1]]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("manifest", "key"),
+    [
+        (without(MANIFEST, "splits"), "splits"),
+        (without(MANIFEST, "sizes"), "sizes"),
+        (without(MANIFEST, "format_version"), "format_version"),
+        (without(MANIFEST, "splits", "train", "shards"), "shards"),
+        (without(MANIFEST, "splits", "val", "complete"), "complete"),
+        (without(MANIFEST, "yolo", "sha256"), "yolo.sha256"),
+        (MANIFEST | {"splits": []}, "splits"),
+        (MANIFEST | {"splits": {"train": None}}, "splits.train"),
+        (MANIFEST | {"vit": "b"}, "vit"),
+        ([], "the whole"),
+        (None, "the whole"),
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused_by_key_with_a_remedy_that_works(tmp_path, manifest, key):
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(KerasFusionError, match="the file is damaged") as error:
+        read_manifest(tmp_path)
+    assert key in error.value.what
+    assert error.value.todo == f"delete the folder {tmp_path}, then kerasfusion precompute"
+    (tmp_path / "manifest.json").unlink()  # the remedy: the folder is gone
+    with pytest.raises(RequestError, match="no branch cache here"):
+        read_manifest(tmp_path)
+
+
+def test_a_whole_manifest_is_read_and_another_format_is_told(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
+    assert read_manifest(tmp_path) == MANIFEST
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"format_version": 9}))
+    with pytest.raises(RequestError, match="format 9"):
+        read_manifest(tmp_path)
+
+
+def damaged_checkpoints(whole: bytes):
+    middle = len(whole) // 2
+    yield b""
+    yield whole[:20]
+    yield whole[:-5]
+    yield whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    yield b"no archive at all"
+
+
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "state.npz"
+    state = Checkpoint(2, False, [{"epoch": 1, "loss": 0.5}], {"wait": 0.0}, {"variable/00000": np.arange(4000.0)})
+    write_checkpoint(path, state)
+    assert read_checkpoint(path).epoch == 2
+    for damaged in damaged_checkpoints(path.read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(KerasFusionError, match="damaged") as error:
+            read_checkpoint(path)
+        assert error.value.where == path
+        assert "--restart" in error.value.todo
+
+
+@pytest.mark.parametrize("facts", [b"[]", b"null", b"{}", b'{"epoch": "two"}', b"{"])
+def test_a_checkpoint_with_other_facts_is_named(tmp_path, facts):
+    np.savez(tmp_path / "state.npz", facts=np.frombuffer(facts, np.uint8))
+    with pytest.raises(KerasFusionError, match="damaged"):
+        read_checkpoint(tmp_path / "state.npz")
+
+
+def test_an_archive_without_facts_and_a_bare_array_are_no_checkpoints(tmp_path):
+    np.savez(tmp_path / "state.npz", other=np.zeros(3))
+    with pytest.raises(KerasFusionError, match="damaged or is none"):
+        read_checkpoint(tmp_path / "state.npz")
+    with (tmp_path / "state.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(KerasFusionError, match="damaged or is none"):
+        read_checkpoint(tmp_path / "state.npz")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"f": 3}}', '{"a": {"f": {"size": "x"}}}'])
+def test_timings_of_any_wrong_shape_are_forgotten(tmp_path, text):
+    (tmp_path / "timings.json").write_text(text)
+    assert precision._read(tmp_path / "timings.json") == {}
+
+
+def test_timings_are_remembered(tmp_path):
+    known = {"a cpu": {"f": {"size": 1, "modified_ns": 2, "p50_ms": None}}}
+    (tmp_path / "timings.json").write_text(json.dumps(known))
+    assert precision._read(tmp_path / "timings.json") == known
+
+
+@pytest.mark.parametrize("text", ['{"weights_sha256": "a', "[]"])
+def test_a_damaged_record_of_a_training_names_it(tmp_path, text):
+    (tmp_path / "best.pt").write_bytes(b"weights")
+    (tmp_path / "training.json").write_text(text)
+    with pytest.raises(KerasFusionError, match="damaged") as error:
+        find_finished(tmp_path, {})
+    assert error.value.where == tmp_path / "training.json"
+    (tmp_path / "work" / "epoch-00001").mkdir(parents=True)
+    (tmp_path / "work" / "epoch-00001" / "request.json").write_text(text)
+    with pytest.raises(KerasFusionError, match="damaged"):
+        Checkpoints(tmp_path / "work", {}).newest()
+
+
+def test_damaged_settings_of_a_run_are_named(tmp_path):
+    folder = claim_checkpoints(tmp_path, {"seed": 1})
+    (folder / "state.npz").write_bytes(b"")
+    (folder / "settings.json").write_text("[]")
+    with pytest.raises(KerasFusionError, match="damaged") as error:
+        claim_checkpoints(tmp_path, {"seed": 1})
+    assert "--restart" in error.value.todo
