@@ -38,7 +38,7 @@ from kerasfusion.errors import RequestError
     type=click.FloatRange(0, min_open=True),
     default=5,
     show_default=True,
-    help="Seconds in which a body must arrive.",
+    help="Seconds in which the head of a request must arrive, and then its body.",
 )
 @click.option("--max-bytes", type=click.IntRange(1), default=10_000_000, show_default=True, help="Largest body.")
 @click.option(

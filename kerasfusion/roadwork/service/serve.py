@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.roadwork.service.app import Service, build_app
 from kerasfusion.roadwork.service.batching import Batching
+from kerasfusion.roadwork.service.connections import bounded_protocol
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker
@@ -82,7 +83,7 @@ def serve(
 def _configure(uvicorn, app, settings: ServiceSettings):
     return uvicorn.Config(
         app,
-        http="h11",
+        http=bounded_protocol(settings.read_s),
         ws="none",
         log_level="info" if settings.access_log else "warning",
         access_log=settings.access_log,

@@ -19,7 +19,7 @@ class ServiceSettings:
         batch: photos in a forward pass at most.
         batch_wait_ms: how long the first photo of a batch waits for others, milliseconds.
         deadline_s: a request is answered within so many seconds of its arrival, with 504 if not otherwise.
-        read_s: a body must have arrived within so many seconds.
+        read_s: the head of a request must have arrived within so many seconds, and then its body within as many.
         max_bytes: largest body, as it is sent.
         max_pixels: largest photo that is decoded, width x height.
         cache: answers that are remembered; 0 is none.
