@@ -169,7 +169,8 @@ if __name__ == "__main__":
     exact = branch_cache.read_cache(cached.cache.folder, ("val",))
     found, exact = (np.array([record.vit_probs for record in records.values()]) for records in (found, exact))
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    assert 1e-6 < np.abs(found - exact).max() < 0.01
+    # bfloat16 keeps 8 bits: a unit of its last place is 2^-8. Processors without AVX-512 also sum in it.
+    assert 1e-6 < np.abs(found - exact).max() < 4 * 2**-8
 
 
 def test_a_cache_begun_with_other_photos_is_refused(make_config, own_photos, tmp_path):
