@@ -16,7 +16,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
-from kerasfusion.files.writing import disk_errors
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.keras_settings import clean_environment
 
 TOLERANCE = 1e-5
@@ -52,7 +52,8 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    remove_abandoned(path.parent)
+    partial = own_partial(path)
     try:
         model.save(partial, include_optimizer=False)
         with zipfile.ZipFile(partial, "a") as archive:

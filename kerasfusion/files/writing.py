@@ -14,7 +14,7 @@ from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _PARTIAL_SUFFIX = ".partial"
-_LONGEST_NAME = 255 - len(f".{_PARTIAL_SUFFIX}")
+_LONGEST_NAME = 255 - len(f".4294967295.{_PARTIAL_SUFFIX}")
 """Bytes of a file's name that leave room for what a part's name adds."""
 _OWNED = ".partial-"
 
@@ -34,14 +34,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def copy_file(source: Path, path: Path) -> None:
-    """Copy a file's bytes with the guarantees of `write_file`; `source` may be on another file system."""
+    """Copy a file's bytes with the guarantees of `write_file`; `source` may be on another file system.
+
+    Raises:
+        KerasFusionError: as `write_file`; or the source cannot be read, which names that one.
+    """
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        raise KerasFusionError(f"cannot read the file: {error.strerror or error}", where=source) from error
     _replace(path, lambda partial: shutil.copyfile(source, partial))
 
 
 def remove_partial_files(folder: Path) -> None:
     """Delete what a killed `write_file` or `copy_file` left below `folder`."""
     for partial in folder.rglob(f".*{_PARTIAL_SUFFIX}"):
-        partial.unlink()
+        if not _is_owned(partial.name.removesuffix(_PARTIAL_SUFFIX).rpartition(".")[2]):
+            partial.unlink(missing_ok=True)
+
+
+def _is_owned(number: str) -> bool:
+    """Whether another process with this number lives."""
+    return number.isdecimal() and int(number) != os.getpid() and psutil.pid_exists(int(number))
 
 
 def own_partial(path: Path) -> Path:
@@ -52,10 +66,12 @@ def own_partial(path: Path) -> Path:
 def remove_abandoned(folder: Path) -> None:
     """Delete in `folder` itself each file and folder of `own_partial` whose process lives no more.
 
-    A process number that another program has taken since keeps its leftover until that one ends.
+    Older versions wrote NAME.partial-PROCESS; theirs go too. A process number that another program has taken since
+    keeps its leftover until that one ends.
     """
-    for partial in folder.glob(f"{_OWNED}*"):
-        number = partial.name.removeprefix(_OWNED).partition("-")[0]
+    for partial in folder.glob(f"*{_OWNED}*"):
+        before, _, after = partial.name.rpartition(_OWNED) if not partial.name.startswith(_OWNED) else ("", "", "")
+        number = after if before else partial.name.removeprefix(_OWNED).partition("-")[0]
         if not number.isdecimal() or psutil.pid_exists(int(number)):
             continue
         if partial.is_dir() and not partial.is_symlink():
@@ -105,7 +121,7 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         if len(os.fsencode(path.name)) <= _LONGEST_NAME
         else hashlib.sha256(os.fsencode(path.name)).hexdigest()
     )
-    partial = path.with_name(f".{name}{_PARTIAL_SUFFIX}")
+    partial = path.with_name(f".{name}.{os.getpid()}{_PARTIAL_SUFFIX}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasfusion.errors import RequestError, require
 from kerasfusion.files.keras_file_check import DESCRIPTION
+from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
 from kerasfusion.formats.seal import end_of, refuse_damaged, seal
@@ -85,7 +86,7 @@ def read_description(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(DESCRIPTION))
+            text = archive.read(DESCRIPTION)
     except FileNotFoundError:
         raise RequestError("the file does not exist", where=path, todo=MAKE_IT) from None
     except (zipfile.BadZipFile, KeyError, OSError):  # the description is the file's end: a cut file lacks it
@@ -94,3 +95,4 @@ def read_description(path: Path) -> dict[str, Any]:
             where=path,
             todo=EXPORT_AGAIN,
         ) from None
+    return parse_description(text, path)

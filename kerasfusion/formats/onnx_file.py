@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
+from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
 from kerasfusion.formats.seal import refuse_damaged, seal
@@ -97,7 +98,7 @@ def _description(session, path: Path) -> dict[str, Any]:
         raise RequestError(
             "this program did not write the file: it holds no description", where=path, todo=EXPORT_AGAIN
         )
-    return json.loads(properties[KEY])
+    return parse_description(properties[KEY], path)
 
 
 def _quantise(path: Path, kept: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
 from kerasfusion.formats.seal import refuse_damaged, seal
@@ -115,7 +116,7 @@ def read_description(path: Path) -> dict[str, Any]:
         raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
     if found is None:
         raise RequestError("not an OpenVINO file that this program wrote", where=path, todo=EXPORT_AGAIN)
-    return json.loads(found.attrib["value"])
+    return parse_description(found.attrib.get("value", ""), path)
 
 
 def _openvino():

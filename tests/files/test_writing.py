@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import own_partial, remove_abandoned, write_file, write_text
+from kerasfusion.files.writing import (
+    copy_file,
+    own_partial,
+    remove_abandoned,
+    remove_partial_files,
+    write_file,
+    write_text,
+)
 from kerasfusion.images.stored_arrays import stored_array
 
 
@@ -71,3 +78,35 @@ def test_a_stored_array_clears_what_a_killed_run_left_beside_it(tmp_path):
     (tmp_path / f".partial-{gone.pid}-a.npy").write_bytes(b"of a killed run")
     stored_array(tmp_path / "b.npy", (2, 3), "uint8", lambda: [np.zeros((2, 3))], "test")
     assert [path.name for path in tmp_path.iterdir()] == ["b.npy"]
+
+
+def test_a_part_of_a_living_process_stays_and_that_of_a_dead_one_goes(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {".a.json.partial": False, f".b.json.{gone.pid}.partial": False, f".c.json.{os.getppid()}.partial": True}
+    for name in names:
+        (tmp_path / name).write_text("part")
+    remove_partial_files(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+def test_what_an_older_version_left_of_a_dead_process_goes(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {
+        f"squash-96-ab.partial-{gone.pid}": False,
+        f"squash-96-ab.partial-{os.getppid()}": True,
+        "squash.partial-x": True,
+    }
+    for name in names:
+        (tmp_path / name).write_text("part")
+    remove_abandoned(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+def test_a_source_that_cannot_be_read_is_named_and_not_the_copy(tmp_path):
+    with pytest.raises(KerasFusionError) as caught:
+        copy_file(tmp_path / "gone", tmp_path / "copy")
+    assert "cannot read the file" in str(caught.value)
+    assert str(tmp_path / "gone") in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.writing import write_file
 from kerasfusion.roadwork.scenes.canvas import Canvas, dull, hsv
 from kerasfusion.roadwork.scenes.decoys import bright_things
 from kerasfusion.roadwork.scenes.objects import street_things
@@ -164,5 +165,5 @@ def write_scene(out: Path, split: str, k: int, seed: int) -> Path:
     encoded = io.BytesIO()
     draw_scene(rng, roadwork).save(encoded, "JPEG", quality=int(rng.integers(55, 96)))
     path = out / split / CLASSES[roadwork] / f"scene_{k:05d}.jpg"
-    path.write_bytes(encoded.getvalue())
+    write_file(path, encoded.getvalue())
     return path

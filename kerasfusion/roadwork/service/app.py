@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kerasfusion.errors import require
@@ -12,13 +12,14 @@ from kerasfusion.roadwork.service.admission import Admission
 from kerasfusion.roadwork.service.answer_cache import AnswerCache
 from kerasfusion.roadwork.service.batching import Answer, Batching
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
+from kerasfusion.roadwork.service.openapi import describe
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.request_body import read_photo
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker
 
 PAGE = Path(__file__).with_name("page.html")
-ADDRESSES = "POST /v1/detect, or GET /, /healthz, /readyz, /metrics"
+ADDRESSES = "POST /v1/detect, or GET /, /healthz, /readyz, /metrics, /openapi.json"
 CLIENT_LEFT = 499
 """Status under which a request is counted whose sender left before its body had arrived; nobody reads it."""
 
@@ -98,18 +99,20 @@ def build_app(service: Service, lifespan: Callable):
     responses = require("fastapi.responses", extra="serve")
     requests = require("starlette.requests", extra="serve")
     exceptions = require("starlette.exceptions", extra="serve")
-    # Its pages of documentation load scripts from elsewhere.
+    # Its pages of documentation load scripts from elsewhere, and /openapi.json says more than it can find out.
     app = fastapi.FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     page = PAGE.read_text(encoding="utf-8")
     page_headers = security_headers(page)
+    description = describe(service.settings)
 
-    def refused(refusal: Refusal):
+    def refused(refusal: Refusal, headers: Mapping[str, str] | None = None):
         # The rest of a body that came too slowly is not waited for.
-        headers = refusal.headers() | ({"Connection": "close"} if refusal.status == 408 else {})
-        return responses.JSONResponse(refusal.to_json(), refusal.status, headers)
+        closing = {"Connection": "close"} if refusal.status == 408 else {}
+        return responses.JSONResponse(
+            refusal.to_json(), refusal.status, {**refusal.headers(), **closing, **(headers or {})}
+        )
 
-    @app.post("/v1/detect")
-    async def detect(request: fastapi.Request):
+    async def detect(request):
         clock = asyncio.get_running_loop().time
         begin, status = clock(), 500
         try:
@@ -123,32 +126,40 @@ def build_app(service: Service, lifespan: Callable):
             service.metrics.note_request(status, clock() - begin)
         return response
 
-    @app.get("/healthz")
-    async def healthz():
-        return {"alive": True}
+    async def healthz(request):
+        return responses.JSONResponse({"alive": True})
 
-    @app.get("/readyz")
-    async def readyz():
+    async def readyz(request):
         status, said = service.readiness()
         return responses.JSONResponse(said, status)
 
-    @app.get("/metrics")
-    async def metrics():
+    async def metrics(request):
         return responses.Response(service.measurements(), media_type=service.metrics.content_type)
 
-    @app.get("/")
-    async def index():
+    async def openapi(request):
+        return responses.JSONResponse(description)
+
+    async def index(request):
         return responses.HTMLResponse(page, headers=page_headers)
 
+    app.add_route("/v1/detect", detect, methods=["POST"])
+    for path, answer in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        app.add_route(path, answer)  # GET, and with it HEAD
+    app.add_route("/openapi.json", openapi)
+    app.add_route("/", index)
+
     @app.exception_handler(exceptions.HTTPException)
-    async def no_such_address(request: fastapi.Request, error):
+    async def no_such_address(request, error):
+        methods = sorted((error.headers or {}).get("Allow", "").split(", "))
+        allowed = {"Allow": ", ".join([*methods, "OPTIONS"])} if error.status_code == 405 else {}
+        if allowed and request.method == "OPTIONS":
+            return responses.Response(status_code=204, headers=allowed)
         what = f"{request.method} {request.url.path}: {error.detail}"
-        return refused(
-            Refusal(error.status_code, what, expected=ADDRESSES, todo="see kerasfusion/roadwork/service/README.md")
-        )
+        todo = "see kerasfusion/roadwork/service/README.md"
+        return refused(Refusal(error.status_code, what, expected=ADDRESSES, todo=todo), allowed)
 
     @app.exception_handler(Exception)
-    async def failed(request: fastapi.Request, error):
+    async def failed(request, error):
         what = f"the service failed: {type(error).__name__}"
         return refused(Refusal(500, what, expected="an answer", todo="see the service's log"))
 

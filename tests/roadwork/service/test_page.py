@@ -1,6 +1,7 @@
 """The page, in a browser: a photo in, the answer and errors in words."""
 
 import base64
+import json
 
 import pytest
 
@@ -103,3 +104,12 @@ def test_a_script_that_is_not_the_page_s_own_does_not_run(service):
     with open_page(expected="Content Security Policy") as page:
         page.goto(service.url)
         assert page.evaluate(VIOLATION) is False
+
+
+def test_the_page_leads_programs_to_the_description(service):
+    with open_page(expected="status of 404") as page:  # a browser asks for an icon beside JSON
+        page.goto(service.url)
+        assert page.inner_text("p:has(a)") == "Programs ask POST v1/detect; openapi.json describes it."
+        page.click("a")
+        page.wait_for_url("**/openapi.json")
+        assert json.loads(page.inner_text("pre"))["openapi"] == "3.1.0"

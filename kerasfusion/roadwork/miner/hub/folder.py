@@ -125,8 +125,13 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
         raise RequestError("this is a file", where=folder, expected="a folder, or a name that is not taken")
     record = read_json(folder / MARK) or {}
     earlier = record.get("files", [])
-    known = {*earlier, MARK, *(f".{name}.partial" for name in (*earlier, MARK))}
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    known = {*earlier, MARK}
+    # ".NAME.PROCESS.partial" is what a killed call left of NAME.
+    foreign = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in known and not (path.suffix == ".partial" and path.name[1:].rsplit(".", 2)[0] in known)
+    )
     if foreign:
         raise RequestError(
             f"the folder holds other things: {', '.join(foreign[:5])}",

@@ -1,0 +1,36 @@
+"""What an export says of itself, read from wherever its format keeps it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import RequestError
+from kerasfusion.formats.open_model import EXPORT_AGAIN
+
+
+def parse_description(text: str | bytes, path: Path) -> dict[str, Any]:
+    """The object that `export` wrote: at least `format` and `precision` (texts) and `outputs` (a list of texts).
+
+    Raises:
+        RequestError: not JSON, or of another shape; names the key.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the description in the file is damaged: {error}", where=path, todo=EXPORT_AGAIN) from error
+    if not isinstance(found, dict):
+        raise RequestError(
+            "the description in the file is damaged", where=path, expected="keys and values", todo=EXPORT_AGAIN
+        )
+    for key in ("format", "precision"):
+        if not isinstance(found.get(key), str):
+            raise _wrong(key, found.get(key), "a text", path)
+    outputs = found.get("outputs")
+    if not isinstance(outputs, list) or not outputs or not all(isinstance(name, str) for name in outputs):
+        raise _wrong("outputs", outputs, "the names of the outputs", path)
+    return found
+
+
+def _wrong(key: str, value: object, expected: str, path: Path) -> RequestError:
+    what = f"the description in the file is damaged: {key} is {json.dumps(value)[:60]}"
+    return RequestError(what, where=path, expected=expected, todo=EXPORT_AGAIN)
