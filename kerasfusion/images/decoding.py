@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,28 @@ from PIL import Image, UnidentifiedImageError
 
 from kerasfusion.errors import KerasFusionError, install_command
 from kerasfusion.images.heif import is_heif, register_reader
-from kerasfusion.images.metadata import turned_upright, without_text
+from kerasfusion.images.metadata import split_metadata, stored_orientation
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
 
 MAX_ASPECT_RATIO = 50
 """Largest ratio of a picture's sides. A strip is no photo, and enlarging its short side would take gigabytes."""
+
+_BAND = 1 << 22
+"""Pixels that are converted at a time."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By the orientation of EXIF."""
+_ACROSS, _REVERSED = frozenset({5, 6, 7, 8}), frozenset({3, 4, 6, 7})
+"""Orientations in which stored rows are columns, and in which the first row comes last."""
 
 # They name no file, and speak of metadata that is not used here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -62,10 +78,10 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     with _naming(path):
         data = _read_bytes(path)
-        with _as_image_errors(), _open(data, max_pixels) as image:
+        with _opened(data, max_pixels) as (image, orientation):
             if image.mode == "L":
-                return _upright(image, max_pixels, lambda upright: upright)
-            return _upright(image, max_pixels, lambda upright: _to_rgb(upright).convert("L"))
+                return _upright(image, max_pixels, orientation, lambda part: part)
+            return _upright(image, max_pixels, orientation, lambda part: _to_rgb(part).convert("L"))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -78,14 +94,19 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
-    if is_heif(data) and not register_reader():
-        raise ImageError(
-            "a HEIC photo, and pillow-heif, which reads those, is not installed", todo=install_command("heic")
-        )
-    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit; ours, which was raised above it, is asked next
-    return Image.open(io.BytesIO(without_text(data)))
+@contextmanager
+def _opened(data: bytes, max_pixels: int):
+    """The image and its orientation; None for that where it is known only once the image is loaded."""
+    with _as_image_errors(max_pixels):
+        if is_heif(data) and not register_reader():
+            raise ImageError(
+                "a HEIC photo, and pillow-heif, which reads those, is not installed", todo=install_command("heic")
+            )
+        if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit; ours, which was raised above it, is asked next
+        pixels, orientation = split_metadata(data)
+        with Image.open(io.BytesIO(pixels)) as image:
+            yield image, orientation
 
 
 @contextmanager
@@ -99,8 +120,9 @@ def _naming(path: Path):
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an encoded image to upright RGB.
 
-    The EXIF orientation is applied once; no other metadata matters. CMYK, palette and grey are converted; alpha is
-    dropped; 16-bit samples keep their high byte; of an animation the first frame is taken.
+    The orientation in EXIF, or else in XMP, is applied once; no other metadata matters. CMYK, palette and grey are
+    converted; alpha is dropped; 16-bit samples keep their high byte; 32-bit integers count as 8- or 16-bit ones, by the
+    largest of them; of an animation the first frame is taken.
 
     Args:
         data: the encoded file (any format that Pillow reads).
@@ -114,8 +136,8 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not data:
         raise ImageError("the file is empty", expected="an image file")
-    with _as_image_errors(), _open(data, max_pixels) as image:
-        return upright_rgb(image, max_pixels)
+    with _opened(data, max_pixels) as (image, orientation):
+        return _upright(image, max_pixels, orientation, _to_rgb)
 
 
 def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -124,11 +146,44 @@ def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         ImageError: cut short, floating-point pixels, or larger than `max_pixels`.
     """
-    return _upright(image, max_pixels, _to_rgb)
+    with _as_image_errors(max_pixels):
+        return _upright(image, max_pixels, None, _to_rgb)
 
 
-def _upright(image: Image.Image, max_pixels: int, convert: Callable[[Image.Image], Image.Image]) -> np.ndarray:
-    width, height = image.size
+def _upright(
+    image: Image.Image, max_pixels: int, orientation: int | None, convert: Callable[[Image.Image], Image.Image]
+) -> np.ndarray:
+    _refuse_by_size(*image.size, max_pixels)
+    image.load()
+    width, height = image.size  # a TIFF's are turned now
+    orientation = stored_orientation(image) if orientation is None else orientation
+    block = partial(_block, image, _surplus_bits(image), _TURNS.get(orientation), convert)
+    step = max(1, _BAND // width)
+    if step >= height:
+        return block(0, height)
+    # Band by band: a whole copy in each of Pillow's steps would take four bytes a pixel, beside those of the image.
+    pixels = None
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        part = block(top, bottom)
+        if pixels is None:
+            shape = (width, height) if orientation in _ACROSS else (height, width)
+            pixels = np.empty((*shape, *part.shape[2:]), np.uint8)
+        rows = slice(height - bottom, height - top) if orientation in _REVERSED else slice(top, bottom)
+        pixels[(slice(None), rows) if orientation in _ACROSS else rows] = part
+    return pixels
+
+
+def _block(image: Image.Image, shift: int | None, turn, convert, top: int, bottom: int) -> np.ndarray:
+    """Rows of an image, converted and turned."""
+    part = image if (top, bottom) == (0, image.height) else image.crop((0, top, image.width, bottom))
+    if shift is not None:  # Pillow's own conversion would clip at 255
+        part = Image.fromarray((np.asarray(part).astype(np.uint32) >> shift).astype(np.uint8))
+    part = convert(part)
+    return np.asarray(part if turn is None else part.transpose(turn))
+
+
+def _refuse_by_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise TooManyPixelsError(
             f"the image has {width} x {height} = {width * height:,} pixels",
@@ -140,13 +195,10 @@ def _upright(image: Image.Image, max_pixels: int, convert: Callable[[Image.Image
             f"the image has {width} x {height} pixels, which is no photo's shape",
             expected=f"a longer side of at most {MAX_ASPECT_RATIO} times the shorter one",
         )
-    with _as_image_errors():
-        image.load()
-        return np.asarray(convert(turned_upright(image)))
 
 
 @contextmanager
-def _as_image_errors():
+def _as_image_errors(max_pixels: int):
     try:
         yield
     except ImageError:
@@ -154,7 +206,9 @@ def _as_image_errors():
     except UnidentifiedImageError:  # its own text holds the address of an object
         raise ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF") from None
     except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(str(error), expected=f"at most {MAX_PIXELS:,} pixels") from error
+        raise TooManyPixelsError(str(error), expected=f"at most {max_pixels:,} pixels") from error
+    except MemoryError as error:
+        raise ImageError("there is not enough memory to decode the image", todo="make the picture smaller") from error
     # Pillow's decoders raise many kinds of error on damaged data (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         raise ImageError(
@@ -163,19 +217,24 @@ def _as_image_errors():
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # Pillow's own conversion would clip at 255
-        return Image.fromarray(_to_eight_bits(np.asarray(image), is_16_bit=image.mode != "I")).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _surplus_bits(image: Image.Image) -> int | None:
+    """By how many bits grey samples are too long: 16-bit ones lose their low byte; 32-bit ones have no range of their
+    own, so their values say which it is. None for samples of 8 bits or fewer.
+
+    Raises:
+        ImageError: samples without a fixed range.
+    """
     if image.mode == "F":
         raise ImageError("floating-point pixels have no fixed range", expected="8 or 16 bits a sample")
-    return image.convert("RGB")
-
-
-def _to_eight_bits(samples: np.ndarray, is_16_bit: bool) -> np.ndarray:
-    """16-bit samples lose their low byte; 32-bit ones have no range of their own, so their values say which it is."""
-    low, high = int(samples.min()), int(samples.max())
+    if image.mode != "I":
+        return 8 if image.mode.startswith("I;") else None
+    low, high = image.getextrema()
     if low < 0 or high > 65_535:
         raise ImageError(f"32-bit pixels from {low} to {high} have no fixed range", expected="8 or 16 bits a sample")
-    return (samples if high <= 255 and not is_16_bit else samples.astype(np.uint32) >> 8).astype(np.uint8)
+    return 0 if high <= 255 else 8
 
 
 def squash(image: np.ndarray, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:

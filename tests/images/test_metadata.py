@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasfusion.images.decoding import decode_image
+from kerasfusion.images import decoding
+from kerasfusion.images.decoding import ImageError, decode_image
 
 # Orientation -> what turns the stored pixels upright, by hand (EXIF 2.32, 4.6.4 A).
 UPRIGHT = {
@@ -105,6 +106,88 @@ def test_orientation_in_xmp_is_kept():
     data = encoded("PNG")
     turned = data[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet) + data[33:]
     assert np.array_equal(decode_image(turned), np.rot90(PIXELS, 3))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
+def test_orientation_in_a_profile_of_imagemagick_is_kept(orientation, kind):
+    block = exif(orientation)
+    text = b"\nexif\n" + str(len(block)).rjust(8).encode() + b"\n" + block.hex().encode() + b"\n"
+    body = b"Raw profile type exif\0" + (b"\0" + zlib.compress(text) if kind == b"zTXt" else text)
+    data = encoded("PNG")
+    turned = decode_image(data[:33] + chunk(kind, body) + data[33:])
+    assert np.array_equal(turned, UPRIGHT[orientation](PIXELS))
+
+
+def tiff(orientation, *odd):
+    """An uncompressed little-endian TIFF of PIXELS: its directory first, then the one strip."""
+    height, width, _ = PIXELS.shape
+
+    def entries(strip):
+        short = {258: 8, 259: 1, 262: 2, 274: orientation, 277: 3}
+        long = {256: width, 257: height, 273: strip, 278: height, 279: PIXELS.size}
+        known = [struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in short.items() if tag != 258]
+        known += [struct.pack("<HHII", tag, 4, 1, value) for tag, value in long.items()]
+        known.append(struct.pack("<HHII", 258, 3, 3, strip - 6))
+        return sorted([*known, *odd], key=lambda row: struct.unpack("<H", row[:2]))
+
+    strip = 8 + 2 + 12 * len(entries(6)) + 4 + 6
+    rows = entries(strip)
+    head = b"II*\0" + struct.pack("<IH", 8, len(rows)) + b"".join(rows) + bytes(4) + struct.pack("<3H", 8, 8, 8)
+    return head + PIXELS.tobytes()
+
+
+ODD_TIFF = {
+    "none": (),
+    "XMP as a number": (struct.pack("<HHIi", 0x02BC, 9, 1, -5),),
+    "resolution as text": (struct.pack("<HHI4s", 0x011A, 2, 4, b"72\0\0"),),
+    "EXIF before the file": (struct.pack("<HHIi", 0x8769, 9, 1, -5),),
+    "more values than bytes": (struct.pack("<HHII", 0x0000, 4, 2**31, 4),),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("odd", ODD_TIFF)
+def test_odd_tags_cost_no_tiff(orientation, odd):
+    assert np.array_equal(decode_image(tiff(orientation, *ODD_TIFF[odd])), UPRIGHT[orientation](PIXELS))
+
+
+def test_a_tiff_that_is_cut_is_still_refused():
+    for order in (tiff(6), encoded("TIFF"), encoded("TIFF", compression="tiff_lzw")):
+        with pytest.raises(ImageError):
+            decode_image(order[:-10])
+
+
+@pytest.mark.parametrize(
+    ("marker", "body"),
+    [
+        (b"\xe0", b"JFIF"),
+        (b"\xe2", b"MPF\0" + b"\xff" * 40),
+        (b"\xe2", b"ICC_PROFILE\0"),
+        (b"\xed", b"Photoshop 3.0\x008BIM\x03\xed\0"),
+        (b"\xee", b"Adobe"),
+        (b"\xfe", b""),
+    ],
+)
+def test_a_segment_cut_short_costs_no_jpeg(marker, body):
+    data = encoded("JPEG", exif=exif(6))
+    odd = data[:2] + b"\xff" + marker + struct.pack(">H", len(body) + 2) + body + data[2:]
+    assert np.array_equal(decode_image(odd), decode_image(data))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "CMYK", "I;16"])
+def test_bands_are_put_together_as_one_picture(orientation, mode, monkeypatch):
+    picture = Image.fromarray(PIXELS)
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    else:
+        picture = picture.convert(mode)
+    data = io.BytesIO()
+    picture.save(data, "TIFF" if mode == "CMYK" else "PNG", exif=exif(orientation))
+    whole = decode_image(data.getvalue())
+    monkeypatch.setattr(decoding, "_BAND", 2 * PIXELS.shape[1])
+    assert np.array_equal(decode_image(data.getvalue()), whole)
 
 
 def test_a_png_that_is_cut_is_still_refused():
