@@ -93,7 +93,11 @@ def _reason(error: Exception, path: Path) -> str:
 
 
 def _description(session, path: Path) -> dict[str, Any]:
-    properties = session.get_modelmeta().custom_metadata_map
+    try:
+        properties = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:  # onnxruntime checks no text before it is asked for it
+        what = "cut short or damaged: its description is not text"
+        raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
     if KEY not in properties:
         raise RequestError(
             "this program did not write the file: it holds no description", where=path, todo=EXPORT_AGAIN

@@ -100,3 +100,18 @@ def test_an_export_of_an_older_version_opens_as_before(files, tmp_path, name):
     assert read_description(path) == read_description(files[name])
     expected = open_model(files[name]).answer(GIVEN)["fusion"]
     np.testing.assert_array_equal(open_model(path).answer(GIVEN)["fusion"], expected)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_onnx_with_a_damaged_end_is_opened_or_refused_but_never_ends_raw(files, tmp_path, bit):
+    path = copy_to(tmp_path, files["onnx"])
+    sound, expected = path.read_bytes(), open_model(path).answer(GIVEN)["fusion"]
+    for place in range(1, len(end_of(".onnx")) + 1):
+        data = bytearray(sound)
+        data[-place] ^= 1 << bit
+        path.write_bytes(data)
+        try:
+            found = open_model(path).answer(GIVEN)["fusion"]  # only the end's own name was damaged
+        except RequestError:
+            continue
+        np.testing.assert_array_equal(found, expected)

@@ -46,6 +46,13 @@ def load_classifier(path: Path) -> Any:
             where=path,
             todo="kerasfusion train-yolo makes them, or set yolo.weights to a trained .pt file",
         )
+    if path.suffix.lower() != ".pt":  # ultralytics would take it for another format, or add a suffix to its name
+        raise RequestError(
+            "the YOLO weights are of a kind that is not opened here",
+            where=path,
+            expected="what torch.save wrote, under a name that ends in .pt",
+            todo="kerasfusion train-yolo makes them, or set yolo.weights to a trained .pt file",
+        )
     return _open_classifier(str(path))
 
 
@@ -77,7 +84,7 @@ def starting_model(model: str, download: bool = True) -> Any:
 
 def _open_classifier(source: str) -> Any:
     ultralytics = import_ultralytics()
-    if Path(source).suffix == ".pt":
+    if Path(source).suffix.lower() == ".pt":  # ultralytics does not look at the case either
         refuse_damaged_archive(Path(source))
     try:
         model = ultralytics.YOLO(source)

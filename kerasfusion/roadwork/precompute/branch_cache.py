@@ -77,6 +77,7 @@ def read_shard(path: Path) -> list[Record]:
 
     Raises:
         KerasFusionError: the file is damaged or cut short (every record carries a checksum).
+        RequestError: it holds answers that are no probabilities, as older versions wrote them for broken weights.
     """
     import tensorflow as tf
 
@@ -90,11 +91,13 @@ def read_shard(path: Path) -> list[Record]:
     }
     dataset = tf.data.TFRecordDataset(str(path)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
     try:
-        return [record for batch in dataset.as_numpy_iterator() for record in _decode(batch)]
+        records = [record for batch in dataset.as_numpy_iterator() for record in _decode(batch)]
     except tf.errors.OpError as error:
         raise KerasFusionError(
             f"a cache shard is damaged: {error.message}", where=path, todo="delete this file and run precompute again"
         ) from error
+    _refuse_impossible(records, path)
+    return records
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -218,6 +221,18 @@ def refuse_other_photos(records: dict[str, Record], samples: Sequence[Sample], d
             "cache and data differ: " + "; ".join(lines),
             todo="run precompute into a new cache.folder, or set data.root to the photos that the cache was made of",
         )
+
+
+def _refuse_impossible(records: Sequence[Record], path: Path) -> None:
+    for record in records:
+        for branch, probs in (("YOLO", record.yolo_probs), ("ViT", record.vit_probs)):
+            if not ((probs >= 0) & (probs <= 1)).all():  # also where it is NaN
+                raise RequestError(
+                    f"a cache shard holds what is no probability: {branch} on {record.sample_id} {probs.tolist()}",
+                    where=path,
+                    expected="numbers in 0..1",
+                    todo="delete this file and run precompute again, which refuses weights that are broken",
+                )
 
 
 def _encode(record: Record) -> bytes:

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_an_empty_batch_and_wrong_dtype(classifier, crops):
 
 AFTER_TENSORFLOW = """
 import sys
+import zipfile
 import numpy, tensorflow
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
 print(YoloClassifier(sys.argv[1]).predict(numpy.load(sys.argv[2])).tobytes().hex())
@@ -213,3 +215,25 @@ def test_weights_that_are_no_numbers_are_refused_by_both_readers(weights, tmp_pa
     for open_it in (YoloClassifier, lambda path: build_yolo(read_checkpoint(path))):
         with pytest.raises(RequestError, match=r"broken: .*bias holds 1 NaN or infinite(.|\n)*best\.pt"):
             open_it(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("name", ["best.PT", "best.Pt"])
+def test_one_flipped_bit_is_refused_however_the_suffix_is_written(weights, tmp_path, name):
+    path = tmp_path / name
+    with zipfile.ZipFile(weights) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+    data = bytearray(weights.read_bytes())
+    data[largest.header_offset + largest.file_size // 2 + 64] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RequestError, match="is damaged"):
+        ultralytics_models.load_classifier(path)
+
+
+@pytest.mark.parametrize("name", ["best-cls.onnx", "best.pth", "yolo11n-cls"])
+def test_weights_under_another_suffix_are_refused_by_name(weights, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(weights.read_bytes())
+    path.with_name("yolo11n-cls.pt").write_bytes(weights.read_bytes())  # what ultralytics would open for the last one
+    with pytest.raises(RequestError, match="of a kind that is not opened here") as raised:
+        ultralytics_models.load_classifier(path)
+    assert raised.value.where == path
