@@ -192,5 +192,5 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, tensor, value):
     tensors[tensor].flat[0] = value
     save_file(tensors, folder / "model.safetensors")
     checkpoint = read_checkpoint(str(folder))
-    with pytest.raises(RequestError, match=r"the weights are broken: .* holds 1 NaN or infinite"):
+    with pytest.raises(RequestError, match=rf"the weights are broken: {tensor} holds NaN or infinity"):
         build_vit(checkpoint)

@@ -15,6 +15,8 @@ HEAD = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
 LIMIT_S = 1.0
 """`read_s` of the module's service."""
 
+pytestmark = pytest.mark.services
+
 
 def connect(running) -> socket.socket:
     return socket.create_connection(("127.0.0.1", running.port), timeout=10)

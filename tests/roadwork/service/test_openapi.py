@@ -31,6 +31,8 @@ DESCRIPTION = schemathesis.openapi.from_dict(describe(ServiceSettings(Path("fusi
 DETECT = DESCRIPTION["/v1/detect"]["POST"]
 GET = sorted(path for path, methods in DESCRIPTION.raw_schema["paths"].items() if "get" in methods)
 
+pytestmark = pytest.mark.services
+
 
 @DESCRIPTION.parametrize()
 @settings(max_examples=15, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
