@@ -24,9 +24,10 @@ from kerasfusion.files.writing import write_file, write_text
 
 EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
 
-
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
-UNREADABLE += (NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+)
 """What NumPy and zipfile raise for an archive that is empty, cut, changed or something else altogether."""
 
 
