@@ -28,7 +28,7 @@ SLOW = ("trains", "exports", "services", "browser", "notebooks")
 
 def main(arguments):
     """Run the checks, passing the arguments on to pytest; return the exit code."""
-    install.ensure(["train", "yolo", "export", "serve", "wandb", "dev"])
+    install.ensure(["all"])
     python = str(environment.executable("python"))
     checks = CHECKS
     if "--fast" in arguments:
