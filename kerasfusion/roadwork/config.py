@@ -19,6 +19,7 @@ ImageSize = Annotated[int, Field(ge=32, le=1024)]
 
 Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
 Strength = Literal["none", "light", "moderate", "strong"]
+Layout = Literal["crop", "letterbox", "plain", "mix"]
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -34,6 +35,20 @@ class Data:
     root: Path = Path("data/roadwork")
     max_pixels: Count = MAX_PIXELS
     validation_fraction: Fraction = 0.15
+
+
+@dataclass(frozen=True, config=STRICT_KEYS)
+class Views:
+    """A photo's views: the photo itself, and challenges as a validator makes them of it.
+
+    Attributes:
+        layout: of the challenges: one that validators have used, or a mix of them all.
+        count: views of each photo of train/ and val/, the photo itself among them; 0 or 1 is the photo alone.
+            Where there are views, test/ is asked about in every layout and level.
+    """
+
+    layout: Layout = "mix"
+    count: Annotated[int, Field(ge=0, le=64)] = 4
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -212,6 +227,7 @@ class RoadworkConfig:
     runs_folder: Path = Path("runs")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     data: Data = Data()
+    views: Views = Views()
     yolo: Yolo = Yolo()
     vit: Vit = Vit()
     cache: Cache = Cache()
