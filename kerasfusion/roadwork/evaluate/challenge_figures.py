@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from kerasfusion.figure_style import panels
 from kerasfusion.roadwork.challenge.kinds import LAYOUTS, MIX, Kind
 from kerasfusion.roadwork.evaluate.challenges import name_of
-from kerasfusion.roadwork.evaluate.figures import colour_of, title_of, width_of
+from kerasfusion.roadwork.evaluate.figures import WIDE, colour_of, title_of, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,12 +39,13 @@ def mcc_by_kind(
     for number, output in enumerate(reversed(report)):
         offset = (number - (len(report) - 1) / 2) * 0.12
         _draw_output(ax, output, shown, offset)
-    names = [name.replace("_", "\n") for name in shown]
-    ax.set_xticks(range(len(names)), names, fontsize=8)
+    wide = width > WIDE
+    names = [name.replace("_", "\n" if wide else " ") for name in shown]
+    ax.set_xticks(range(len(names)), names, fontsize=8, rotation=0 if wide else 90)
     ax.set(ylabel="MCC (-1 to 1)")
     ax.grid(axis="x", visible=False)
     handles, labels = ax.get_legend_handles_labels()
-    columns = len(labels) if width > 6 else 2
+    columns = len(labels) if wide else 2
     figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
     return figure
 

@@ -250,7 +250,8 @@ def test_undo_gives_the_answers_of_the_original_exactly(done, model, grey_inputs
 
 @pytest.mark.usefixtures("compared_once")
 def test_a_calibrated_model_is_fitted_anew_from_its_uncalibrated_fusion(done, tmp_path):
-    again = json.loads(run("calibrate", done[0], "--json", "--out", tmp_path / "again.keras").stdout)
+    photos = ("--set", "views.count=0")
+    again = json.loads(run("calibrate", done[0], "--json", *photos, "--out", tmp_path / "again.keras").stdout)
     assert again["calibration"] == done[1]
     network, _ = load_model(tmp_path / "again.keras")
     assert [layer.name for layer in network.layers].count("fusion_calibration") == 1

@@ -20,9 +20,10 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.detect.detector import open_default, open_detector
 from kerasfusion.roadwork.detect.latency import measure_latency
 from kerasfusion.roadwork.detect.predict import list_images, predict
+from kerasfusion.roadwork.evaluate.answers import cached_branches
 from kerasfusion.roadwork.evaluate.job import Request, as_text, run
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
-from kerasfusion.roadwork.evaluate.split import cached_branches, evaluate
+from kerasfusion.roadwork.evaluate.split import evaluate
 from tests.material.hugging_face_vit import SIZE
 
 pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
@@ -110,7 +111,7 @@ def test_a_photo_that_changed_since_precompute_is_refused(parts, fitted, photos,
     root = shutil.copytree(photos, tmp_path / "photos")
     first, second = sorted((root / "test" / "roadwork").iterdir())[:2]
     first.write_bytes(second.read_bytes())
-    records = cached_branches(fitted.cache.folder, "test", read_description(parts))
+    records = cached_branches(fitted, "test", read_description(parts))
     with pytest.raises(RequestError, match="cache and data differ"):
         evaluate(open_detector(parts), scan(root, ("test",)), records=records)
 
