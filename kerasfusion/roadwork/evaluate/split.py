@@ -14,7 +14,6 @@ from kerasfusion.roadwork.data.dataset import Sample, scan
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.comparison import against_each, full_report
 from kerasfusion.roadwork.precompute import branch_cache
-from kerasfusion.roadwork.scoring.reward import moving_view
 
 BASELINE, MAIN = "vit", "fusion"
 WITH_CURVES = 2
@@ -116,8 +115,7 @@ def evaluate(
         pass
     told = dict(sorted(unreadable.items()))
     result = Evaluation(samples[0].split, list(samples), answers, told, seed=seed, digests=digests)
-    ids = [sample.sample_id for sample in samples]
-    result.report.update(full_report(result.labels, answers, ids, BASELINE, seed=seed))
+    result.report.update(full_report(result.labels, answers, BASELINE, seed=seed))
     return result
 
 
@@ -127,10 +125,8 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
     from kerasfusion.roadwork.evaluate import decision_figures, figures
 
     labels, answers = evaluation.labels, evaluation.answers
-    ids = [sample.sample_id for sample in evaluation.samples]
     drawn = {
         "confusion_matrices": figures.confusion_matrices(evaluation.report),
-        "moving_reward": figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}),
         "reliability": decision_figures.reliability_curves(labels, answers),
     }
     if len(set(labels)) == WITH_CURVES:

@@ -24,7 +24,7 @@ from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
 from kerasfusion.roadwork.report.run import read_run
 from kerasfusion.roadwork.report.verdict import lead_of
 from tests.material.page_checks import check_page, check_source
-from tests.roadwork.report.material import answered, write_evaluation, write_training
+from tests.roadwork.report.material import answered, write_evaluation, write_rehearsal, write_training
 
 pytestmark = pytest.mark.trains
 
@@ -38,6 +38,7 @@ def run(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     write_training(folder, photos)
     write_evaluation(folder, photos, answered(photos, WRONG))
+    write_rehearsal(folder)
     return folder
 
 
@@ -221,6 +222,31 @@ def test_a_model_changed_after_its_evaluation_is_told_before_any_number(copy):
     assert "To measure the present one: kerasfusion evaluate" in plain(write_report(copy))
 
 
+def test_the_rehearsal_is_quoted_with_what_was_lost_and_what_it_does_not_say(page):
+    text = plain(page)
+    assert "fusion 0.800 (0.750 to 0.850) 0.900 0.950 ViT 0.500 (0.450 to 0.550)" in text
+    assert "200 challenges of all layouts were made of 12 photos and asked once each; half of the answers took" in text
+    assert "5 were lost (5 late)" in text
+    assert "says nothing of other photos" in text
+    assert "The reward after each answer. Mean from the hundredth on: fusion 0.800, ViT 0.500." in page.read_text()
+
+
+def test_a_rehearsal_of_an_earlier_file_is_told_and_a_missing_one_asked_for(copy):
+    said = "fusion.keras was changed after it was rehearsed"
+    assert said not in plain(write_report(copy))
+    write_rehearsal(copy, source="fusion_int8.xml", lost={}, layout="crop")  # the digest of a file that is not here
+    assert said not in plain(write_report(copy))
+    assert "200 challenges of the layout crop" in plain(write_report(copy))
+    assert "none was lost (deadline 9 s)" in plain(write_report(copy))
+    with (copy / "fusion.keras").open("ab") as file:
+        file.write(b"more")
+    assert said in plain(write_report(copy))
+    (copy / "rehearsal.json").unlink()
+    text = plain(write_report(copy))
+    assert "The subnet's loop was not rehearsed with this run." in text
+    assert f"kerasfusion miner rehearse {copy / 'fusion.keras'} --data" in text
+
+
 def test_other_photos_than_those_of_the_training_are_told(copy, photos):
     training = {"no_roadwork": 3, "roadwork": 9, "listing_sha256": "0" * 64}
     asked = {"no_roadwork": 6, "roadwork": 6, "listing_sha256": "1" * 64}
@@ -286,7 +312,7 @@ def test_another_vit_alone_can_be_reported(photos, tmp_path):
     assert "The fusion against each branch" not in text
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "evaluated.json", "predictions_test.csv"])
+@pytest.mark.parametrize("name", ["metrics.json", "evaluated.json", "predictions_test.csv", "rehearsal.json"])
 def test_a_damaged_file_is_named(copy, name):
     (copy / name).write_text("{")
     with pytest.raises(KerasFusionError, match=re.escape(name)):
