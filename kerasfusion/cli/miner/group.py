@@ -8,6 +8,7 @@ COMMANDS: dict[str, str] = {
     "install": "plugin",
     "uninstall": "plugin",
     "check": "plugin",
+    "rehearse": "rehearse",
     "serve": "serve",
     "package": "package",
     "import-legacy": "import_legacy",

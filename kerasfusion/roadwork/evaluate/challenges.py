@@ -38,7 +38,6 @@ def challenge_reports(
         f"{split}_{name}": full_report(
             labels[photos],
             {output: probs[photos, views] for output, probs in answers.items()},
-            [str(photo) for photo in photos],
             baseline,
             groups=photos,
             seed=seed,

@@ -1,13 +1,13 @@
 """All outputs on the same photos, with intervals, and each against the baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion.metrics import classification
 from kerasfusion.metrics.intervals import bootstrap, bootstrap_ci, mcnemar, paired_difference, verdict
-from kerasfusion.roadwork.scoring.reward import binary_report, clean_answers, decide, metrics_of, moving_view
+from kerasfusion.roadwork.scoring.reward import binary_report, clean_answers, decide, metrics_of
 
 RESAMPLED = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc")
 COMPARED = ("reward", "mcc", "accuracy")
@@ -16,7 +16,6 @@ COMPARED = ("reward", "mcc", "accuracy")
 def full_report(
     labels: ArrayLike,
     answers: Mapping[str, ArrayLike],
-    sample_ids: Sequence[str],
     baseline: str = "vit",
     groups: ArrayLike | None = None,
     n_resamples: int = 2000,
@@ -27,30 +26,25 @@ def full_report(
     Args:
         labels: (N,) 0 = no roadwork, 1 = roadwork.
         answers: output name -> (N,) P(roadwork), on the same photos.
-        sample_ids: N ids, for the moving view.
         baseline: the output that the others are compared with, if it is among the answers.
         groups: (N,) ids of photos that belong together (one drive, one place); None: each for itself.
         n_resamples: bootstrap resamples, the same for all outputs.
         seed: of the resamples.
 
     Returns:
-        {output: {metric: value, metric_ci95: [low, high], ..., "moving_reward_final", "moving_reward_mean"}}.
-        Outputs other than the baseline also have "vs_<baseline>": {"reward_difference", "reward_difference_ci95", the
-        same for mcc and accuracy, "verdict", and without groups "only_<output>_right", "only_<baseline>_right" (photos)
-        and "mcnemar_p"}.
+        {output: {metric: value, metric_ci95: [low, high], ...}}. Outputs other than the baseline also have
+        "vs_<baseline>": {"reward_difference", "reward_difference_ci95", the same for mcc and accuracy, "verdict", and
+        without groups "only_<output>_right", "only_<baseline>_right" (photos) and "mcnemar_p"}.
         JSON types only; None stands for what is undefined (ROC-AUC with one class).
 
     Raises:
         ValueError: no samples, lengths that differ, or labels other than 0 and 1.
     """
-    sizes = {"labels": len(labels), "sample_ids": len(sample_ids), **{k: len(p) for k, p in answers.items()}}
+    sizes = {"labels": len(labels), **{k: len(p) for k, p in answers.items()}}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"lengths differ: {sizes}")
     resampled = _resampled_metrics(labels, answers, groups, n_resamples, seed)
     report = {name: _with_intervals(binary_report(labels, p), resampled[name]) for name, p in answers.items()}
-    for name, p in answers.items():
-        view = moving_view(sample_ids, labels, p)
-        report[name] |= {f"moving_reward_{key}": view[f"{key}_reward"] for key in ("final", "mean")}
     for name in answers:
         if baseline in answers and name != baseline:
             independent = groups is None

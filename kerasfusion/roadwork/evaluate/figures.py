@@ -1,4 +1,4 @@
-"""Figures of a run: confusion matrices, ROC and precision-recall curves, training curves, the moving reward.
+"""Figures of a run: confusion matrices, ROC and precision-recall curves, training curves.
 
 Every function gives a figure, which `figure_style` keeps. An output has the same colour everywhere.
 """
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, SHADE, panels
+from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, panels
 from kerasfusion.metrics import classification
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.scoring.reward import ACCURACY_WINDOW, MCC_WINDOW, clean_answers, decide
+from kerasfusion.roadwork.scoring.reward import clean_answers, decide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +25,6 @@ COLOURS = {"fusion": BLUE, "vit": ORANGE, "yolo": GREEN, "efficientnetv2": PURPL
 OTHER_COLOUR = BLACK
 TITLES = {"fusion": "fusion", "vit": "ViT", "yolo": "YOLO", "efficientnetv2": "EfficientNetV2"}
 PANELS_PER_ROW = 4
-WIDE = 6.0
-"""Inches from which a figure is not one for a phone."""
 
 NOT_CURVES = {"epoch", "time", "seconds", "learning_rate", "lr", "val_accuracy_top5"}
 
@@ -107,34 +105,6 @@ def history_curves(history_csv: Path, per_row: int = PANELS_PER_ROW) -> "Figure"
         _draw_curves(ax, kind, curves)
     outputs = list(dict.fromkeys(output for curves in kinds.values() for output, *_ in curves))
     _history_legend(figure, outputs, per_row=3 * min(len(kinds), per_row))
-    return figure
-
-
-def moving_reward(views: Mapping[str, Mapping[str, object]], width: float = 8.5) -> "Figure":
-    """The subnet's moving reward after each answer, one line per output.
-
-    Args:
-        views: {output: what `moving_view` returns}.
-        width: of the figure, inches; a narrow one has its names below each other.
-
-    Raises:
-        RequestError: matplotlib is not installed.
-    """
-    figure, (ax,) = panels(1, width=width, height=4.0)
-    for output, view in reversed(views.items()):
-        steps = np.arange(1, len(view["reward"]) + 1)
-        label = f"{title_of(output)} (mean {view['mean_reward']:.3f}, last {view['final_reward']:.3f})"
-        ax.plot(steps, view["reward"], color=colour_of(output), linewidth=width_of(output), label=label)
-    if steps.size > MCC_WINDOW:
-        ax.axvspan(1, MCC_WINDOW, color=SHADE, zorder=0)
-        ax.text(1 + MCC_WINDOW / 2, 1.03, "MCC window fills", ha="center", va="center", color=GREY, fontsize=8)
-    is_wide = width > WIDE
-    windows = f"MCC of the last {MCC_WINDOW}, accuracy of the last {ACCURACY_WINDOW} answers"
-    title = f"Moving reward: {windows}" if is_wide else "Moving reward"
-    ax.set(title=title, xlabel="answers (photos in the order of their ids)", ylabel="reward (0 to 1)")
-    ax.set(xlim=(1, max(steps.size, 2)), ylim=(-0.02, 1.07))
-    handles, names = ax.get_legend_handles_labels()
-    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=1 + is_wide, fontsize=9, frameon=False)
     return figure
 
 

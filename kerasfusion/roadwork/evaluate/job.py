@@ -104,12 +104,7 @@ def as_text(result: Evaluation) -> str:
     rows = [{"output": _title(name), **{key: values[key] for key in METRICS}} for name, values in result.report.items()]
     parts = [table(rows), "", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
     parts += [table(_confusion(result.report)), ""]
-    moving = [
-        {"output": _title(name), "last": values["moving_reward_final"], "mean": values["moving_reward_mean"]}
-        for name, values in result.report.items()
-    ]
-    parts += ["the subnet's moving reward (MCC over the last 100, accuracy over the last 10)", table(moving)]
-    parts += ["", *_verdicts(result.report)] if BASELINE in result.report else []
+    parts += _verdicts(result.report) if BASELINE in result.report else []
     if result.challenges:
         mix = main_mix(result.split, result.challenges)
         parts += ["", "challenges, as a validator would make them of these photos: MCC / reward"]

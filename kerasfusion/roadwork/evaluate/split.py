@@ -12,7 +12,6 @@ from kerasfusion.roadwork.evaluate.answers import Answers, answer
 from kerasfusion.roadwork.evaluate.challenges import challenge_reports
 from kerasfusion.roadwork.evaluate.comparison import against_each, full_report
 from kerasfusion.roadwork.precompute import branch_cache
-from kerasfusion.roadwork.scoring.reward import moving_view
 
 BASELINE, MAIN = "vit", "fusion"
 PHOTOS_ALONE = Views(count=0)
@@ -58,8 +57,7 @@ def evaluate(
     """
     names = [name for name in detector.outputs if with_default or name != BASELINE]
     said = answer(detector, samples, views, outputs=names, records=records, batch=batch, max_pixels=max_pixels)
-    ids = [sample.sample_id for sample in samples]
-    report = full_report(said.labels, said.answers, ids, BASELINE, seed=seed)
+    report = full_report(said.labels, said.answers, BASELINE, seed=seed)
     challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, seed)
     return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed)
 
@@ -71,10 +69,8 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
     from kerasfusion.roadwork.evaluate.challenge_figures import mcc_by_kind
 
     labels, answers = evaluation.labels, evaluation.answers
-    ids = [sample.sample_id for sample in evaluation.samples]
     drawn = {
         "confusion_matrices": figures.confusion_matrices(evaluation.report),
-        "moving_reward": figures.moving_reward({name: moving_view(ids, labels, p) for name, p in answers.items()}),
         "reliability": decision_figures.reliability_curves(labels, answers),
     }
     if len(set(labels)) == WITH_CURVES:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.report_page.blocks import Block, Chart, Note
-from kerasfusion.roadwork.evaluate import decision_figures, figures
+from kerasfusion.roadwork.evaluate import decision_figures, figures, rehearsal_figure
 from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.evaluate.predictions import Predictions
-from kerasfusion.roadwork.scoring.reward import moving_view
+from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
 
 PHONE = 4.0
 """Inches of a figure for a phone."""
@@ -65,17 +65,16 @@ def reliability_chart(kept: Predictions) -> Chart:
     )
 
 
-def reward_chart(kept: Predictions) -> Chart:
-    """The subnet's moving reward."""
-    views = {name: moving_view(kept.sample_ids, kept.labels, p) for name, p in kept.answers.items()}
-    ends = ", ".join(f"{title_of(name)} ends at {view['final_reward']:.3f}" for name, view in views.items())
+def reward_chart(found: Rehearsal) -> Chart:
+    """The subnet's reward along a rehearsal."""
+    words = ", ".join(f"{title_of(name)} {earned.reward:.3f}" for name, earned in found.outputs.items())
     return Chart(
-        figures.moving_reward(views),
-        "What a validator would pay after each answer, if it asked about these photos one by one in the order of their "
-        "names. That order has all photos without roadwork first, where MCC is 0; mixed ones would pay otherwise. Few "
-        "answers count at a time, so that the line jumps without a change of the model.",
-        f"The moving reward after each answer: {ends}.",
-        narrow=figures.moving_reward(views, width=PHONE),
+        rehearsal_figure.reward_in_turn(found),
+        f"What a validator would pay {found.source} for each answer: the mean of {found.repeats} rehearsals, and a "
+        "band in which 95 % of them lie. Few answers count at a time, so that the reward of one miner jumps without a "
+        "change of its model.",
+        f"The reward after each answer. Mean from the hundredth on: {words}.",
+        narrow=rehearsal_figure.reward_in_turn(found, width=PHONE),
     )
 
 

@@ -15,6 +15,7 @@ from kerasfusion.roadwork.report import charts
 from kerasfusion.roadwork.report.challenges import challenge_blocks
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
+from kerasfusion.roadwork.report.reward import reward_section
 from kerasfusion.roadwork.report.run import Run, main_output, read_run
 from kerasfusion.roadwork.report.training import data_section, training_section
 from kerasfusion.roadwork.report.verdict import called, lead_of, more_table, numbers_of, outputs_table
@@ -58,7 +59,7 @@ def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Path | 
     """The sections of the split that says most, in the order in which one decides."""
     if run.split is None:
         missing = Note("This run was not evaluated.", run.evaluate_command(), kind="missing")
-        return [Section("Summary", [missing])]
+        return [Section("Summary", [missing]), reward_section(run)]
     report = run.metrics[run.split]
     output = main_output(report)
     sections = [_summary(run), Section("What these numbers do not say", [Points(limits_of(run))])]
@@ -68,8 +69,8 @@ def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Path | 
     sections.append(Section("Answers", [charts.confusion_chart(report), *charts.answer_charts(kept, command)]))
     if challenges := run.challenges:
         sections.append(Section("What a validator sends", challenge_blocks(run, challenges)))
+    sections.append(reward_section(run))
     if kept is not None:
-        sections.append(Section("The subnet's reward", [charts.reward_chart(kept)]))
         sections.append(Section("The worst mistakes", _mistakes(run, kept, output, data)))
     return sections
 

@@ -15,6 +15,7 @@ from kerasfusion.files.saving import read_description
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.data.dataset import SPLITS
 from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predictions
+from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report import checks
 
@@ -34,6 +35,7 @@ class Run:
         metrics: metrics.json.
         evaluated: evaluated.json, what the metrics were measured with.
         latency: latency.json, what `benchmark` measured.
+        rehearsals: rehearsal.json, what `miner rehearse` found, by the file that answered.
         description: what the trained file says of itself.
         yolo: training.json of its own YOLO training.
     """
@@ -44,6 +46,7 @@ class Run:
     metrics: dict[str, Any]
     evaluated: dict[str, Any]
     latency: dict[str, Any]
+    rehearsals: dict[str, Rehearsal]
     description: dict[str, Any]
     yolo: dict[str, Any]
 
@@ -107,8 +110,11 @@ class Run:
     @cached_property
     def is_changed(self) -> bool:
         """Whether the file that was evaluated lies here with other contents now."""
-        digest = self.record.get("model_sha256")
-        path = self.folder / self.record.get("model", "")
+        return self.is_other(self.record.get("model", ""), self.record.get("model_sha256"))
+
+    def is_other(self, name: str, digest: str | None) -> bool:
+        """Whether a file lies here under this name with other contents than those of the digest."""
+        path = self.folder / name
         return bool(digest) and path.is_file() and file_sha256(path) != digest
 
     @cached_property
@@ -141,6 +147,11 @@ class Run:
         again = self.evaluate_command(split)
         return checks.check_answers(read_predictions(path, again), self.metrics[split], path, again)
 
+    @property
+    def rehearse_command(self) -> str:
+        """The command that rehearses the subnet's loop with this run."""
+        return f"kerasfusion miner rehearse {self.folder / FUSION} --data {self.setting('data', 'root') or 'DATA'}"
+
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run."""
         data = self.setting("data", "root") or "DATA"
@@ -162,6 +173,7 @@ def read_run(folder: Path) -> Run:
         metrics=read_json(folder / "metrics.json") or {},
         evaluated=read_json(folder / EVALUATED) or {},
         latency=read_json(folder / LATENCY) or {},
+        rehearsals=read_rehearsals(folder),
         description=read_description(model) if model else {},
         yolo=read_json(folder / "yolo" / "training.json") or {},
     )

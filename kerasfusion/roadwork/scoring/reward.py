@@ -4,16 +4,12 @@ Source: github.com/natixnetwork/streetvision-subnet, natix/validator/reward.py a
 An answer is P(roadwork). The validator rounds it with np.round, which takes 0.5 to the even 0: "roadwork" is p > 0.5.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion.metrics import classification
 
 REWARD_EXPONENT = 3.0
-MCC_WINDOW = 100
-ACCURACY_WINDOW = 10
 
 
 def clean_answers(p: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -85,49 +81,3 @@ def binary_report(labels: ArrayLike, p: ArrayLike) -> dict[str, object]:
         "n_valid": int(valid.sum()),
         "confusion_matrix": matrix.tolist(),
     }
-
-
-def moving_view(
-    sample_ids: Sequence[str],
-    labels: ArrayLike,
-    p: ArrayLike,
-    mcc_window: int = MCC_WINDOW,
-    accuracy_window: int = ACCURACY_WINDOW,
-) -> dict[str, object]:
-    """The reward after each answer, if the photos were asked one by one in sample_id order.
-
-    A window that is not full yet uses what there is. A step whose own answer is missing or outside 0..1 pays 0, as in
-    the subnet; in later windows such an answer stays as 0.0 (the subnet leaves a missing one, -1, out of them).
-
-    Args:
-        sample_ids: N ids.
-        labels: (N,) 0 or 1.
-        p: (N,) P(roadwork).
-        mcc_window, accuracy_window: how many of the last answers count, at least 1.
-
-    Returns:
-        "sample_ids" (list of N, sorted), "mcc" (floored at 0), "accuracy", "reward": (N,) float64 in that order;
-        "final_reward" and "mean_reward": float.
-    """
-    order = np.array(sorted(range(len(sample_ids)), key=sample_ids.__getitem__), dtype=np.int64)
-    answers, valid = clean_answers(p)
-    labels, answers, valid = np.asarray(labels)[order], answers[order], valid[order]
-    matrices = classification.confusion_per_sample(labels, decide(answers), n_classes=2)
-    mcc = np.maximum(classification.mcc(_window_sums(matrices, mcc_window)), 0.0)
-    accuracy = classification.accuracy(_window_sums(matrices, accuracy_window))
-    rewards = np.where(valid, reward(accuracy, mcc), 0.0)
-    return {
-        "sample_ids": [sample_ids[i] for i in order],
-        "mcc": mcc,
-        "accuracy": accuracy,
-        "reward": rewards,
-        "final_reward": float(rewards[-1]),
-        "mean_reward": float(rewards.mean()),
-    }
-
-
-def _window_sums(values: np.ndarray, window: int) -> np.ndarray:
-    """(N, ...) -> (N, ...): entry t is the sum of the last `window` entries up to and with t."""
-    sums = np.cumsum(values, axis=0)
-    sums[window:] -= sums[:-window].copy()
-    return sums

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from kerasfusion.metrics.intervals import resample_weights
 from kerasfusion.roadwork.evaluate.comparison import full_report
-from kerasfusion.roadwork.scoring.reward import binary_report, moving_view
+from kerasfusion.roadwork.scoring.reward import binary_report
 
 
 def answers_of(labels, rng, quality):
@@ -20,12 +20,11 @@ def case():
     labels = (rng.random(300) < 0.3).astype(int)
     qualities = {"fusion": 0.9, "vit": 0.5, "yolo": 0.1, "efficientnetv2": 0.55}
     answers = {output: answers_of(labels, rng, quality) for output, quality in qualities.items()}
-    ids = [f"test/{i:03d}" for i in range(300)]
-    return labels, answers, ids, full_report(labels, answers, ids)
+    return labels, answers, full_report(labels, answers)
 
 
 def test_each_output_has_its_report_with_intervals_around_it(case):
-    labels, answers, _, report = case
+    labels, answers, report = case
     assert list(report) == ["fusion", "vit", "yolo", "efficientnetv2"]
     for output, values in report.items():
         for name, value in binary_report(labels, answers[output]).items():
@@ -40,7 +39,7 @@ def test_intervals_equal_sklearn_on_the_same_resamples():
     rng = np.random.default_rng(1)
     labels = np.array([0, 1] * 10)
     p = np.round(answers_of(labels, rng, 0.4), 1)
-    report = full_report(labels, {"vit": p}, [str(i) for i in range(20)], n_resamples=60, seed=3)
+    report = full_report(labels, {"vit": p}, n_resamples=60, seed=3)
     values = {"mcc": [], "roc_auc": []}
     for weights in np.concatenate(list(resample_weights(20, n_resamples=60, seed=3))).astype(int):
         truth, answer = np.repeat(labels, weights), np.repeat(p, weights)
@@ -63,7 +62,7 @@ def test_a_clearly_better_and_a_clearly_worse_output_are_called_so(case):
 
 
 def test_the_photos_that_one_of_two_has_right_are_counted(case):
-    labels, answers, _, report = case
+    labels, answers, report = case
     right = {output: (answers[output] > 0.5) == labels for output in ("fusion", "vit")}
     against = report["fusion"]["vs_vit"]
     assert against["only_fusion_right"] == (right["fusion"] & ~right["vit"]).sum()
@@ -71,37 +70,28 @@ def test_the_photos_that_one_of_two_has_right_are_counted(case):
 
 
 def test_identical_answers_differ_by_nothing(case):
-    labels, answers, ids, _ = case
-    against = full_report(labels, {"fusion": answers["vit"], "vit": answers["vit"]}, ids)["fusion"]["vs_vit"]
+    labels, answers, _ = case
+    against = full_report(labels, {"fusion": answers["vit"], "vit": answers["vit"]})["fusion"]["vs_vit"]
     assert against["reward_difference_ci95"] == [0.0, 0.0]
     assert (against["mcnemar_p"], against["verdict"]) == (1.0, "no clear difference")
 
 
 def test_without_the_baseline_nothing_is_compared(case):
-    labels, answers, ids, _ = case
-    report = full_report(labels, {"fusion": answers["fusion"], "yolo": answers["yolo"]}, ids)
+    labels, answers, _ = case
+    report = full_report(labels, {"fusion": answers["fusion"], "yolo": answers["yolo"]})
     assert not [key for values in report.values() for key in values if key.startswith("vs_")]
 
 
 def test_another_baseline_gives_its_name_to_the_keys(case):
-    labels, answers, ids, _ = case
-    report = full_report(labels, answers, ids, baseline="yolo")
+    labels, answers, _ = case
+    report = full_report(labels, answers, baseline="yolo")
     assert report["vit"]["vs_yolo"]["verdict"] == "better"
     assert "only_yolo_right" in report["vit"]["vs_yolo"]
     assert "vs_vit" not in report["fusion"]
 
 
-def test_the_moving_reward_follows_the_ids(case):
-    labels, answers, ids, report = case
-    view = moving_view(ids, labels, answers["fusion"])
-    assert report["fusion"]["moving_reward_final"] == view["final_reward"]
-    assert report["fusion"]["moving_reward_mean"] == view["mean_reward"]
-
-
 def test_a_report_is_json_even_with_one_class_and_invalid_answers():
-    report = full_report(
-        np.ones(6, dtype=int), {"fusion": [0.9] * 6, "vit": [None, 2.0, 0.2, 0.9, 0.8, 0.1]}, list("abcdef")
-    )
+    report = full_report(np.ones(6, dtype=int), {"fusion": [0.9] * 6, "vit": [None, 2.0, 0.2, 0.9, 0.8, 0.1]})
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["vit"]["roc_auc"] is None
     assert report["vit"]["roc_auc_ci95"] is None
@@ -109,9 +99,9 @@ def test_a_report_is_json_even_with_one_class_and_invalid_answers():
 
 
 def test_the_seed_decides_the_intervals(case):
-    labels, answers, ids, report = case
-    assert full_report(labels, answers, ids) == report
-    other = full_report(labels, {"vit": answers["vit"]}, ids, seed=43)
+    labels, answers, report = case
+    assert full_report(labels, answers) == report
+    other = full_report(labels, {"vit": answers["vit"]}, seed=43)
     assert other["vit"]["mcc_ci95"] != report["vit"]["mcc_ci95"]
     assert other["vit"]["mcc"] == report["vit"]["mcc"]
 
@@ -120,12 +110,11 @@ def test_photos_of_one_group_widen_the_intervals():
     rng = np.random.default_rng(4)
     labels = np.repeat(rng.integers(0, 2, 30), 10)
     p = np.repeat(answers_of(labels[::10], rng, 0.5), 10)
-    ids = [str(i) for i in range(300)]
-    alone = full_report(labels, {"vit": p}, ids)["vit"]["accuracy_ci95"]
-    grouped = full_report(labels, {"vit": p}, ids, groups=np.repeat(np.arange(30), 10))["vit"]["accuracy_ci95"]
+    alone = full_report(labels, {"vit": p})["vit"]["accuracy_ci95"]
+    grouped = full_report(labels, {"vit": p}, groups=np.repeat(np.arange(30), 10))["vit"]["accuracy_ci95"]
     assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
 
 
 def test_lengths_that_differ_are_refused_with_their_names():
-    with pytest.raises(ValueError, match=r"'labels': 2, 'sample_ids': 2, 'vit': 3"):
-        full_report([0, 1], {"vit": [0.1, 0.2, 0.3]}, ["a", "b"])
+    with pytest.raises(ValueError, match=r"'labels': 2, 'vit': 3"):
+        full_report([0, 1], {"vit": [0.1, 0.2, 0.3]})

@@ -124,7 +124,7 @@ def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fi
     assert list(metrics) == ["val", "test"]
     assert metrics["val"]["fusion"]["accuracy"] == result.report["fusion"]["accuracy"]
     assert metrics["test"]["yolo"]["n"] == 8
-    for name in ("val_confusion_matrices", "val_curves", "val_moving_reward", "history"):
+    for name in ("val_confusion_matrices", "val_curves", "val_reliability", "history"):
         with Image.open(model.parent / "figures" / f"{name}.png") as image:
             assert image.width > 400
     text = as_text(result)

@@ -10,7 +10,6 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.roadwork.evaluate import figures
 from kerasfusion.roadwork.evaluate.comparison import full_report
-from kerasfusion.roadwork.scoring.reward import moving_view
 
 HISTORY = """epoch,phase,loss,val_loss,fusion_accuracy,val_fusion_accuracy,efficientnetv2_loss,learning_rate
 0,classifier,0.9,0.8,,,0.7,0.001
@@ -26,7 +25,7 @@ def case():
     answers = {"fusion": 0.8, "vit": 0.5, "yolo": 0.1, "efficientnetv2": 0.3}
     for name, quality in answers.items():
         answers[name] = np.clip(0.5 + (labels - 0.5) * quality + rng.normal(0, 0.25, 150), 0, 1)
-    return labels, answers, [f"{i:03d}" for i in range(150)]
+    return labels, answers
 
 
 @pytest.fixture
@@ -55,8 +54,8 @@ def assert_png(path, min_width):
 
 
 def test_confusion_matrices_show_every_count(case, drawn, tmp_path):
-    labels, answers, ids = case
-    report = full_report(labels, answers, ids, n_resamples=10)
+    labels, answers = case
+    report = full_report(labels, answers, n_resamples=10)
     save_png(figures.confusion_matrices(report), tmp_path / "figures" / "confusion.png")
     assert_png(tmp_path / "figures" / "confusion.png", min_width=1500)
     for ax, values in zip(drawn[0].axes, report.values(), strict=True):
@@ -72,7 +71,7 @@ def test_confusion_matrix_of_one_class_is_drawn(tmp_path):
 
 
 def test_curves_run_through_the_decision_at_one_half(case, drawn, tmp_path):
-    labels, answers, _ = case
+    labels, answers = case
     save_png(figures.roc_and_pr_curves(labels, answers), tmp_path / "curves.png")
     assert_png(tmp_path / "curves.png", min_width=1200)
     decided = answers["vit"] > 0.5
@@ -87,7 +86,7 @@ def test_curves_run_through_the_decision_at_one_half(case, drawn, tmp_path):
 
 
 def test_curve_legends_name_the_outputs_in_their_order(case, drawn, tmp_path):
-    labels, answers, _ = case
+    labels, answers = case
     save_png(figures.roc_and_pr_curves(labels, answers), tmp_path / "curves.png")
     for ax in drawn[0].axes:
         names = [text.get_text().split(",")[0].split(" (")[0] for text in ax.get_legend().get_texts()]
@@ -156,22 +155,8 @@ def test_a_damaged_history_is_named_with_what_is_wrong(tmp_path, data, wrong):
         figures.history_columns(tmp_path / "history.csv")
 
 
-def test_moving_reward_draws_each_view(case, drawn, tmp_path):
-    labels, answers, ids = case
-    views = {output: moving_view(ids, labels, p) for output, p in answers.items()}
-    save_png(figures.moving_reward(views), tmp_path / "moving.png")
-    assert_png(tmp_path / "moving.png", min_width=1200)
-    lines = lines_of(drawn[0].axes[0])
-    for output, view in views.items():
-        steps, rewards = lines[figures.COLOURS[output], "-"]
-        assert steps == list(range(1, 151))
-        assert rewards == list(view["reward"])
-    legend = [text.get_text().split(" (")[0] for text in drawn[0].legends[0].get_texts()]
-    assert legend == ["fusion", "ViT", "YOLO", "EfficientNetV2"]
-
-
 def test_figures_use_neither_pyplot_nor_global_settings(case, monkeypatch, tmp_path):
-    labels, answers, _ = case
+    labels, answers = case
     # Reading the settings loads pyplot to find the backend, so that is done before pyplot is looked for.
     before = dict(matplotlib.rcParams)
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)

@@ -18,6 +18,7 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import count_photos
+from kerasfusion.roadwork.evaluate.rehearsal import Curve, Earned, Rehearsal, Waited, keep_rehearsal
 
 HISTORY = "epoch,accuracy,loss,val_accuracy,val_loss\n1,0.5,0.7,0.5,0.7\n2,0.8,0.5,0.6,0.6\n"
 YOLO_HISTORY = "epoch,time,train/loss,metrics/accuracy_top1,val/loss,lr/pg0\n1,1,0.7,0.5,0.7,0.1\n2,2,0.5,0.7,0.6,0.1\n"
@@ -73,10 +74,43 @@ def write_evaluation(folder, photos, kept, split="test", **changed):
     }
     record_evaluation(folder, split, record | changed)
     write_predictions(predictions_path(folder, split), kept)
-    report = full_report(kept.labels, kept.answers, kept.sample_ids, n_resamples=200)
+    report = full_report(kept.labels, kept.answers, n_resamples=200)
     path = folder / "metrics.json"
     metrics = json.loads(path.read_text()) if path.is_file() else {}
     write_json(path, metrics | {split: report})
+
+
+def rehearsed(source="fusion.keras", digest=None, **changed):
+    """What a rehearsal may have found: the fusion earns 0.8, the ViT 0.5, and 5 of 200 answers came late."""
+
+    def earned(reward):
+        curve = Curve([1, 100, 200], [0.1, reward, reward], [0.0, reward - 0.1, reward - 0.1], [0.2, reward, reward])
+        return Earned(reward, (reward - 0.05, reward + 0.05), 0.9, 0.95, curve)
+
+    found = {
+        "source": source,
+        "model_sha256": digest,
+        "data": "photos/test",
+        "photos": {"no_roadwork": 6, "roadwork": 6},
+        "listing_sha256": "d" * 64,
+        "layout": "mix",
+        "challenges": 200,
+        "asked": 200,
+        "repeats": 20,
+        "seed": 42,
+        "deadline_s": 9.0,
+        "outputs": {"fusion": earned(0.8), "vit": earned(0.5)},
+        "gain": 0.3,
+        "gain_over_repeats": (0.2, 0.4),
+        "waited": Waited(21.4, 33.3),
+        "lost": {"late": 5},
+    }
+    return Rehearsal(**found | changed)
+
+
+def write_rehearsal(folder, **changed):
+    """What `miner rehearse` keeps of its fusion.keras as it is now."""
+    keep_rehearsal(folder, rehearsed(digest=file_sha256(folder / "fusion.keras"), **changed))
 
 
 def without(kept, rows):

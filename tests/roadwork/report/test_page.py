@@ -15,16 +15,17 @@ from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import write_json
 from kerasfusion.files.run_files import record_evaluation
-from kerasfusion.report_page.blocks import Section
+from kerasfusion.report_page.blocks import Note, Paragraph, Section
 from kerasfusion.report_page.page import page_text
 from kerasfusion.roadwork.report import charts
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.page import write_report
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
+from kerasfusion.roadwork.report.reward import reward_section
 from kerasfusion.roadwork.report.run import read_run
 from kerasfusion.roadwork.report.verdict import lead_of
 from tests.material.page_checks import check_page, check_source
-from tests.roadwork.report.material import answered, write_evaluation, write_training
+from tests.roadwork.report.material import answered, write_evaluation, write_rehearsal, write_training
 
 pytestmark = pytest.mark.trains
 
@@ -38,6 +39,7 @@ def run(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     write_training(folder, photos)
     write_evaluation(folder, photos, answered(photos, WRONG))
+    write_rehearsal(folder)
     return folder
 
 
@@ -221,6 +223,42 @@ def test_a_model_changed_after_its_evaluation_is_told_before_any_number(copy):
     assert "To measure the present one: kerasfusion evaluate" in plain(write_report(copy))
 
 
+def test_the_rehearsal_is_quoted_with_what_was_lost_and_what_it_does_not_say(page):
+    text = plain(page)
+    assert "fusion 0.800 (0.750 to 0.850) 0.900 0.950 ViT 0.500 (0.450 to 0.550)" in text
+    assert "200 challenges of all layouts were made of 12 photos and asked once each; half of the answers took" in text
+    assert "5 were lost (5 late)" in text
+    assert "says nothing of other photos" in text
+    assert "The reward after each answer. Mean from the hundredth on: fusion 0.800, ViT 0.500." in page.read_text()
+
+
+def notes_and_words(folder):
+    """Of the section on rewards: the notes' texts and commands, and the paragraphs."""
+    blocks = reward_section(read_run(folder)).blocks
+    notes = [(block.text, block.command) for block in blocks if isinstance(block, Note)]
+    return notes, [block.text for block in blocks if isinstance(block, Paragraph)]
+
+
+def test_a_rehearsal_of_an_earlier_file_is_told_and_a_missing_one_asked_for(copy):
+    command = f"kerasfusion miner rehearse {copy / 'fusion.keras'} --data "
+    write_rehearsal(copy, source="fusion_int8.xml", lost={}, layout="crop")  # of a file that is not here any more
+    notes, (of_all, of_crop) = notes_and_words(copy)
+    assert not notes
+    assert "200 challenges of all layouts" in of_all
+    assert "The fusion earned +0.300 (in 95 % of 20 repeats +0.200 to +0.400) more than the ViT." in of_all
+    assert "200 challenges of the layout crop" in of_crop
+    assert "none was lost in 9 s" in of_crop
+    with (copy / "fusion.keras").open("ab") as file:
+        file.write(b"more")
+    ((said, todo),) = notes_and_words(copy)[0]
+    assert said.startswith("fusion.keras was changed after it was rehearsed")
+    assert todo.startswith(command)
+    (copy / "rehearsal.json").unlink()
+    ((said, todo),) = notes_and_words(copy)[0]
+    assert said == "The subnet's loop was not rehearsed with this run."
+    assert todo.startswith(command)
+
+
 def test_other_photos_than_those_of_the_training_are_told(copy, photos):
     training = {"no_roadwork": 3, "roadwork": 9, "listing_sha256": "0" * 64}
     asked = {"no_roadwork": 6, "roadwork": 6, "listing_sha256": "1" * 64}
@@ -286,7 +324,7 @@ def test_another_vit_alone_can_be_reported(photos, tmp_path):
     assert "The fusion against each branch" not in text
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "evaluated.json", "predictions_test.csv"])
+@pytest.mark.parametrize("name", ["metrics.json", "evaluated.json", "predictions_test.csv", "rehearsal.json"])
 def test_a_damaged_file_is_named(copy, name):
     (copy / name).write_text("{")
     with pytest.raises(KerasFusionError, match=re.escape(name)):

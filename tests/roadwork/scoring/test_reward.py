@@ -2,10 +2,9 @@ import json
 
 import numpy as np
 import pytest
-import sklearn.metrics
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kerasfusion.roadwork.scoring.reward import binary_report, clean_answers, decide, moving_view, reward, reward_raw
+from kerasfusion.roadwork.scoring.reward import binary_report, clean_answers, decide, reward, reward_raw
 
 
 @pytest.mark.parametrize(("accuracy", "mcc", "expected"), [(0.9409, 0.8135, 0.6750), (0.9313, 0.7832, 0.6300)])
@@ -66,45 +65,3 @@ def test_report_holds_json_types_only_and_null_for_an_undefined_auc():
 def test_report_refuses_what_it_cannot_count(labels, p):
     with pytest.raises(ValueError, match=r"sample|labels|classes|shape"):
         binary_report(np.array(labels, dtype=int), p)
-
-
-def test_moving_view_by_hand():
-    # In id order: labels 1 0 1 0, decisions 1 0 0 0; MCC over 3 answers, accuracy over 2.
-    view = moving_view(["c", "a", "d", "b"], [1, 1, 0, 0], [0.2, 0.9, 0.3, 0.1], mcc_window=3, accuracy_window=2)
-    # Step 3: truth 1 0 1, decided 1 0 0 -> 1 hit, 1 miss, 1 true negative: MCC = 1 / sqrt(1 * 2 * 1 * 2) = 0.5.
-    # Step 4: decided 0 0 0 only, so MCC is 0.
-    assert view["sample_ids"] == ["a", "b", "c", "d"]
-    assert_allclose(view["mcc"], [0.0, 1.0, 0.5, 0.0])
-    assert_allclose(view["accuracy"], [1.0, 1.0, 0.5, 0.5])
-    assert_allclose(view["reward"], [0.5**3, 1.0, 0.5**3, 0.25**3])
-    assert view["final_reward"] == pytest.approx(0.25**3)
-    assert view["mean_reward"] == pytest.approx((1 + 2 * 0.5**3 + 0.25**3) / 4)
-
-
-def slow_moving_reward(labels, answers, valid):
-    rewards = []
-    for end in range(1, len(labels) + 1):
-        truth, decided = labels[max(0, end - 100) : end], np.round(answers[max(0, end - 100) : end])
-        both = len(np.unique(truth)) > 1 and len(np.unique(decided)) > 1
-        mcc = max(0.0, sklearn.metrics.matthews_corrcoef(truth, decided)) if both else 0.0
-        accuracy = sklearn.metrics.accuracy_score(truth[-10:], decided[-10:])
-        rewards.append((0.5 * mcc + 0.5 * accuracy) ** 3 if valid[end - 1] else 0.0)
-    return np.array(rewards)
-
-
-@pytest.mark.parametrize("share_of_roadwork", [0.5, 0.02])
-def test_moving_view_equals_a_loop_in_the_order_of_ids(share_of_roadwork):
-    rng = np.random.default_rng(5)
-    labels = (rng.random(260) < share_of_roadwork).astype(int)
-    p = np.clip(0.3 + 0.3 * labels + rng.normal(0, 0.2, 260), 0, 1)
-    p[[3, 120, 121]] = [np.nan, 1.5, -1]
-    ids = [f"test/{i:04d}" for i in range(260)]
-    shuffled = rng.permutation(260)
-    view = moving_view([ids[i] for i in shuffled], labels[shuffled], p[shuffled])
-    assert view["sample_ids"] == ids
-    assert_allclose(view["reward"], slow_moving_reward(labels, *clean_answers(p)), atol=1e-12)
-
-
-def test_an_invalid_answer_pays_nothing_itself_and_counts_as_no_roadwork_later():
-    view = moving_view(["a", "b", "c"], [1, 0, 0], [0.9, 7.0, 0.1])
-    assert_allclose(view["reward"], [0.5**3, 0.0, 1.0])

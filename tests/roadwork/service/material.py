@@ -51,6 +51,7 @@ def write_model(path: Path, slope: float = 1.0) -> Path:
     graph = helper.make_graph(nodes, "tiny", [image], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     said = {"system": "roadwork", "format": "onnx", "precision": "float32", "outputs": ["fusion", "vit"]}
+    said["model_sha256"] = "0" * 64  # of the whole model that it would be an export of
     helper.set_model_props(model, {KEY: json.dumps(said)})
     onnx.save(model, path)
     return path

@@ -1,5 +1,6 @@
-"""How long a miner waits for the service that answers for it."""
+"""Asking the service that answers for a miner, as the installed detector does."""
 
+import http.client
 import io
 import urllib.error
 import urllib.request
@@ -10,6 +11,21 @@ from PIL import Image
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
+LATE, SILENT = "late", "without an answer"
+
+
+class UnansweredError(KerasFusionError):
+    """The service gave no answer.
+
+    Args:
+        why: LATE, SILENT, or "refused (STATUS)", to be counted by.
+        what, where, todo: as KerasFusionError takes them.
+    """
+
+    def __init__(self, why: str, what: str, *, where: object, todo: str | None = None):
+        super().__init__(what, where=where, todo=todo)
+        self.why = why
+
 
 def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
     """What the installed detector does with a photo where a service answers: send it, and wait.
@@ -18,7 +34,7 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
         settings: with a service_url.
 
     Returns:
-        The encoded photo -> the service's answer. Raises KerasFusionError where there is none.
+        The encoded photo -> the service's answer. Raises UnansweredError where there is none.
     """
     url = settings.service_url.rstrip("/") + "/v1/detect"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -31,11 +47,23 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
             with opener.open(asked, timeout=settings.timeout_s) as answer:
                 return answer.read()
         except urllib.error.HTTPError as error:
-            reason = error.read(2000).decode("utf-8", "replace")
-            raise KerasFusionError(f"the service answered {error.code}: {reason}", where=url) from error
-        except OSError as error:
-            raise KerasFusionError(
-                f"no answer from the service: {error}", where=url, todo="start it: kerasfusion miner serve MODEL"
+            what = f"the service answered {error.code}: {_reason(error)}"
+            raise UnansweredError(f"refused ({error.code})", what, where=url) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a length that is no number
+            late = isinstance(getattr(error, "reason", error), TimeoutError)
+            raise UnansweredError(
+                LATE if late else SILENT,
+                f"no answer from the service: {error or type(error).__name__}",
+                where=url,
+                todo="start it: kerasfusion miner serve MODEL",
             ) from error
 
     return request
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """The beginning of what the service says of a refusal."""
+    try:
+        return error.read(2000).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return "its reason did not arrive"

@@ -96,7 +96,7 @@ def _measured(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
 
 def _paired(pair: Pair, compared: dict[str, Any]) -> list[Block]:
     a, b = pair.names
-    report = full_report(pair.labels, pair.answers, pair.kept[0].sample_ids, baseline="")
+    report = full_report(pair.labels, pair.answers, baseline="")
     rows = [
         {"run": name, **{label: with_interval(report[name], key) for key, label in SHOWN.items()}} for name in (a, b)
     ]

@@ -96,7 +96,7 @@ def evaluate(path, folder=None, **record):
     fusion[[0, 10]] = 0.5, 0.5 - 1e-6
     fusion[1] = 0.7
     answers = {"fusion": fusion, "vit": np.tile([0.4, 0.6], 10), "yolo": np.where(LABELS == 1, 0.8, 0.3)}
-    write_json(folder / "metrics.json", {"test": full_report(LABELS, answers, IDS, n_resamples=200)})
+    write_json(folder / "metrics.json", {"test": full_report(LABELS, answers, n_resamples=200)})
     write_predictions(predictions_path(folder, "test"), Predictions(IDS, LABELS, answers))
     record_evaluation(folder, "test", {"model": path.name, "model_sha256": file_sha256(path), "tta": False} | record)
 

@@ -53,10 +53,11 @@ class Service:
         url: where it listens.
         status: of every answer.
         asked: (path, content type) of every request.
+        says: in the place of the detector's answer.
     """
 
     def __init__(self, detector):
-        self.status, self.asked = 200, []
+        self.status, self.asked, self.says = 200, [], None
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,7 +67,7 @@ class Service:
                 answer = {"error": "the queue is full"}
                 if service.status == 200:
                     assert Image.open(io.BytesIO(body)).get_format_mimetype() == self.headers["Content-Type"]
-                    answer = {"p_roadwork": detector.detect(body).p_roadwork}
+                    answer = {"p_roadwork": detector.detect(body).p_roadwork if service.says is None else service.says}
                 self.send_response(service.status)
                 self.end_headers()
                 self.wfile.write(json.dumps(answer).encode())
@@ -167,6 +168,15 @@ def test_a_service_that_does_not_answer_is_an_error_with_its_reason(monkeypatch,
     assert "the queue is full" in str(miner.error)
     service.close()
     assert miner.forward(image) == -1
+    assert f"no answer from {service.url}/v1/detect" in str(miner.error)
+
+
+@pytest.mark.parametrize("said", [1.0001, -0.5, float("nan"), float("inf"), "much", [0.5], {}])
+def test_what_is_no_probability_is_not_handed_on(monkeypatch, tree, photo, service, said):
+    install(InstallRequest(tree, None, service_url=service.url))
+    miner = Miner(monkeypatch, tree, "base_miner")
+    service.says = said
+    assert miner.forward(base64.b64encode(photo.read_bytes()).decode()) == -1
     assert f"no answer from {service.url}/v1/detect" in str(miner.error)
 
 

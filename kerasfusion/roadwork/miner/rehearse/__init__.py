@@ -1,0 +1,1 @@
+"""The subnet's loop as it runs, with a model, a running service or a miner's settings: challenges in, rewards out."""
