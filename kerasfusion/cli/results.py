@@ -75,7 +75,7 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 
     result = job.run(Request(model=model, config=config, **options), lambda line: click.echo(line, err=True))
     if as_json:
-        click.echo(json.dumps({result.split: result.report}, indent=2))
+        click.echo(json.dumps({result.split: result.report} | result.challenges, indent=2))
     else:
         click.echo(job.as_text(result))
 

@@ -17,6 +17,8 @@ CLASSES = ("no_roadwork", "roadwork")
 SHARD = 16
 """Photos a shard of the branch cache. Precompute's speed is read from the moments at which shards appear, so that every
 split is a multiple of it."""
+VIEWS = 4
+"""Of a photo, where fit learns on views."""
 GENERATED = ("scenes", "vit", "yolo", "cache", "pixels", "runs", "exports", "fit")
 HELD_OUT = 0.16
 """Share of val/ and of test/."""
@@ -59,6 +61,15 @@ class Material:
     def cache(self) -> Path:
         """The branch cache that `fit` reads."""
         return self.work / "cache"
+
+    @property
+    def cache_of_views(self) -> Path:
+        """The same with VIEWS views a photo."""
+        return self.work / "cache-views"
+
+    def with_views(self) -> list[str]:
+        """The options of a command that works on views."""
+        return [f"--cache={self.cache_of_views}", f"--set=views.count={VIEWS}"]
 
     def photos(self, split: str) -> list[Path]:
         """The photos of a split, the classes taking turns."""
@@ -113,14 +124,17 @@ def prepare_fit(material: Material, report: Callable[[str], None]) -> Material:
     """
     fit = Material(material.work / "fit")
     if any(len(fit.photos(split)) != count for split, count in FIT_COUNTS.items()):
-        _forget(fit.work, ("scenes", "cache", "pixels", "runs"))
+        _forget(fit.work, ("scenes", "cache", "cache-views", "pixels", "runs"))
         for split, count in FIT_COUNTS.items():
             copy_photos(material.photos(split), fit.work / "scenes" / split, count)
     write_settings(fit, material.yolo)
+    splits = [f"--split={split}" for split in FIT_COUNTS]
     if not _is_complete(fit.cache / "manifest.json"):
         report(f"precompute with a small ViT for fit's {sum(FIT_COUNTS.values())} photos")
-        splits = [f"--split={split}" for split in FIT_COUNTS]
         run(fit.command("precompute", *splits), material.work, "precompute")
+    if not _is_complete(fit.cache_of_views / "manifest.json"):
+        report(f"the same with {VIEWS} views a photo")
+        run(fit.command("precompute", *splits, *fit.with_views()), material.work, "precompute-views")
     return fit
 
 
@@ -166,6 +180,7 @@ def write_settings(material: Material, yolo: Path) -> None:
         "name": "bench",
         "runs_folder": str(work / "runs"),
         "data": {"root": str(work / "scenes")},
+        "views": {"count": 0},
         "yolo": {"weights": str(yolo)},
         "vit": {"weights": str(work / "vit")},
         "cache": {"folder": str(material.cache), "shard_size": SHARD},

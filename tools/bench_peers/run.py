@@ -93,15 +93,15 @@ class Comparison:
         return rows
 
     def fit_rows(self) -> list[Row]:
-        """A later epoch of fit, with light augmentation and without."""
+        """A later epoch of fit, with light augmentation, without, and with views."""
         rows, photos = [], material.prepare_fit(self.material, self.report)
         with self._worker("peer_training") as peer:
-            for augmentation, asked in training.FIT_ASKED.items():
-                self.report(f"fit, augmentation {augmentation}")
-                found, failure = self._attempt(training.time_fit, photos, peer, augmentation, self.report)
+            for form, asked in training.FIT_ASKED.items():
+                self.report(f"fit, {form}")
+                found, failure = self._attempt(training.time_fit, photos, peer, form, self.report)
                 ours, theirs = found or (None, {})
-                for way, note in training.PEER_WAYS[augmentation].items():
-                    what, form = "fit, second epoch on, frozen backbone", f"augmentation {augmentation}"
+                for way, note in training.PEER_WAYS[form].items():
+                    what = "fit, second epoch on, frozen backbone"
                     rows.append(Row(what, form, "photos/s", ours, theirs.get(way), asked, note=failure or note))
         return rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench_peers.material import SHARD, Material
+from bench_peers.material import SHARD, VIEWS, Material
 from bench_peers.processes import Child, Worker, time_stretches
 from bench_peers.rows import Asked
 
@@ -17,15 +17,19 @@ STRETCHES = 5
 PEER_PHOTOS = 4
 """Photos that the usual loop asks ViT and YOLO about at each of our shards."""
 PRECOMPUTE_ASKED = {"float32": Asked("rate", 1.7), "bfloat16": Asked("rate", 2.5)}
-FIT_ASKED = {"light": Asked("rate", 5), "none": Asked("rate", 40)}
+FIT_ASKED = {"augmentation light": Asked("rate", 5), "augmentation none": Asked("rate", 40), "views": Asked("rate", 40)}
 BATCH, PEER_BATCHES = 16, 2
 """Photos a batch, and batches that the usual loop learns from at each of our epochs."""
 PEER_WAYS = {
-    "light": {"small": "the peer augments the resized picture", "full": "the peer augments the photo, then resizes"},
-    "none": {"no": ""},
+    "augmentation light": {
+        "small": "the peer augments the resized picture",
+        "full": "the peer augments the photo, then resizes",
+    },
+    "augmentation none": {"no": ""},
+    "views": {"no": "the peer learns from the photos alone, and makes no challenges of them"},
 }
-"""{our augmentation: {the peer's way: what it means}}."""
-EPOCHS = {"light": 5, "none": 12}
+"""{our way: {the peer's way: what it means}}."""
+EPOCHS = {"augmentation light": 5, "augmentation none": 12, "views": 12}
 """Of each run of fit. The first is left out (it compiles), and the last (no line says that it is over)."""
 
 
@@ -64,21 +68,23 @@ def time_precompute(material: Material, peer: Worker, precision: str, folder: Pa
 
 
 def time_fit(
-    material: Material, peer: Worker, augmentation: str, report: Callable[[str], None]
+    material: Material, peer: Worker, form: str, report: Callable[[str], None]
 ) -> tuple[float, dict[str, float]]:
     """Photos a second of one epoch of fit, with its validation and its checkpoint, and of each way of the usual loop.
+
+    With views, each of them counts as a photo.
 
     Args:
         material: photos, settings, branch cache.
         peer: the worker `peer_training`.
-        augmentation: "light" or "none".
+        form: of FIT_ASKED.
         report: takes a line for the person who waits.
 
     Raises:
         ProcessFailed: fit cannot do it, or the peer.
     """
     photos = [str(path) for path in material.photos("train")]
-    replies = {way: [] for way in PEER_WAYS[augmentation]}
+    replies = {way: [] for way in PEER_WAYS[form]}
 
     def ask_peer() -> None:
         for way, answers in replies.items():
@@ -86,19 +92,19 @@ def time_fit(
             answers.append(peer.ask("train", photos=chosen.tolist(), augment=way))
 
     peer.ask("train", photos=photos[:BATCH], augment="no")
-    name = f"fit-{augmentation}"
-    options = {"name": name, "augmentation": augmentation, "epochs": EPOCHS[augmentation]}
+    name, views = f"fit-{form.split()[-1]}", VIEWS if form == "views" else 1
+    arguments = [f"--name={name}", f"--epochs={EPOCHS[form]}", *(material.with_views() if views > 1 else ())]
+    arguments.append(f"--augmentation={'light' if form.endswith('light') else 'none'}")
     # Without YOLO's weights at hand, fit ends where its training ends.
-    options["set"] = f"yolo.weights={material.work / 'none.pt'}"
-    arguments = [f"--{key}={value}" for key, value in options.items()]
+    arguments.append(f"--set=yolo.weights={material.work / 'none.pt'}")
     with Child(material.command("fit", "--restart", *arguments), material.work, name) as child:
         epochs = (line for line in child.lines() if line.startswith("Epoch "))
         seconds = time_stretches(child, epochs, ask_peer)[1:]
     for way, answers in replies.items():
         share = np.median([answer["reading"] / answer["seconds"] for answer in answers])
-        report(f"  of the peer's time (augmentation {way}): Pillow {share:.0%}, the rest train_on_batch")
+        report(f"  of the peer's time ({form}, {way}): Pillow {share:.0%}, the rest train_on_batch")
     rates = {way: _rate(BATCH * PEER_BATCHES, [answer["seconds"] for answer in replies[way]]) for way in replies}
-    return _rate(len(photos), seconds), rates
+    return _rate(len(photos) * views, seconds), rates
 
 
 def _shards(child: Child, folder: Path) -> Iterator[int]:

@@ -81,8 +81,8 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
         "split": request.split,
         "data_sha256": _listing(samples),
         "unreadable": len(answered.unreadable),
-        "seed": request.config.seed,
         **describe_views(request.config.views),
+        "seed": request.config.seed,
         "uncalibrated_sha256": model_digest(model),
     }
     report(f"writing {out} and comparing it in a clean process")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasfusion.reporting import table
+from kerasfusion.roadwork.challenge.views import views_in_words
 from kerasfusion.roadwork.scoring.calibration import TEMPERATURES
 
 _ROWS = {"before": "before", "temperature_alone": "temperature alone", "after": "after"}
@@ -23,7 +24,8 @@ def as_text(said: dict[str, Any]) -> str:
     ]
     counted = ", ".join(f"{count} {name}" for name, count in said["n_per_class"].items())
     lines = [
-        f"{said['split']}: {said['n']} photos ({counted}). It was fitted on them: measure what it is worth on others.",
+        f"{said['split']}: {said['n']} photos ({counted}), {_asked(said)}. It was fitted on them: measure what it is "
+        "worth on others.",
         "",
         table(rows),
         "",
@@ -32,6 +34,13 @@ def as_text(said: dict[str, Any]) -> str:
         *([] if has_effect(said) else ["so nothing is calibrated: the file answers as the model does"]),
     ]
     return "\n".join(lines)
+
+
+def _asked(said: dict[str, Any]) -> str:
+    """What was asked about them, and how they were weighed."""
+    views = views_in_words({"views": said["views"]} if "views" in said else {})
+    weighed = "" if said["prior"] is None else f", roadwork weighed to {said['prior']:.0%}"
+    return views + weighed
 
 
 def has_effect(said: dict[str, Any]) -> bool:

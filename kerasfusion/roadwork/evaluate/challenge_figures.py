@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from kerasfusion.figure_style import panels
 from kerasfusion.roadwork.challenge.kinds import LAYOUTS, MIX, Kind
 from kerasfusion.roadwork.evaluate.challenges import name_of
-from kerasfusion.roadwork.evaluate.figures import WIDE, colour_of, title_of, width_of
+from kerasfusion.roadwork.evaluate.figures import colour_of, title_of, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TILE, GAP, LINE = 224, 12, 22
 """Pixels of the sheet."""
+WIDE = 6.0
+"""Inches from which a figure is not one for a phone."""
 
 
 def mcc_by_kind(
