@@ -1,4 +1,4 @@
-"""kerasfusion data: import, split, check, pair, synth."""
+"""kerasfusion data: import, split, check, challenge, pair, synth."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from kerasfusion.cli.synth import synth
 
 @click.group()
 def data():
-    """Get photos into train/, val/ and test/, and check them; pair the frames of two gases."""
+    """Get photos into train/, val/ and test/, check and distort them; pair the frames of two gases."""
 
 
 data.add_command(synth)
@@ -76,6 +76,41 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
     result = check_dataset(root, **({"max_pixels": max_pixels} if max_pixels else {}))
     _show(result, as_json)
     ctx.exit(0 if result.usable else 1)
+
+
+@data.command()
+@click.argument("src", type=ANY_PATH)
+@click.argument("out", type=ANY_PATH)
+@click.option(
+    "--layout",
+    type=click.Choice(["crop", "letterbox", "plain", "mix"]),
+    default="mix",
+    show_default=True,
+    help="A square part, all between black bars, the photo as it is, or each equally often.",
+)
+@click.option(
+    "--level",
+    type=click.Choice(["mix", "0", "1", "2", "3"]),
+    default="mix",
+    show_default=True,
+    help="From undistorted (0) to turned, coarse, noisy and blurred (3), or each equally often.",
+)
+@click.option("--views", type=click.IntRange(1), default=1, show_default=True, help="Challenges of each photo.")
+@json_option
+@click.pass_context
+def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as_json: bool):
+    """Write what a validator may send of the photos of SRC to OUT, as JPEGs in the same split and class folders.
+
+    A photo's challenges are the same on every machine. Run it again to go on after an interruption, or with more views;
+    exit code 1 if a photo can't be read. OUT/challenges.csv says what each file is.
+
+    Example: kerasfusion data challenge data/roadwork data/challenges --layout crop --level 3 --views 2
+    """
+    from kerasfusion.roadwork.challenge.job import write_challenges
+
+    result = write_challenges(src, out, layout=layout, level=level if level == "mix" else int(level), views=views)
+    _show(result, as_json, result.counts)
+    ctx.exit(1 if result.unreadable else 0)
 
 
 @data.command()

@@ -81,14 +81,20 @@ def turned(photo: np.ndarray, angle: float, box: tuple[int, int, int, int] | Non
     column = _pixel(x * (cos / half_width) + y * (sin / half_width), half_width)
     row = _pixel(x * (-sin / half_height) + y * (cos / half_height), half_height)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    picture = photo[np.where(inside, row, 0), np.where(inside, column, 0)]
+    row *= width
+    row += column
+    row[~inside] = 0
+    picture = photo.reshape(-1, 3).take(row, axis=0)
     picture[~inside] = 0
     return picture
 
 
 def _pixel(place: np.ndarray, half: np.float32) -> np.ndarray:
-    """The nearest pixel's number for places from -1 to 1 along a side of 2 x half pixels."""
-    return np.rint((place + np.float32(1)) * half - np.float32(0.5)).astype(np.int32)
+    """The nearest pixel's number, int32, of places -1 to 1 along a side of 2 x half pixels; `place` is used up."""
+    place += np.float32(1)
+    place *= half
+    place -= np.float32(0.5)
+    return np.rint(place, out=place).astype(np.int32)
 
 
 def shrunk(square: np.ndarray) -> np.ndarray:

@@ -3,12 +3,10 @@
 import collections
 import dataclasses
 import errno
-import itertools
 import shutil
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
@@ -16,12 +14,11 @@ from kerasfusion.files.writing import disk_errors, require_free_space
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
-from kerasfusion.roadwork.data.imagefolder import Photo, find_photos
+from kerasfusion.roadwork.data.imagefolder import find_photos
 from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
+from kerasfusion.roadwork.data.target_names import free_names
 from kerasfusion.splits import assign_splits
 
-_LONGEST_NAME = 255
-"""Bytes, on the usual file systems."""
 _MARK = ".unfinished-split"
 
 
@@ -91,7 +88,8 @@ def split_dataset(
     keys, notes = group_keys(photos, src, group_regex, group_csv)
     groups = join_groups(digests, keys)
     splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
-    targets = _targets(photos, splits, digests)
+    wanted = [f"{split}/{CLASS_NAMES[photo.label]}/{photo.name}" for split, photo in zip(splits, photos, strict=True)]
+    targets = free_names(wanted, digests)
     _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
     notes += listing.notes()
     counts = collections.Counter((split, photo.label) for split, photo in zip(splits, photos, strict=True))
@@ -122,32 +120,6 @@ def _sha256(path: Path) -> str:
         return file_sha256(path)
     except OSError as error:
         raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
-
-
-def _targets(photos: list[Photo], splits: list[str], digests: list[str]) -> list[str]:
-    """POSIX path in OUT of each photo; where two photos would share one, the later gets its digest in the name."""
-    taken: set[str] = set()
-    targets = []
-    for photo, split, digest in zip(photos, splits, digests, strict=True):
-        folder = f"{split}/{CLASS_NAMES[photo.label]}"
-        target = next(t for name in _names(photo, digest) if _folded(t := f"{folder}/{name}") not in taken)
-        taken.add(_folded(target))
-        targets.append(target)
-    return targets
-
-
-def _folded(name: str) -> str:
-    """Without case and with accents composed, as the file systems of Windows and macOS compare names."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _names(photo: Photo, digest: str) -> Iterator[PurePosixPath]:
-    """The photo's own name, then ones that start like it (a group key at its start stays)."""
-    name = PurePosixPath(photo.name)
-    yield name
-    for ending in itertools.chain([f"-{digest[:8]}"], (f"-{digest[:8]}-{number}" for number in itertools.count(2))):
-        room = _LONGEST_NAME - len(f"{ending}{name.suffix}".encode())
-        yield name.with_stem(name.stem.encode()[:room].decode(errors="ignore") + ending)
 
 
 def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:

@@ -13,6 +13,7 @@ from kerasfusion.roadwork.data.check import check_dataset
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.data.import_job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
+from kerasfusion.roadwork.data.target_names import free_names
 from tests.roadwork.data.import_material import encode, quiet, tree
 
 NOT_UTF8 = os.fsdecode(b"Stra\xdfe.jpg")
@@ -127,3 +128,22 @@ def test_a_pipe_in_cp1252_gets_escapes(tmp_path):
     root = make(tmp_path / "set", "train/roadwork/1.jpg", "train/no_roadwork/2.jpg", "工事中/1.jpg")
     result = CliRunner(charset="cp1252").invoke(main, ["data", "check", str(root)])
     assert r"\u5de5\u4e8b\u4e2d/" in result.stdout_bytes.decode("cp1252")
+
+
+def test_names_that_are_made_of_photos_are_kept_unless_shared_or_too_long():
+    digests = [letter * 64 for letter in "abcde"]
+    accents = [unicodedata.normalize(form, "a/B\u00fc.jpg") for form in ("NFC", "NFD")]
+    assert free_names(["a/x.jpg", "b/x.jpg", "a/X.JPG", *accents], digests) == [
+        "a/x.jpg",
+        "b/x.jpg",
+        "a/X-cccccccc.JPG",
+        accents[0],
+        accents[1].replace(".jpg", "-eeeeeeee.jpg"),
+    ]
+    assert free_names(["x.jpg"] * 3, ["f" * 64] * 3) == ["x.jpg", "x-ffffffff.jpg", "x-ffffffff-2.jpg"]
+    long = "a/drive1_" + "\u00fc" * 121
+    for spare, whole in ((0, True), (2, True), (3, False), (30, False)):
+        (name,) = free_names([f"{long}.jpg"], digests[:1], spare)
+        assert (name == f"{long}.jpg") == whole
+        assert len(Path(name).name.encode()) <= 255 - spare
+        assert name.startswith("a/drive1_") and name.endswith(".jpg")
