@@ -31,6 +31,7 @@ ROADWORK = [
     "config",
     "scenes",
     "data",
+    "challenge",
     "branches",
     "yolo_training",
     "precompute",
