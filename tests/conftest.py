@@ -125,6 +125,8 @@ def make_config(photos, vit_folder, yolo_weights, short_efficientnetv2):
             "fit.batch": 8,
             "efficientnetv2.weights": "null",
             "fusion.epochs": 20,
+            "fit.augmentation": "light",
+            "views.count": 0,
         }
         return load_config(RoadworkConfig, settings=[f"{key}={value}" for key, value in toy.items()] + list(settings))
 

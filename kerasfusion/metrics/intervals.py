@@ -106,19 +106,20 @@ def mcnemar(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLik
     return {"b": b, "c": c, "p": _fair_coin_p(min(b, c), b + c)}
 
 
-def verdict(difference_ci: tuple[float, float], test: dict[str, int | float]) -> str:
+def verdict(difference_ci: tuple[float, float], test: dict[str, int | float] | None = None) -> str:
     """What may be said of A against B: "better", "worse" or "no clear difference".
 
     Args:
         difference_ci: `paired_difference` of A and B in the value that counts.
-        test: `mcnemar` of A and B. Both must point the same way, and p be under 0.05.
+        test: `mcnemar` of A and B, where samples are independent. Both must then point the same way, and p be under
+            0.05.
     """
     low, high = difference_ci
-    if test["p"] < SIGNIFICANCE:
-        if low > 0 and test["b"] > test["c"]:
-            return "better"
-        if high < 0 and test["b"] < test["c"]:
-            return "worse"
+    significant = test is None or test["p"] < SIGNIFICANCE
+    if low > 0 and significant and (test is None or test["b"] > test["c"]):
+        return "better"
+    if high < 0 and significant and (test is None or test["b"] < test["c"]):
+        return "worse"
     return "no clear difference"
 
 

@@ -39,13 +39,14 @@ class Reliability:
     ece: float
 
 
-def reliability(p: ArrayLike, outcome: ArrayLike, bins: int = BINS) -> Reliability:
+def reliability(p: ArrayLike, outcome: ArrayLike, bins: int = BINS, weights: np.ndarray | None = None) -> Reliability:
     """Sort answers into bins; Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599, 2017), eq. 3.
 
     Args:
         p: (N,) probabilities 0..1 of what `outcome` tells: of a class, or of being right.
         outcome: (N,) bool or 0/1: did it come true?
         bins: B; the last one holds 1.0 too.
+        weights: (N,) how much each answer counts in means, shares and error; None: all alike.
 
     Raises:
         ValueError: no answers, or lengths that differ.
@@ -55,10 +56,12 @@ def reliability(p: ArrayLike, outcome: ArrayLike, bins: int = BINS) -> Reliabili
         raise ValueError(f"expected as many outcomes as probabilities, got {outcome.shape} and {p.shape}")
     bin_of = np.minimum((p * bins).astype(np.int64), bins - 1)
     counts = np.bincount(bin_of, minlength=bins)
-    said, hits = (np.bincount(bin_of, weights=values, minlength=bins) for values in (p, outcome))
-    low, high = wilson(hits, counts)
+    each = np.ones(p.size) if weights is None else weights
+    mass, said, hits = (np.bincount(bin_of, each * values, bins) for values in (np.ones(p.size), p, outcome))
     with np.errstate(invalid="ignore"):
-        return Reliability(counts, said / counts, hits / counts, low, high, float(np.abs(said - hits).sum() / p.size))
+        share = hits / mass
+        low, high = wilson(share * counts, counts)
+        return Reliability(counts, said / mass, share, low, high, float(np.abs(said - hits).sum() / each.sum()))
 
 
 def wilson(hits: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -176,6 +176,8 @@ class Fusion:
         epochs: passes over the held-out photos (fit_on: val).
         learning_rate: Adam's rate for the head (fit_on: val).
         l2: weight of the squared kernels in the loss, against over-fitting on few photos.
+        prior: share of roadwork among the photos that will be asked about; those that the head learns from are weighed
+            to it. The subnet's validators draw half of each; null leaves the shares as they are.
     """
 
     head: Literal["linear", "mlp"] = "linear"
@@ -186,6 +188,7 @@ class Fusion:
     epochs: Count = 200
     learning_rate: Rate = 0.05
     l2: Annotated[float, Field(ge=0, le=1)] = 1e-3
+    prior: Annotated[float, Field(gt=0, lt=1)] | None = 0.5
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -196,8 +199,8 @@ class Fit:
         epochs: at most this many passes over train/.
         batch: photos a step: 24, 16, 8 or 4 for 24, 16, 8 or 4 GB of memory.
         learning_rate: Adam's rate.
-        class_weights: weight each class by its rarity (as sample weights; never in validation).
-        augmentation: how much the photos are changed in training.
+        class_weights: weight each class by its rarity for EfficientNetV2 (as sample weights; never in validation).
+        augmentation: how much the views are changed anew in each epoch. "none" keeps the features of a frozen trunk.
         patience: epochs without a lower validation loss before training stops; 0 switches it off.
         pixel_cache: folder of decoded, resized photos and of frozen features.
     """
@@ -206,7 +209,7 @@ class Fit:
     batch: Count = 16
     learning_rate: Rate = 1e-3
     class_weights: bool = False
-    augmentation: Strength = "light"
+    augmentation: Strength = "none"
     patience: Annotated[int, Field(ge=0)] = 3
     pixel_cache: Path = Path("cache/pixels")
 

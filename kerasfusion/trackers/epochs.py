@@ -3,17 +3,15 @@
 Nothing here draws from the training's random numbers or changes its weights: a run with trackers ends like one without.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
 from kerasfusion.config import to_dict
-from kerasfusion.files.writing import write_file
+from kerasfusion.images.png import write_png
 from kerasfusion.trackers.event_files import EventFiles
 from kerasfusion.trackers.settings import Tracking
 from kerasfusion.trackers.wandb_run import WandbRun
@@ -49,13 +47,6 @@ def trackers(
     return [_Report(asked, checkpoint, run_folder / PANELS, panels, draw)] if asked or panels else []
 
 
-def write_panel(path: Path, picture: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 as a PNG, in one step."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    write_file(path, buffer.getvalue())
-
-
 class _Report(keras.callbacks.Callback):
     def __init__(self, asked, checkpoint: Path, panels: Path, every: int, draw):
         super().__init__()
@@ -75,7 +66,7 @@ class _Report(keras.callbacks.Callback):
             tracker.tell(epoch + 1, values)
         if self.every and (epoch + 1) % self.every == 0:
             picture = self.draw(self.model)
-            write_panel(self.panels / f"epoch-{epoch + 1:03d}.png", picture)
+            write_png(self.panels / f"epoch-{epoch + 1:03d}.png", picture)
             for tracker in self.asked:
                 tracker.show(epoch + 1, picture)
 

@@ -12,19 +12,21 @@ from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, save_model
 from kerasfusion.formats.opening import read_description
+from kerasfusion.metrics import classification
 from kerasfusion.metrics.reliability import reliability
 from kerasfusion.roadwork.branches.one_file import comparison_inputs, model_digest
 from kerasfusion.roadwork.calibrate.graph import both_columns, calibrated, is_calibrated, uncalibrated
+from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.detect.detector import Detector, use_device
-from kerasfusion.roadwork.evaluate.split import choose, evaluate
-from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, sigmoid
+from kerasfusion.roadwork.evaluate.answers import answer, choose
+from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, flat, sigmoid
 from kerasfusion.roadwork.scoring.probability_scores import SMALLEST, brier, negative_log_likelihood
-from kerasfusion.roadwork.scoring.reward import binary_report
+from kerasfusion.roadwork.scoring.reward import decide, metrics_of
 
 ENDING, UNDONE = "-calibrated", "-uncalibrated"
-SCORES = ("accuracy", "mcc", "reward", "roc_auc")
+SCORES = ("accuracy", "mcc", "reward")
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,17 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
     for line in _warnings(request.split, description, _listing(samples)):
         report(f"warning: {line}")
     answered, labels, logits = _answer(model, samples, request)
+    prior = request.config.fusion.prior
     for name, reason in answered.unreadable.items():
         report(f"unreadable, left out: {name}: {reason}")
     _refuse_few(labels, request)
-    found = fit(labels, logits, request.config.seed)
-    said = _describe(found, labels, logits) | {
+    found = fit(labels, logits, prior, request.config.seed)
+    said = _describe(found, labels, logits, prior) | {
         "split": request.split,
         "data_sha256": _listing(samples),
         "unreadable": len(answered.unreadable),
         "seed": request.config.seed,
+        **describe_views(request.config.views),
         "uncalibrated_sha256": model_digest(model),
     }
     report(f"writing {out} and comparing it in a clean process")
@@ -184,19 +188,19 @@ def _counted(counts: Sequence[int]) -> str:
 
 
 def _answer(model, samples: list[Sample], request: Request):
-    """The evaluation, and (N,) labels and logits of the photos that could be read."""
+    """The evaluation, and of the photos that could be read (N,) labels and (N, V) logits of their views."""
     from kerasfusion.formats.keras_serving import serve
 
     detector = Detector(serve(both_columns(model), {}))
     config = request.config
-    answered = evaluate(detector, samples, batch=request.batch, max_pixels=config.data.max_pixels, seed=config.seed)
-    columns = np.stack([answered.answers[name] for name in ("no_roadwork", "roadwork")])
-    known = ~np.isnan(columns[0])
+    answered = answer(detector, samples, config.views, batch=request.batch, max_pixels=config.data.max_pixels)
+    columns = np.stack([answered.views[name] for name in ("no_roadwork", "roadwork")])
+    known = ~np.isnan(columns[0, :, 0])
     no, yes = np.log(np.maximum(columns[:, known], SMALLEST))
     return answered, answered.labels[known], yes - no
 
 
-def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray, prior: float | None) -> dict[str, Any]:
     scaled = sigmoid(logits / found.temperature)
     after = sigmoid((logits - found.threshold_logit) / found.temperature)
     return {
@@ -210,9 +214,10 @@ def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray) -> dic
         "mcc_gain": _gain(found.mcc_gain),
         "n": len(labels),
         "n_per_class": dict(zip(CLASS_NAMES, np.bincount(labels, minlength=2).tolist(), strict=True)),
-        "before": _scores(labels, sigmoid(logits)),
-        "temperature_alone": _scores(labels, scaled),
-        "after": _scores(labels, after),
+        "prior": prior,
+        "before": _scores(*flat(labels, sigmoid(logits), prior)),
+        "temperature_alone": _scores(*flat(labels, scaled, prior)),
+        "after": _scores(*flat(labels, after, prior)),
     }
 
 
@@ -220,13 +225,15 @@ def _gain(low_and_middle: tuple[float, float]) -> dict[str, float]:
     return {"q05": low_and_middle[0], "median": low_and_middle[1], "resamples": RESAMPLES}
 
 
-def _scores(labels: np.ndarray, p: np.ndarray) -> dict[str, float]:
-    found = binary_report(labels, p)
+def _scores(labels: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    counted = np.tensordot(weights, classification.confusion_per_sample(labels, decide(p), n_classes=2), 1)
+    found = metrics_of(counted)
     return {
-        **{name: found[name] for name in SCORES},
-        "nll": negative_log_likelihood(labels, p),
-        "brier": brier(labels, p),
-        "ece": reliability(p, labels).ece,
+        **{name: float(found[name]) for name in SCORES},
+        "roc_auc": float(classification.roc_auc(labels, p)),  # the classes' shares do not move it
+        "nll": negative_log_likelihood(labels, p, weights),
+        "brier": brier(labels, p, weights),
+        "ece": reliability(p, labels, weights=weights).ece,
     }
 
 

@@ -39,7 +39,7 @@ def estimate_fit(config: RoadworkConfig, restart: bool = False) -> Estimate:
         _stages(request, trial, stored, start_up),
         _disk(request, trial, stored),
         round(peak_memory_mb() * 2**20),
-        f"{trial.pace.steps} training steps on {trial.trained_on} of the photos",
+        f"{trial.pace.steps} training steps on {trial.trained_on} of the views",
         time.perf_counter() - begin,
     )
 
@@ -61,7 +61,7 @@ def _uses_features(config: RoadworkConfig) -> list[bool]:
 
 
 def _missing(request: Request, stored: Sequence[bool], used: Sequence[bool] = (True, True)) -> int:
-    """Photos of those roles that need something which is not there."""
+    """Views of those roles that need something which is not there."""
     return sum(
         len(photos)
         for photos, is_there, is_used in zip(request.photos, stored, used, strict=False)
@@ -73,10 +73,10 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
     config, parts = request.config, request.parts
     facts: dict[str, Any] = {}
     for name, photos in zip(("train", "held_out"), request.photos, strict=False):
-        labels = Counter(photos.labels.tolist())
+        labels = Counter(sample.label for sample in photos.samples)
         size = sum(sample.path.stat().st_size for sample in photos.samples)
         counts = {label: labels[number] for number, label in enumerate(CLASS_NAMES)}
-        facts[name] = {"photos": len(photos), **counts, "bytes": size}
+        facts[name] = {"photos": len(photos.samples), **counts, "views_a_photo": photos.views, "bytes": size}
     networks = (parts.trunk, parts.classifier, parts.head)
     trained = sum(int(np.prod(weight.shape)) for network in networks for weight in network.trainable_weights)
     return facts | {
@@ -97,7 +97,7 @@ def _steps(request: Request) -> int:
 
 def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start_up: float) -> list[Stage]:
     config, pace, epochs = request.config, trial.pace, request.epochs
-    checked = sum(map(len, request.photos))
+    checked = sum(len(photos.samples) for photos in request.photos)
     used = _uses_features(config)
     # The function that gives features is made for each role that lacks them.
     traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
@@ -109,8 +109,8 @@ def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start
         Stage("start", 1, "process", start_up),
         Stage("check photos and cache", checked, "photos", request.check_seconds / checked),
         Stage("build the networks", 1, "run", request.build_seconds),
-        Stage("decode", _missing(request, stored["pixels"]), "photos", trial.decode),
-        Stage("features", _missing(request, stored["features"], used), "photos", trial.features, traced * trial.trace),
+        Stage("decode", _missing(request, stored["pixels"]), "views", trial.decode),
+        Stage("features", _missing(request, stored["features"], used), "views", trial.features, traced * trial.trace),
         Stage("train", epochs * _steps(request), "batches", pace.step, first * pace.first_step),
         Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
         Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),

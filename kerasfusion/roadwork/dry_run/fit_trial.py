@@ -79,11 +79,11 @@ class Trial:
     """What was measured, in seconds.
 
     Attributes:
-        decode: a photo.
-        features: a photo's.
+        decode: a view, with its share of the photo.
+        features: a view's.
         trace: making the function that gives them; 0 where none is used.
         pace: of the training.
-        trained_on: photos.
+        trained_on: views.
         head: (first epoch, further epoch) of the head's own fit; zeros where it has none.
         branches: building ViT and YOLO for the one file.
         run_bytes: of the run folder that the trial left.
@@ -150,15 +150,16 @@ def try_out(request: Request) -> Trial:
 
 
 def _some(photos: Photos, count: int) -> Photos:
-    """Some of the photos, of both classes like all of them."""
-    order = np.argsort(photos.labels, kind="stable")
-    numbers = sorted(spread(order.tolist(), count))
+    """Some of the photos, of both classes like all of them, with all their views: `count` rows or a few more."""
+    order = np.argsort([sample.label for sample in photos.samples], kind="stable")
+    numbers = sorted(spread(order.tolist(), -(-count // photos.views)))
+    rows = (photos.originals[numbers][:, None] + np.arange(photos.views)).ravel()
     return Photos(
         [photos.samples[number] for number in numbers],
         [photos.digests[number] for number in numbers],
-        photos.labels[numbers],
-        photos.yolo_probs[numbers],
-        photos.vit_probs[numbers],
+        photos.labels[rows],
+        photos.yolo_probs[rows],
+        photos.vit_probs[rows],
     )
 
 

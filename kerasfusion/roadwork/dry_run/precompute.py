@@ -1,5 +1,6 @@
 """`precompute --dry-run`: what it would take, from some shards' worth of photos in a folder that is deleted."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, 
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
 from kerasfusion.progress import silent
 from kerasfusion.roadwork.branches.vit import read_checkpoint
+from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
@@ -30,18 +32,18 @@ class Trial:
     Attributes:
         load: seconds until both branches are ready.
         first: seconds that the first photos took longer than others: the graph is made, the first photos are read.
-        photo: seconds a photo.
-        photos: how many were worked.
-        photo_bytes: of the cache, a photo.
+        view: seconds a view, with its share of the photo.
+        views: how many were worked.
+        view_bytes: of the cache, a view.
         memory: of this process and YOLO's, bytes.
         parameters: of the ViT.
     """
 
     load: float
     first: float
-    photo: float
-    photos: int
-    photo_bytes: float
+    view: float
+    views: int
+    view_bytes: float
     memory: int
     parameters: int
 
@@ -67,19 +69,19 @@ def estimate_precompute(
     with branches:
         manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
         left = {split: _left(config, manifest, split, samples) for split in splits}
-        trial = _try_out(config, branches, samples, load, skip_unreadable)
-    count = sum(left.values())
+        trial = _try_out(config, branches, _tried(samples, left), load, skip_unreadable)
+    count = sum(photos * view_count(config.views, split) for split, photos in left.items())
     return Estimate(
         "precompute",
         _facts(config, samples, left, trial),
         [
             Stage("start", 1, "process", start_up),
             Stage("load ViT and YOLO", 1, "run", trial.load),
-            Stage("ask both", count, "photos", trial.photo, trial.first if count else 0.0),
+            Stage("ask both", count, "views", trial.view, trial.first if count else 0.0),
         ],
-        {str(config.cache.folder): round(count * trial.photo_bytes)},
+        {str(config.cache.folder): round(count * trial.view_bytes)},
         trial.memory,
-        f"{trial.photos} photos in batches of {config.cache.batch}",
+        f"{trial.views} views in batches of {config.cache.batch}",
         time.perf_counter() - begin,
     )
 
@@ -93,8 +95,15 @@ def _left(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[
     return sum(len(part) for path, part in plan_shards(config, split, chosen) if not path.exists())
 
 
+def _tried(samples: Sequence[Sample], left: dict[str, int]) -> list[Sample]:
+    """Photos of one split, which have equally many views: of that with the most to do."""
+    split = max(left, key=lambda name: (left[name], sum(sample.split == name for sample in samples)))
+    return [sample for sample in samples if sample.split == split]
+
+
 def _try_out(config: RoadworkConfig, branches: Branches, samples, load: float, skip_unreadable: bool) -> Trial:
     chosen = spread(samples, 1024)
+    views = view_count(config.views, chosen[0].split)
     unreadable: dict[str, str] = {}
     stamps = [time.perf_counter()]
     with tempfile.TemporaryDirectory() as folder, silent():
@@ -108,7 +117,7 @@ def _try_out(config: RoadworkConfig, branches: Branches, samples, load: float, s
         few = chosen[: config.cache.batch]
         for _ in fill_shard(path.with_name("few.tfrecord"), few, branches, config, True, unreadable):
             pass
-        size = path.with_name("few.tfrecord").stat().st_size / len(few)
+        size = path.with_name("few.tfrecord").stat().st_size / (len(few) * views)
         memory = peak_memory_mb() + resident_memory_mb(children_only=True)
     if unreadable and not skip_unreadable:
         raise KerasFusionError(
@@ -116,12 +125,18 @@ def _try_out(config: RoadworkConfig, branches: Branches, samples, load: float, s
             where=config.data.root,
             todo="kerasfusion data check lists all of them; or leave them out with --skip-unreadable",
         )
-    photo, first = _pace(stamps, config.cache.batch)
-    return Trial(load, first, photo, len(stamps) - 1, size, round(memory * 2**20), branches.parameters)
+    photo, first = _pace(stamps, config.cache.batch // math.gcd(config.cache.batch, views))
+    memory_bytes = round(memory * 2**20)
+    return Trial(load, first, photo / views, (len(stamps) - 1) * views, size, memory_bytes, branches.parameters)
 
 
 def _pace(stamps: Sequence[float], batch: int) -> tuple[float, float]:
-    """(seconds a photo, what the first photos took longer), from the times at which photos were worked."""
+    """(seconds a photo, what the first photos took longer), from the times at which photos were worked.
+
+    Args:
+        stamps: a time a photo, after that of the beginning.
+        batch: the fewest photos whose views are whole batches.
+    """
     ends = stamps[::batch]  # the last photo of a batch waits for its answers
     begin = min(1 + -(-READ_AHEAD // batch), (len(ends) - 1) // 2)
     if len(ends) - 1 - begin < 1:
@@ -136,7 +151,13 @@ def _facts(config: RoadworkConfig, samples: Sequence[Sample], left: dict[str, in
         chosen = [sample for sample in samples if sample.split == split]
         counts = {name: sum(sample.label == label for sample in chosen) for label, name in enumerate(CLASS_NAMES)}
         size = sum(sample.path.stat().st_size for sample in chosen)
-        facts[split] = {"photos": len(chosen), **counts, "bytes": size, "in_the_cache": len(chosen) - left[split]}
+        facts[split] = {
+            "photos": len(chosen),
+            **counts,
+            "views_a_photo": view_count(config.views, split),
+            "bytes": size,
+            "in_the_cache": len(chosen) - left[split],
+        }
     return facts | {
         "vit": {"parameters": trial.parameters, "trained": 0},
         "batch": config.cache.batch,

@@ -36,7 +36,8 @@ def full_report(
     Returns:
         {output: {metric: value, metric_ci95: [low, high], ..., "moving_reward_final", "moving_reward_mean"}}.
         Outputs other than the baseline also have "vs_<baseline>": {"reward_difference", "reward_difference_ci95", the
-        same for mcc and accuracy, "only_<output>_right" and "only_<baseline>_right" (photos), "mcnemar_p", "verdict"}.
+        same for mcc and accuracy, "verdict", and without groups "only_<output>_right", "only_<baseline>_right" (photos)
+        and "mcnemar_p"}.
         JSON types only; None stands for what is undefined (ROC-AUC with one class).
 
     Raises:
@@ -52,7 +53,10 @@ def full_report(
         report[name] |= {f"moving_reward_{key}": view[f"{key}_reward"] for key in ("final", "mean")}
     for name in answers:
         if baseline in answers and name != baseline:
-            report[name][f"vs_{baseline}"] = _comparison(labels, answers, report, resampled, name, baseline)
+            independent = groups is None
+            report[name][f"vs_{baseline}"] = _comparison(
+                labels, answers, report, resampled, name, baseline, independent
+            )
     return report
 
 
@@ -109,16 +113,20 @@ def _comparison(
     resampled: Mapping[str, Mapping[str, np.ndarray]],
     name: str,
     baseline: str,
+    independent: bool = True,
 ) -> dict[str, object]:
     result: dict[str, object] = {}
     for metric in COMPARED:
         result[f"{metric}_difference"] = report[name][metric] - report[baseline][metric]
-        interval = paired_difference(resampled[name][metric], resampled[baseline][metric])
-        result[f"{metric}_difference_ci95"] = list(interval)
+        difference = paired_difference(resampled[name][metric], resampled[baseline][metric])
+        result[f"{metric}_difference_ci95"] = list(difference)
+    interval = tuple(result["reward_difference_ci95"])
+    if not independent:  # McNemar's test would take each photo of a group for news
+        return result | {"verdict": verdict(interval)}
     test = mcnemar(labels, *(decide(clean_answers(answers[output])[0]) for output in (name, baseline)))
     return result | {
         f"only_{name}_right": test["b"],
         f"only_{baseline}_right": test["c"],
         "mcnemar_p": test["p"],
-        "verdict": verdict(tuple(result["reward_difference_ci95"]), test),
+        "verdict": verdict(interval, test),
     }

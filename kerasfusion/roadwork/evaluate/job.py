@@ -10,13 +10,19 @@ from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.kept_answers import answers_record, predictions_path
 from kerasfusion.files.run_files import EVALUATED, record_evaluation
 from kerasfusion.files.run_folder import require_folder
+from kerasfusion.images.decoding import read_image
+from kerasfusion.images.png import write_png
 from kerasfusion.reporting import table
+from kerasfusion.roadwork.challenge.views import describe_views, view_kinds, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector, use_device
+from kerasfusion.roadwork.evaluate.answers import cached_branches, choose
+from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
+from kerasfusion.roadwork.evaluate.challenges import main_mix
 from kerasfusion.roadwork.evaluate.figures import history_curves
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import describe_evaluation
-from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, cached_branches, choose, draw_figures, evaluate
+from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, draw_figures, evaluate
 
 METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
 
@@ -76,6 +82,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
     result = evaluate(
         detector,
         samples,
+        views=config.views,
         records=records,
         batch=request.batch,
         max_pixels=config.data.max_pixels,
@@ -103,6 +110,11 @@ def as_text(result: Evaluation) -> str:
     ]
     parts += ["the subnet's moving reward (MCC over the last 100, accuracy over the last 10)", table(moving)]
     parts += ["", *_verdicts(result.report)] if BASELINE in result.report else []
+    if result.challenges:
+        mix = main_mix(result.split, result.challenges)
+        parts += ["", "challenges, as a validator would make them of these photos: MCC / reward"]
+        parts += [table(_challenge_rows(result)), "", f"on {mix}, with intervals by photo:"]
+        parts += _verdicts(result.challenges[mix])
     return "\n".join(parts).rstrip()
 
 
@@ -113,7 +125,7 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
     detector = open_detector(request.model, request.tta)
     if not detector.other_inputs:
         return detector, None
-    return detector, cached_branches(config.cache.folder, request.split, detector.description)
+    return detector, cached_branches(config, request.split, detector.description)
 
 
 def _run_folder(model: Path | None) -> Path | None:
@@ -131,7 +143,7 @@ def _tell_of_another(request: Request, folder: Path, report: Callable[[str], Non
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
     path = folder / "metrics.json"
     metrics = read_json(path) or {}
-    write_json(path, metrics | {result.split: result.report})
+    write_json(path, metrics_with(metrics, result))
     ids = [sample.sample_id for sample in result.samples]
     answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
     write_predictions(predictions_path(folder, result.split), answered)
@@ -139,11 +151,42 @@ def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path
         folder,
         result.split,
         describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples)
+        | describe_views(request.config.views)
         | answers_record(folder, result.split),
     )
     draw_figures(result, folder / "figures")
+    _draw_sheet(result, request.config, folder / "figures")
     if (folder / "history.csv").is_file():
         save_png(history_curves(folder / "history.csv"), folder / "figures" / "history.png")
+
+
+def _draw_sheet(result: Evaluation, config: RoadworkConfig, folder: Path) -> None:
+    """A photo with roadwork, if there is one, and its challenges."""
+    readable = sorted(
+        (sample for sample in result.samples if sample.sample_id in result.digests), key=lambda sample: -sample.label
+    )
+    if not (result.challenges and readable):
+        return
+    sample = readable[0]
+    photo, digest = read_image(sample.path, config.data.max_pixels)
+    views = views_of(photo, digest, sample.split, config.views)
+    sheet = challenge_sheet(photo, views, view_kinds(config.views, sample.split, digest))
+    write_png(folder / sheet_name(result.split), sheet)
+
+
+def metrics_with(metrics: dict, result: Evaluation) -> dict:
+    """metrics.json with this evaluation's split and the challenges of that split, and what was there of others."""
+    others = {name: kept for name, kept in metrics.items() if name.split("_")[0] != result.split}
+    return others | {result.split: result.report} | result.challenges
+
+
+def _challenge_rows(result: Evaluation) -> list[dict]:
+    """MCC and reward on each kind of challenge: a row a kind."""
+    return [
+        {"asked": name.removeprefix(f"{result.split}_").replace("_", " ")}
+        | {_title(output): f"{values['mcc']:.3f} / {values['reward']:.3f}" for output, values in report.items()}
+        for name, report in result.challenges.items()
+    ]
 
 
 def _title(output: str) -> str:
@@ -171,8 +214,9 @@ def _verdicts(report: dict) -> list[str]:
         versus = values.get(f"vs_{BASELINE}")
         if versus:
             low, high = versus["reward_difference_ci95"]
+            p = f", McNemar p = {versus['mcnemar_p']:.3g}" if "mcnemar_p" in versus else ""
             lines.append(
                 f"{name} against the default ViT: {versus['verdict']} (reward {versus['reward_difference']:+.4f}, "
-                f"95 % interval {low:+.4f} to {high:+.4f}, McNemar p = {versus['mcnemar_p']:.3g})"
+                f"95 % interval {low:+.4f} to {high:+.4f}{p})"
             )
     return lines

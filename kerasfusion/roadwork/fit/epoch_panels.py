@@ -26,18 +26,18 @@ class EpochPanels:
 
     Args:
         photos: held-out ones, with their cached probabilities.
-        gather: numbers of photos -> the arrays that the trained graph reads, by name.
+        gather: numbers of rows -> the arrays that the trained graph reads, by name.
         max_pixels: largest photo that is decoded.
 
     Attributes:
         photos: the same.
-        numbers: (K,) int64, which of them are drawn.
+        numbers: (K,) int64, the rows that are drawn: photos, none of their challenges.
     """
 
     def __init__(self, photos: Photos, gather: Callable[[np.ndarray], Mapping[str, np.ndarray]], max_pixels: int):
         self.photos, self._gather = photos, gather
-        self.numbers = _spread(photos.labels)
-        paths = (photos.samples[number].path for number in self.numbers)
+        self.numbers = photos.originals[_spread(photos.labels[photos.originals])]
+        paths = (photos.samples[number // photos.views].path for number in self.numbers)
         self._views = [_view(read_image(path, max_pixels)[0]) for path in paths]
 
     def __call__(self, graph) -> np.ndarray:

@@ -8,7 +8,7 @@ import keras
 from kerasfusion.images.stored_arrays import epoch_batches
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.parts import Parts
-from kerasfusion.roadwork.fit.sources import Source, in_order
+from kerasfusion.roadwork.fit.sources import Source, in_order, weight_of
 from kerasfusion.trainer import train
 
 
@@ -88,7 +88,8 @@ def _train(
 
     def examples(arrays):
         inputs = {key: arrays[key] for key in model.input}
-        return inputs, dict.fromkeys(losses, arrays["label"]), dict.fromkeys(losses, arrays["weight"])
+        weights = {output: arrays[weight_of(output)] for output in losses}
+        return inputs, dict.fromkeys(losses, arrays["label"]), weights
 
     def stream(epochs: range):
         return epoch_batches(

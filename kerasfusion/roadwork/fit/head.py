@@ -4,18 +4,20 @@ import keras
 import numpy as np
 
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.sources import class_weights_of
 from kerasfusion.roadwork.fit.training_data import Photos
+from kerasfusion.roadwork.scoring.prior import prior_weights
 
 
 def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs: np.ndarray) -> None:
     """Fit the head on held-out photos; it is small, so that this takes seconds and starts anew on resume.
 
+    Each photo counts once, however many views it has: all have as many, and the loss is their mean.
+
     Args:
-        config: fusion settings; class weights if asked for.
+        config: fusion settings.
         head: what ensemble.build_head gave; changed in place.
-        photos: N held-out photos with their cached probabilities.
-        efficientnetv2_probs: (N, 2) float32.
+        photos: N held-out photos with V views each and their cached probabilities.
+        efficientnetv2_probs: (N V, 2) float32.
     """
     inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
     # A model of the same layers, so that the head itself is saved without a compile state.
@@ -26,7 +28,7 @@ def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs:
     model.fit(
         inputs,
         photos.labels,
-        sample_weight=class_weights_of(config, photos)[photos.labels],
+        sample_weight=prior_weights(config.fusion.prior, photos.labels)[photos.labels],
         batch_size=min(len(photos), 256),
         epochs=config.fusion.epochs,
         verbose=0,

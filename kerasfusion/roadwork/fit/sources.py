@@ -1,6 +1,6 @@
 """What the networks learn from, batch by batch: kept pixels, or the features of a frozen trunk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -14,24 +14,25 @@ from kerasfusion.roadwork.branches.efficientnetv2_folded import compiled, fold
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.training_data import Photos, stored_features, stored_pixels
+from kerasfusion.roadwork.scoring.prior import prior_weights
 
 
 @dataclass(frozen=True)
 class Source:
-    """Photos with what is kept of them: pixels, or a frozen trunk's features.
+    """Photos' views with what is kept of them: pixels, or a frozen trunk's features.
 
     Attributes:
         photos: labels and cached probabilities.
         name: "image" or "features".
-        rows: (N, S, S, 3) uint8 or (N, C) float32.
-        weights: (2,) weight of each class in the loss.
+        rows: (N V, S, S, 3) uint8 or (N V, C) float32.
+        weights: {output: (2,) weight of each class in its loss}.
         transform: (arrays of a batch, seed (2,) int32) -> what the training graph reads of them; None changes nothing.
     """
 
     photos: Photos
     name: str
     rows: StoredArray
-    weights: np.ndarray
+    weights: Mapping[str, np.ndarray]
     transform: Callable | None = None
 
     def gather(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
@@ -42,8 +43,13 @@ class Source:
             "yolo_probs": self.photos.yolo_probs[numbers],
             "vit_probs": self.photos.vit_probs[numbers],
             "label": labels,
-            "weight": self.weights[labels],
+            **{weight_of(output): weights[labels] for output, weights in self.weights.items()},
         }
+
+
+def weight_of(output: str) -> str:
+    """What the weights of an output's loss are called among the arrays of a batch."""
+    return f"{output}_weight"
 
 
 def make_sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
@@ -54,12 +60,13 @@ def make_sources(config, parts: Parts, image_size: int, training: Photos, valida
     """
     folded = None if config.efficientnetv2.fine_tune_blocks else fold(parts.trunk)
 
-    def source(photos: Photos | None, label: str, class_weights: np.ndarray, strength: str) -> Source | None:
+    def source(photos: Photos | None, label: str, priors: Mapping[str, float | None], strength: str) -> Source | None:
         if photos is None:
             return None
+        weights = {output: prior_weights(prior, photos.labels) for output, prior in priors.items()}
         pixels = stored_pixels(photos, config, image_size, label)
         if folded is None or strength != "none":
-            return Source(photos, "image", pixels, class_weights, _transform(strength, folded))
+            return Source(photos, "image", pixels, weights, _transform(strength, folded))
         forward, digest = compiled(folded), efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk)
         rows = stored_features(
             photos,
@@ -70,12 +77,13 @@ def make_sources(config, parts: Parts, image_size: int, training: Photos, valida
             pixels,
             label,
         )
-        return Source(photos, "features", rows, class_weights)
+        return Source(photos, "features", rows, weights)
 
-    # The validation loss stays unweighted and its photos as they are.
+    learned = {"fusion": config.fusion.prior, "efficientnetv2": 0.5 if config.fit.class_weights else None}
+    # The validation loss stays unweighted and its views as they are.
     return (
-        source(training, "train", class_weights_of(config, training), config.fit.augmentation),
-        source(validation, "val", np.ones(2, "float32"), "none"),
+        source(training, "train", learned, config.fit.augmentation),
+        source(validation, "val", dict.fromkeys(learned), "none"),
     )
 
 
@@ -106,12 +114,6 @@ def _transform(strength: str, folded: keras.Model | None):
         return {**arrays, "features": features}
 
     return augmented_features
-
-
-def class_weights_of(config: RoadworkConfig, photos: Photos) -> np.ndarray:
-    """(2,) float32: n / (2 n_c) if fit.class_weights asks for it, else ones."""
-    counts = np.bincount(photos.labels, minlength=2)
-    return (len(photos) / (2 * counts) if config.fit.class_weights else np.ones(2)).astype(np.float32)
 
 
 def in_order(config: RoadworkConfig, source: Source):

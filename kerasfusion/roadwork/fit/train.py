@@ -15,6 +15,7 @@ import numpy as np
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run
+from kerasfusion.images.png import write_png
 from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
@@ -23,7 +24,7 @@ from kerasfusion.roadwork.fit.head import fit_head
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import Source, in_order, make_sources
 from kerasfusion.roadwork.fit.training_data import load_photos
-from kerasfusion.trackers.epochs import PANELS, trackers, write_panel
+from kerasfusion.trackers.epochs import PANELS, trackers
 
 
 def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = False) -> Parts:
@@ -74,7 +75,7 @@ def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnet
     }
     fused = np.asarray(head(answers, training=False))
     picture = panels.draw({"fusion": fused[:, 1], "efficientnetv2": answers["efficientnetv2"][:, 1]})
-    write_panel(config.run_folder / PANELS / "fitted.png", picture)
+    write_png(config.run_folder / PANELS / "fitted.png", picture)
 
 
 def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""What `fit` learns from: photos joined with their cached probabilities, and pixels that are decoded only once."""
+"""What `fit` learns from: photos' views joined with their cached probabilities, and pixels that are made only once."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,24 @@ from kerasfusion.images.decoding import read_image, squash
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
+from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
 from kerasfusion.roadwork.precompute import branch_cache
+from kerasfusion.roadwork.precompute.manifest import refuse_other_views
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos of one role (training or validation), in sample_id order.
+    """Photos of one role (training or validation), in sample_id order, with V views each.
+
+    Row `V * photo + view` of what is kept of them is one view; a photo's first row is the photo itself.
 
     Attributes:
         samples: N photos.
         digests: sha256 of each file.
-        labels: (N,) int32, index into CLASS_NAMES.
-        yolo_probs, vit_probs: (N, 2) float32.
+        labels: (N V,) int32, index into CLASS_NAMES.
+        yolo_probs, vit_probs: (N V, 2) float32.
     """
 
     samples: list[Sample]
@@ -34,7 +39,18 @@ class Photos:
     yolo_probs: np.ndarray
     vit_probs: np.ndarray
 
+    @property
+    def views(self) -> int:
+        """V."""
+        return len(self.labels) // len(self.samples)
+
+    @property
+    def originals(self) -> np.ndarray:
+        """(N,) int64, the row of each photo itself."""
+        return np.arange(0, len(self), self.views)
+
     def __len__(self) -> int:
+        """How many rows, N V."""
         return len(self.labels)
 
 
@@ -45,9 +61,10 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
         Training and validation photos; None for the latter if data.validation_fraction is 0 and there is no val/.
 
     Raises:
-        RequestError: no cache for these splits, a cache of other photos, a class without photos, or a head that is to
-            be fitted on held-out photos when there are none.
+        RequestError: no cache for these splits, a cache of other photos or views, a class without photos, or a head
+            that is to be fitted on held-out photos when there are none.
     """
+    refuse_other_views(config, manifest)
     samples = [sample for sample in scan(config.data.root, ("train", "val")) if sample.split in ("train", "val")]
     splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
     records = branch_cache.read_cache(config.cache.folder, splits)
@@ -71,24 +88,25 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
 
 
 def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> StoredArray:
-    """The photos as the `image` input sees them, decoded once and kept on disk by the files' digests.
+    """The views as the `image` input sees them, made once and kept on disk by the files' digests.
 
     Returns:
-        (N, S, S, 3) uint8.
+        (N V, S, S, 3) uint8.
     """
-    size, limit = image_size, config.data.max_pixels
+    size = image_size
 
-    def blocks() -> Iterator[np.ndarray]:
-        read = ordered_map(lambda sample: squash(read_image(sample.path, limit)[0], size), photos.samples)
-        return (pixels[None] for pixels in read)
+    def views(sample: Sample) -> np.ndarray:
+        pixels, digest = read_image(sample.path, config.data.max_pixels)
+        return np.stack([squash(view, size) for view in views_of(pixels, digest, sample.split, config.views)])
 
     path = pixels_path(photos, config, image_size)
-    return stored_array(path, (len(photos), size, size, 3), "uint8", blocks, f"decode {label}")
+    shape = (len(photos), size, size, 3)
+    return stored_array(path, shape, "uint8", lambda: ordered_map(views, photos.samples), f"decode {label}")
 
 
 def pixels_path(photos: Photos, config: RoadworkConfig, image_size: int) -> Path:
     """Where `stored_pixels` keeps these photos."""
-    return _store(config.fit.pixel_cache, f"squash-{image_size}", photos)
+    return _store(config, f"squash-{image_size}", photos)
 
 
 def stored_features(
@@ -100,7 +118,7 @@ def stored_features(
     pixels: StoredArray,
     label: str,
 ) -> StoredArray:
-    """A frozen network's features of un-augmented photos, worked out once and kept on disk.
+    """A frozen network's features of un-augmented views, worked out once and kept on disk.
 
     Args:
         forward: (B, S, S, 3) uint8 -> (B, C) float32 array.
@@ -109,7 +127,7 @@ def stored_features(
         pixels: what `stored_pixels` gave for these photos.
 
     Returns:
-        (N, C) float32.
+        (N V, C) float32.
     """
 
     def blocks() -> Iterator[np.ndarray]:
@@ -123,11 +141,15 @@ def stored_features(
 
 def features_path(photos: Photos, config: RoadworkConfig, name: str) -> Path:
     """Where `stored_features` keeps those of these photos."""
-    return _store(config.fit.pixel_cache, f"features-{name}", photos)
+    return _store(config, f"features-{name}", photos)
 
 
-def _store(folder: Path, kind: str, photos: Photos) -> Path:
-    return folder / f"{kind}-{lines_sha256(photos.digests)[:16]}.npy"
+def _store(config: RoadworkConfig, kind: str, photos: Photos) -> Path:
+    """By what the views are made of; held-out photos of train/ have the views of train/."""
+    made_of = photos.digests
+    if views := describe_views(config.views):
+        made_of = [json.dumps(views, sort_keys=True), photos.samples[0].split, *made_of]
+    return config.fit.pixel_cache / f"{kind}-{lines_sha256(made_of)[:16]}.npy"
 
 
 def _digest_files(samples: list[Sample]) -> list[str]:
@@ -140,9 +162,9 @@ def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Phot
     return Photos(
         samples=samples,
         digests=[digests[sample.sample_id] for sample in samples],
-        labels=np.array([row.label for row in rows], np.int32),
-        yolo_probs=np.array([row.yolo_probs for row in rows], np.float32).reshape(-1, 2),
-        vit_probs=np.array([row.vit_probs for row in rows], np.float32).reshape(-1, 2),
+        labels=np.repeat(np.array([row.label for row in rows], np.int32), len(rows[0].yolo_probs)),
+        yolo_probs=np.concatenate([row.yolo_probs for row in rows]),
+        vit_probs=np.concatenate([row.vit_probs for row in rows]),
     )
 
 

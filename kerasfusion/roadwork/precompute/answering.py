@@ -10,16 +10,12 @@ from kerasfusion.machine.amx import avoid_broken_amx
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_process import YoloProcess
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import Sample
-from kerasfusion.roadwork.precompute import branch_cache as cache
 
 
 @dataclass(frozen=True)
-class Views:
-    """One photo as the branches see it: `squashed` for the ViT and `crop` for YOLO, (S, S, 3) uint8 each."""
+class Picture:
+    """A view of a photo as the branches see it: `squashed` for the ViT and `crop` for YOLO, (S, S, 3) uint8 each."""
 
-    sample: Sample
-    image_sha256: str
     squashed: np.ndarray
     crop: np.ndarray
 
@@ -58,20 +54,18 @@ class Branches:
         self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
         self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
 
-    def __call__(self, views: Sequence[Views]) -> list[cache.Record]:
+    def __call__(self, pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
         """Answer one batch.
+
+        Returns:
+            YOLO's and the ViT's probabilities, (B, 2) float32 each.
 
         Raises:
             RequestError: an answer is not in 0..1; the cache holds probabilities and nothing else.
         """
-        yolo = self._yolo.submit(np.stack([view.crop for view in views]))
-        vit_probs = self._vit(np.stack([view.squashed for view in views]).astype(np.float32)).numpy()
-        yolo_probs = self._checked("yolo", yolo())
-        vit_probs = self._checked("vit", vit_probs)
-        return [
-            cache.Record(view.sample.sample_id, view.image_sha256, view.sample.split, view.sample.label, *probs)
-            for view, *probs in zip(views, yolo_probs, vit_probs, strict=True)
-        ]
+        yolo = self._yolo.submit(np.stack([picture.crop for picture in pictures]))
+        vit_probs = self._vit(np.stack([picture.squashed for picture in pictures]).astype(np.float32)).numpy()
+        return self._checked("yolo", yolo()), self._checked("vit", vit_probs)
 
     def _checked(self, branch: str, answers: np.ndarray) -> np.ndarray:
         todo = f"set {branch}.weights to sound weights; nothing of this batch was kept"

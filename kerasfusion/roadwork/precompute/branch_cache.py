@@ -2,7 +2,8 @@
 
 A folder with `manifest.json` and `shards/SPLIT-00000.tfrecord`. A split's shards are fixed by its sorted sample ids, so
 that a resumed precompute ends in the same bytes. One tf.train.Example a photo: sample_id, image_sha256, split (bytes),
-label (int64), yolo_probs and vit_probs (2 floats each, in the order of CLASS_NAMES).
+label (int64), yolo_probs and vit_probs (2 floats a view, in the order of CLASS_NAMES; the first view is the photo
+itself).
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ class Record:
         image_sha256: digest of the encoded file, hex.
         split: train, val or test.
         label: index into CLASS_NAMES.
-        yolo_probs, vit_probs: (2,) float32 probabilities.
+        yolo_probs, vit_probs: (V, 2) float32 probabilities, a row a view.
     """
 
     sample_id: str
@@ -86,8 +87,8 @@ def read_shard(path: Path) -> list[Record]:
         "image_sha256": tf.io.FixedLenFeature([], tf.string),
         "split": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
-        "yolo_probs": tf.io.FixedLenFeature([2], tf.float32),
-        "vit_probs": tf.io.FixedLenFeature([2], tf.float32),
+        "yolo_probs": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
+        "vit_probs": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
     }
     dataset = tf.data.TFRecordDataset(str(path)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
     try:
@@ -242,7 +243,7 @@ def _encode(record: Record) -> bytes:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
 
     def floats(value: np.ndarray):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value.ravel()))
 
     feature = {
         "sample_id": text(record.sample_id),

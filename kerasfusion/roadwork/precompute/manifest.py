@@ -9,6 +9,7 @@ from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.branches.vit import VitCheckpoint
+from kerasfusion.roadwork.challenge.views import describe_views, views_in_words
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
 from kerasfusion.roadwork.precompute import branch_cache as cache
@@ -41,6 +42,7 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
             "precision": config.cache.precision,
         },
         "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
+        **describe_views(config.views),
     }
     if not (folder / cache.MANIFEST).exists():
         return {**identity, "splits": {}}
@@ -53,6 +55,29 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
             todo="name a new folder with --cache (or cache.folder), or delete this one",
         )
     return manifest
+
+
+def refuse_other_views(config: RoadworkConfig, manifest: dict) -> None:
+    """Check that a cache holds the views that the configuration names.
+
+    Raises:
+        RequestError: it holds others.
+    """
+    expected, found = describe_views(config.views), {"views": manifest["views"]} if "views" in manifest else {}
+    if found == expected:
+        return
+    raise RequestError(
+        f"the branch cache holds {views_in_words(found)}, and the configuration asks for {views_in_words(expected)}",
+        where=config.cache.folder,
+        todo=f"kerasfusion precompute into a new folder (--cache), or take the cache's: {_settings_for(found)}",
+    )
+
+
+def _settings_for(found: dict) -> str:
+    """The `--set` options under which a cache's views are those of the configuration."""
+    if not found:
+        return "--set views.count=0"
+    return f"--set views.count={found['views']['count']} --set views.layout={found['views']['layout']}"
 
 
 def _yolo_training(weights: Path) -> dict | None:

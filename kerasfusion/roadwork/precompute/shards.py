@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from kerasfusion.images.decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.parallel import ordered_map
+from kerasfusion.roadwork.challenge.views import views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.precompute import branch_cache as cache
-from kerasfusion.roadwork.precompute.answering import Branches, Views
+from kerasfusion.roadwork.precompute.answering import Branches, Picture
 
 
 def plan_shards(config: RoadworkConfig, split: str, samples: Sequence[Sample]) -> list[tuple[Path, Sequence[Sample]]]:
@@ -32,28 +35,43 @@ def fill_shard(
         path: of the shard.
         shard: its samples.
         branches: are asked about each batch.
-        config: cache.batch and data.max_pixels.
+        config: views, cache.batch and data.max_pixels.
         skip_unreadable: write the shard without unreadable photos.
         unreadable: {sample_id: reason}; the shard's are added.
     """
     if path.exists() and _is_finished(path, shard, config, unreadable):
         yield from shard
         return
-    records, broken = [], {}
-    views = ordered_map(lambda sample: _read_views(sample, branches.sizes, config.data.max_pixels), shard)
-    batch: list[Views] = []
-    for sample, view in zip(shard, views, strict=True):
-        if isinstance(view, ImageError):
-            broken[sample.sample_id] = view.what
+    asked: list[tuple[Sample, str]] = []
+    answers: list[tuple[np.ndarray, np.ndarray]] = []
+    waiting: list[Picture] = []
+    broken: dict[str, str] = {}
+    read = ordered_map(lambda sample: _read(sample, branches.sizes, config), shard)
+    for sample, photo in zip(shard, read, strict=True):
+        if isinstance(photo, ImageError):
+            broken[sample.sample_id] = photo.what
         else:
-            batch.append(view)
-        if len(batch) == config.cache.batch or (batch and sample is shard[-1]):
-            records += branches(batch)
-            batch = []
+            digest, pictures = photo
+            asked.append((sample, digest))
+            waiting += pictures
+        while len(waiting) >= config.cache.batch or (waiting and sample is shard[-1]):
+            answers.append(branches(waiting[: config.cache.batch]))
+            del waiting[: config.cache.batch]
         yield sample
     unreadable |= broken
     if not broken or skip_unreadable:
-        cache.write_shard(path, records)
+        cache.write_shard(path, _records(asked, answers))
+
+
+def _records(
+    asked: Sequence[tuple[Sample, str]], answers: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> Iterator[cache.Record]:
+    """What the batches of views say of each photo, which has as many views as every other."""
+    if not asked:
+        return
+    yolo, vit = (np.concatenate(probs).reshape(len(asked), -1, 2) for probs in zip(*answers, strict=True))
+    for row, (sample, digest) in enumerate(asked):
+        yield cache.Record(sample.sample_id, digest, sample.split, sample.label, yolo[row], vit[row])
 
 
 def _is_finished(path: Path, shard, config, unreadable) -> bool:
@@ -70,9 +88,11 @@ def _is_finished(path: Path, shard, config, unreadable) -> bool:
     return True
 
 
-def _read_views(sample: Sample, sizes: dict[str, int], max_pixels: int) -> Views | ImageError:
+def _read(sample: Sample, sizes: dict[str, int], config: RoadworkConfig) -> tuple[str, list[Picture]] | ImageError:
+    """A photo's digest and its views as the branches see them."""
     try:
-        pixels, digest = read_image(sample.path, max_pixels)
+        pixels, digest = read_image(sample.path, config.data.max_pixels)
+        views = views_of(pixels, digest, sample.split, config.views)
     except ImageError as error:
         return error
-    return Views(sample, digest, squash(pixels, sizes["image"]), crop_centre(pixels, sizes["yolo_image"]))
+    return digest, [Picture(squash(view, sizes["image"]), crop_centre(view, sizes["yolo_image"])) for view in views]

@@ -12,6 +12,9 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 
 Split = Literal["train", "val", "test"]
+Asked = Annotated[str, Field(pattern=r"^(train|val|test)(_[a-z0-9_]+)?$")]
+"""A split, or one kind of its challenges."""
+
 Count = Annotated[int, Field(ge=0)]
 Interval = tuple[float | None, float | None]
 Bounds = tuple[float, float]
@@ -87,7 +90,7 @@ class _Timed:
     stages: _Stages
 
 
-METRICS = TypeAdapter(dict[Split, Annotated[dict[str, _Output], Field(min_length=1)]])
+METRICS = TypeAdapter(dict[Asked, Annotated[dict[str, _Output], Field(min_length=1)]])
 EVALUATED = TypeAdapter(dict[Split, _Record])
 LATENCY = TypeAdapter(dict[str, _Timed])
 

@@ -6,11 +6,13 @@ from typing import Any
 from kerasfusion import __version__
 from kerasfusion.report_page.blocks import Block, Details, Facts, Note, Paragraph, Points, Section, Table
 from kerasfusion.report_page.page import write_page
+from kerasfusion.roadwork.data.dataset import SPLITS
 from kerasfusion.roadwork.evaluate.comparison import against_each
 from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.evaluate.split import MAIN
 from kerasfusion.roadwork.report import charts
+from kerasfusion.roadwork.report.challenges import challenge_blocks
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
 from kerasfusion.roadwork.report.run import Run, main_output, read_run
@@ -64,6 +66,8 @@ def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Path | 
         sections.append(Section("The fusion against each branch", [charts.branches_chart(against), _pairs(against)]))
     command = run.evaluate_command(run.split)
     sections.append(Section("Answers", [charts.confusion_chart(report), *charts.answer_charts(kept, command)]))
+    if challenges := run.challenges:
+        sections.append(Section("What a validator sends", challenge_blocks(run, challenges)))
     if kept is not None:
         sections.append(Section("The subnet's reward", [charts.reward_chart(kept)]))
         sections.append(Section("The worst mistakes", _mistakes(run, kept, output, data)))
@@ -71,7 +75,7 @@ def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Path | 
 
 
 def _summary(run: Run) -> Section:
-    others = [split for split in run.metrics if split != run.split]
+    others = [split for split in SPLITS if split in run.metrics and split != run.split]
     report = run.metrics[run.split]
     output = main_output(report)
     begin = Paragraph(f"{_begin(called(output, run))} on the {report[output]['n']} {run.photos} of {run.split}/:")

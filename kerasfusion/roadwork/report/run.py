@@ -78,6 +78,11 @@ class Run:
         return next((split for split in reversed(SPLITS) if split in self.metrics), None)
 
     @property
+    def challenges(self) -> dict[str, dict[str, Any]]:
+        """The metrics of that split's challenges, by name; empty where none were asked about."""
+        return {name: kept for name, kept in self.metrics.items() if name.startswith(f"{self.split}_")}
+
+    @property
     def record(self) -> dict[str, Any]:
         """What the metrics of `split` were measured with; empty where it was not noted."""
         return self.evaluated.get(self.split or "", {})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasfusion.metrics import classification
+from kerasfusion.roadwork.scoring.prior import prior_weights
 from kerasfusion.roadwork.scoring.probability_scores import negative_log_likelihood
 from kerasfusion.roadwork.scoring.reward import decide
 from kerasfusion.roadwork.scoring.thresholds import mcc_by_threshold
@@ -24,6 +25,9 @@ one photo is 3 % of its class."""
 TEMPERATURES = (0.25, 10.0)
 """What a temperature may be. Photos without a mistake would draw it to 0, answers at random to infinity: neither says
 how sure the model may be of other photos."""
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Labels, logits or probabilities, and weights: (R,) each, a row a view."""
 
 RESAMPLES = 1000
 QUANTILE = 0.05
@@ -66,28 +70,45 @@ class Calibration:
         return self.best_logit if self.threshold_moved else 0.0
 
 
-def fit(labels: np.ndarray, logits: np.ndarray, seed: int = 42) -> Calibration:
+def fit(labels: np.ndarray, logits: np.ndarray, prior: float | None = None, seed: int = 42) -> Calibration:
     """Fit temperature and threshold.
 
     Each is only used if that pays on photos that were left out when it was chosen: in 1000 stratified resamples, the
-    5 % quantile of the gain (in negative log-likelihood, in MCC) has to be above 0.
+    5 % quantile of the gain (in negative log-likelihood, in MCC) has to be above 0. The views of a photo are left out
+    together.
 
     Args:
         labels: (N,) 0 or 1, both present.
-        logits: (N,) log of P(roadwork) over P(no roadwork), finite.
+        logits: (N, V) log of P(roadwork) over P(no roadwork) of each photo's views, finite.
+        prior: share of roadwork that the photos are weighed to; None leaves it as it is.
         seed: of the resamples.
     """
-    temperature = fit_temperature(labels, logits)
+    temperature = fit_temperature(*flat(labels, logits, prior))
     scale = temperature or 1.0
     p = sigmoid(logits / scale)
-    threshold, _ = best_threshold(labels, p)
-    bags = list(_resamples(labels, seed))
-    saved = [_saved(labels, logits, *each) for each in bags]
-    gained = [_gained(labels, p, *each) for each in bags]
+    threshold, _ = best_threshold(*flat(labels, p, prior))
+    bags = [
+        [(labels[photos], logits[photos], p[photos]) for photos in bag_and_rest]
+        for bag_and_rest in _resamples(labels, seed)
+    ]
+    saved = [_saved(*(flat(truth, said, prior) for truth, said, _ in each)) for each in bags]
+    gained = [_gained(*(flat(truth, said, prior) for truth, _, said in each)) for each in bags]
     return Calibration(temperature, _low_and_middle(saved), scale * _logit(threshold), _low_and_middle(gained))
 
 
-def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float | None:
+def flat(labels: np.ndarray, values: np.ndarray, prior: float | None) -> Rows:
+    """A row a view: labels, values and how much each counts.
+
+    Args:
+        labels: (N,) 0 or 1.
+        values: (N, V).
+        prior: as `fit` takes it.
+    """
+    rows = np.repeat(labels, values.shape[1])
+    return rows, values.ravel(), prior_weights(prior, labels)[rows]
+
+
+def fit_temperature(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float | None:
     """The temperature with the smallest negative log-likelihood; None if it is not within TEMPERATURES.
 
     Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599, 2017), section 4.2. The likelihood is
@@ -95,7 +116,7 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float | None:
     """
 
     def slope(temperature: float) -> float:
-        return float(((sigmoid(logits / temperature) - labels) * logits).mean())
+        return float(np.average((sigmoid(logits / temperature) - labels) * logits, weights=weights))
 
     low, high = TEMPERATURES
     if slope(low) <= 0 or slope(high) >= 0:
@@ -106,14 +127,14 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float | None:
     return float(np.sqrt(low * high))
 
 
-def best_threshold(labels: np.ndarray, p: np.ndarray) -> tuple[float, float]:
+def best_threshold(labels: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Where to cut for the highest MCC: the middle between two neighbouring answers; of equally good ones that nearest
     to 0.5.
 
     Returns:
         (threshold, MCC); 0.5 if all answers are the same.
     """
-    thresholds, values = mcc_by_threshold(labels, p)
+    thresholds, values = mcc_by_threshold(labels, p, weights)
     inside = (thresholds >= p.min()) & (thresholds < p.max())  # answers on both sides
     if not inside.any():
         return 0.5, 0.0
@@ -135,7 +156,7 @@ def _logit(p: float) -> float:
 
 
 def _resamples(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows drawn with replacement, each class by itself, and the rows left out.
+    """Photos drawn with replacement, each class by itself, and the photos left out.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 17.
     """
@@ -146,17 +167,19 @@ def _resamples(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.n
         yield bag, np.setdiff1d(np.arange(labels.size), bag)
 
 
-def _saved(labels: np.ndarray, logits: np.ndarray, bag: np.ndarray, rest: np.ndarray) -> float:
+def _saved(bag: Rows, rest: Rows) -> float:
     """Negative log-likelihood on `rest` that the temperature of `bag` saves."""
-    temperature = fit_temperature(labels[bag], logits[bag]) or 1.0
-    still, scaled = (sigmoid(logits[rest] / each) for each in (1.0, temperature))
-    return negative_log_likelihood(labels[rest], still) - negative_log_likelihood(labels[rest], scaled)
+    temperature = fit_temperature(*bag) or 1.0
+    labels, logits, weights = rest
+    still, scaled = (negative_log_likelihood(labels, sigmoid(logits / each), weights) for each in (1.0, temperature))
+    return still - scaled
 
 
-def _gained(labels: np.ndarray, p: np.ndarray, bag: np.ndarray, rest: np.ndarray) -> float:
+def _gained(bag: Rows, rest: Rows) -> float:
     """MCC on `rest` that the threshold of `bag` gains over 0.5."""
-    threshold, _ = best_threshold(labels[bag], p[bag])
-    return _mcc(labels[rest], p[rest] > threshold) - _mcc(labels[rest], decide(p[rest]))
+    threshold, _ = best_threshold(*bag)
+    labels, p, weights = rest
+    return _mcc(labels, p > threshold, weights) - _mcc(labels, decide(p), weights)
 
 
 def _low_and_middle(gains: list[float]) -> tuple[float, float]:
@@ -164,5 +187,6 @@ def _low_and_middle(gains: list[float]) -> tuple[float, float]:
     return float(low), float(middle)
 
 
-def _mcc(labels: np.ndarray, decisions: np.ndarray) -> float:
-    return float(classification.mcc(classification.confusion_matrix(labels, decisions, n_classes=2)))
+def _mcc(labels: np.ndarray, decisions: np.ndarray, weights: np.ndarray) -> float:
+    per_row = classification.confusion_per_sample(labels, decisions, n_classes=2)
+    return float(classification.mcc(np.tensordot(weights, per_row, 1)))

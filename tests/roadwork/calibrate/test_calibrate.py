@@ -27,6 +27,11 @@ pytestmark = pytest.mark.exports
 SIZE = 8
 
 
+def fit_photos(labels, logits, **options):
+    """`fit` on photos alone."""
+    return fit(labels, logits[:, None], **options)
+
+
 def noisy(count, temperature, shift=0.0, seed=0):
     """(N,) labels and logits of a model whose logits are `temperature` times too large, and moved by `shift`."""
     rng = np.random.default_rng(seed)
@@ -89,7 +94,7 @@ def model(tmp_path_factory, pictures):
 @pytest.fixture(scope="module")
 def done(model):
     """The calibrated file, and what `calibrate --json` printed."""
-    said = json.loads(run("calibrate", model, "--json").stdout)
+    said = json.loads(run("calibrate", model, "--json", "--set", "views.count=0").stdout)
     return model.with_name("fusion-calibrated.keras"), said["calibration"]
 
 
@@ -113,6 +118,27 @@ def test_the_temperature_is_that_with_the_smallest_likelihood_on_a_grid(temperat
     grid = np.linspace(0.3, 4, 200)
     losses = [log_loss(labels, sigmoid(logits / each)) for each in grid]
     assert found == pytest.approx(grid[np.argmin(losses)], abs=grid[1] - grid[0])
+
+
+def test_classes_are_weighed_to_the_prior_and_views_of_a_photo_count_as_rows():
+    labels, logits = noisy(300, 2.0, seed=5)
+    rare = np.flatnonzero(labels == 1)[:30]
+    kept = np.concatenate([np.flatnonzero(labels == 0), rare])
+    labels = labels[kept]
+    views = np.stack([logits[kept], logits[kept] * 0.5 - 1], axis=1)
+    found = fit(labels, views, prior=0.5)
+    rows, said = np.repeat(labels, 2), views.ravel()
+    weights = np.where(rows == 1, 0.5 / rows.mean(), 0.5 / (1 - rows.mean()))
+    grid = np.linspace(0.3, 6, 300)
+    losses = [log_loss(rows, sigmoid(said / each), sample_weight=weights) for each in grid]
+    assert found.best_temperature == pytest.approx(grid[np.argmin(losses)], abs=grid[1] - grid[0])
+    cuts = np.unique(sigmoid(said / found.best_temperature))
+    p = sigmoid(said / found.best_temperature)
+    best = max(matthews_corrcoef(rows, p > cut, sample_weight=weights) for cut in cuts[:-1])
+    at_found = matthews_corrcoef(rows, said > found.best_logit, sample_weight=weights)
+    assert at_found == pytest.approx(best)
+    unweighed, _ = best_threshold(rows, p)
+    assert at_found > matthews_corrcoef(rows, p > unweighed, sample_weight=weights) + 0.01
 
 
 def test_photos_that_do_not_fix_the_temperature_leave_it():
@@ -148,23 +174,23 @@ def test_of_equal_plateaus_the_middle_nearest_to_one_half_is_taken():
 
 
 def test_the_threshold_only_moves_where_that_pays_on_photos_it_was_not_chosen_on():
-    honest = fit(*noisy(300, 1.0), seed=1)
+    honest = fit_photos(*noisy(300, 1.0), seed=1)
     assert not honest.threshold_moved
     assert honest.threshold_logit == 0
     assert honest.best_logit != 0
-    shifted = fit(*noisy(300, 1.0, shift=3.0), seed=1)
+    shifted = fit_photos(*noisy(300, 1.0, shift=3.0), seed=1)
     assert shifted.threshold_moved
     assert shifted.threshold_logit == pytest.approx(3, abs=1.2)
-    assert fit(*noisy(300, 1.0, shift=3.0), seed=1) == shifted
-    assert fit(*noisy(300, 1.0, shift=3.0), seed=2).mcc_gain != shifted.mcc_gain
+    assert fit_photos(*noisy(300, 1.0, shift=3.0), seed=1) == shifted
+    assert fit_photos(*noisy(300, 1.0, shift=3.0), seed=2).mcc_gain != shifted.mcc_gain
 
 
 def test_a_temperature_is_only_used_where_that_pays_on_photos_it_was_not_fitted_on():
-    honest = fit(*noisy(200, 1.0, seed=3))
+    honest = fit_photos(*noisy(200, 1.0, seed=3))
     assert not honest.temperature_fitted
     assert honest.temperature == 1
     assert honest.best_temperature != 1
-    sure = fit(*noisy(200, 4.0, seed=3))
+    sure = fit_photos(*noisy(200, 4.0, seed=3))
     assert sure.temperature_fitted
     assert sure.temperature == pytest.approx(4 * honest.best_temperature, rel=1e-4)
 

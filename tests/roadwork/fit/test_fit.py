@@ -103,7 +103,7 @@ def test_a_frozen_trunk_sees_the_augmented_photos(fitted):
     assert (train.name, val.name) == ("image", "features")
     arrays, seed = train.gather(np.arange(4)), tf.constant([42, 7])
     found = train.transform({name: tf.constant(value) for name, value in arrays.items()}, seed)
-    assert set(found) == {"features", "yolo_probs", "vit_probs", "label", "weight"}
+    assert set(found) == {"features", "yolo_probs", "vit_probs", "label", "efficientnetv2_weight", "fusion_weight"}
     pixels = tf.constant(arrays["image"].astype(np.float32))
     changed = image_augmentation(STRENGTHS["light"])(pixels, seed)
     expected = np.asarray(parts.trunk(changed, training=False))
@@ -202,10 +202,22 @@ def test_class_weights_weigh_the_training_loss_alone(make_config, tmp_path, fitt
     weighted = make_config(tmp_path, "fit.class_weights=true", f"fit.pixel_cache={fitted.fit.pixel_cache}")
     train, val = make_sources(weighted, parts, SIZE, rare, validation)
     # n / (2 n_c): 24 / 36 and 24 / 12.
-    np.testing.assert_allclose(train.gather(np.array([0, 23]))["weight"], [2 / 3, 2])
-    assert set(val.gather(np.arange(12))["weight"]) == {1}
+    np.testing.assert_allclose(train.gather(np.array([0, 23]))["efficientnetv2_weight"], [2 / 3, 2])
+    assert set(val.gather(np.arange(12))["efficientnetv2_weight"]) == {1}
     plain, _ = make_sources(fitted, parts, SIZE, rare, validation)
-    assert set(plain.gather(np.arange(24))["weight"]) == {1}
+    assert set(plain.gather(np.arange(24))["efficientnetv2_weight"]) == {1}
+
+
+def test_the_head_weighs_roadwork_to_the_prior_and_leaves_validation_alone(make_config, tmp_path, fitted):
+    training, validation = load_photos(fitted, branch_cache.read_manifest(fitted.cache.folder))
+    rare = dataclasses.replace(training, labels=np.array([0] * 18 + [1] * 6, np.int32))
+    parts = build_parts(fitted, SIZE)
+    # 6 of 24 show roadwork: (1 - 0.2) / 0.75 and 0.2 / 0.25.
+    for prior, expected in (("0.5", [2 / 3, 2]), ("0.2", [16 / 15, 0.8]), ("null", [1, 1])):
+        config = make_config(tmp_path, f"fusion.prior={prior}", f"fit.pixel_cache={fitted.fit.pixel_cache}")
+        train, val = make_sources(config, parts, SIZE, rare, validation)
+        np.testing.assert_allclose(train.gather(np.array([0, 23]))["fusion_weight"], expected, rtol=1e-6)
+        assert set(val.gather(np.arange(12))["fusion_weight"]) == {1}
 
 
 def test_the_head_learns_which_branch_to_trust(make_config, tmp_path):

@@ -8,7 +8,7 @@ from kerasfusion.roadwork.precompute.branch_cache import Record, read_shard, wri
 
 
 def record(yolo, vit):
-    return Record("test/roadwork/a.jpg", "0" * 64, "test", 1, np.float32(yolo), np.float32(vit))
+    return Record("test/roadwork/a.jpg", "0" * 64, "test", 1, np.float32([yolo]), np.float32([vit]))
 
 
 @pytest.mark.parametrize("probs", [[np.nan, np.nan], [-172, 173], [0.5, np.inf], [1.5, -0.5]])
@@ -26,4 +26,4 @@ def test_the_ends_of_0_to_1_are_probabilities(tmp_path):
     path = tmp_path / "test-00000.tfrecord"
     write_shard(path, [record([0, 1], [1, 0])])
     (found,) = read_shard(path)
-    assert (found.yolo_probs.tolist(), found.vit_probs.tolist()) == ([0, 1], [1, 0])
+    assert (found.yolo_probs.tolist(), found.vit_probs.tolist()) == ([[0, 1]], [[1, 0]])

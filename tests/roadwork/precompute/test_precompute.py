@@ -47,9 +47,9 @@ def test_every_photo_is_answered_as_its_branches_answer_it_alone(cached, photos,
         pixels, digest = read_image(sample.path)
         record = records[sample.sample_id]
         assert (record.label, record.split, record.image_sha256) == (sample.label, sample.split, digest)
-        np.testing.assert_allclose(record.yolo_probs, yolo.predict(crop_centre(pixels, 32)[None])[0], atol=1e-5)
+        np.testing.assert_allclose(record.yolo_probs[0], yolo.predict(crop_centre(pixels, 32)[None])[0], atol=1e-5)
         np.testing.assert_allclose(
-            record.vit_probs, np.asarray(vit(squash(pixels, SIZE)[None].astype("float32")))[0], atol=1e-5
+            record.vit_probs[0], np.asarray(vit(squash(pixels, SIZE)[None].astype("float32")))[0], atol=1e-5
         )
 
 
@@ -167,7 +167,7 @@ if __name__ == "__main__":
     assert branch_cache.read_manifest(config.cache.folder)["vit"]["precision"] == "bfloat16"
     found = branch_cache.read_cache(config.cache.folder, ("val",))
     exact = branch_cache.read_cache(cached.cache.folder, ("val",))
-    found, exact = (np.array([record.vit_probs for record in records.values()]) for records in (found, exact))
+    found, exact = (np.concatenate([record.vit_probs for record in records.values()]) for records in (found, exact))
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     # bfloat16 keeps 8 bits: a unit of its last place is 2^-8. Processors without AVX-512 also sum in it.
     assert 1e-6 < np.abs(found - exact).max() < 4 * 2**-8
