@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.images.decoding import crop_centre, decode_image
-from kerasfusion.roadwork.challenge.kinds import draw_kind
+from kerasfusion.roadwork.challenge.kinds import MIX, draw_kind
 from kerasfusion.roadwork.challenge.making import challenge
 from kerasfusion.roadwork.config import Views
 
@@ -95,7 +95,7 @@ class FreshViews:
         picture = decode_image(path.read_bytes())
         seed = int(stream.integers(2**63))
         # One of `count` views is the photo itself, as where the views are kept.
-        kind = draw_kind(self.views.layout, "mix", stream) if stream.random() >= 1 / self.views.count else None
+        kind = draw_kind(self.views.layout, MIX, stream) if stream.random() >= 1 / self.views.count else None
         if kind is not None:
             picture = challenge(picture, kind, stream)
         # `plain` is the photo in its own size: it is augmented like the photo itself. The other layouts have been

@@ -20,6 +20,8 @@ from PIL import Image
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.images.decoding import crop_centre, read_image
+from kerasfusion.roadwork.challenge.geometry import SIDE
+from kerasfusion.roadwork.challenge.recipe import SMALLEST_SHARE
 from kerasfusion.roadwork.challenge.views import view_count, views_of
 from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
@@ -27,9 +29,9 @@ from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 SMALLEST_SIDE = 10
 """Pixels; ultralytics leaves out smaller pictures."""
 
-CHALLENGE_SIDE = math.ceil(224 / math.sqrt(0.2))
-"""Pixels; the shortest side of which a validator's smallest crop, a fifth of the area, still has the 224 pixels a side
-that are sent (of a square; a longer picture has more)."""
+CHALLENGE_SIDE = math.ceil(SIDE / math.sqrt(SMALLEST_SHARE))
+"""Pixels; the shortest side of which a validator's smallest crop, a fifth of the area, still has as many pixels a
+side as are sent (of a square; a longer picture has more)."""
 
 REPORT_FROM = 500
 """Photos from which on progress is reported in tenths."""

@@ -9,8 +9,8 @@ from kerasfusion.images.decoding import MAX_PIXELS, ImageError, crop_centre, rea
 from kerasfusion.roadwork.challenge.views import views_of
 from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.yolo_training.fresh_views import FreshViews, copies_in
 from kerasfusion.roadwork.yolo_training.pictures import _megabytes, shrink, write_training_tree
-
 
 ALONE = Views(count=1)
 
@@ -78,7 +78,7 @@ def test_training_pictures_that_challenges_are_made_of_are_larger(tmp_path):
 
 def test_the_space_that_pictures_take(tmp_path):
     train, val = photos(tmp_path, "train", [(20, 20)] * 3), photos(tmp_path, "val", [(20, 20)] * 2)
-    # Bytes a copy: 317 ** 2 * 16 / 9 * 0.55 = 98,257 or 501 ** 2 * 16 / 9 * 0.55 = 245,423; 224 ** 2 * 2 = 100,352 a view.
+    # Bytes a copy: 317 ** 2 * 16 / 9 * 0.55 = 98,257 or 501 ** 2 * 16 / 9 * 0.55 = 245,423; a view: 224 ** 2 * 2.
     assert _megabytes(train * 1000, val * 1000, 224, ALONE) == 496  # 294.8 + 200.7
     assert _megabytes(train * 1000, val * 1000, 224, Views(count=4)) == 1540  # 736.3 + 802.8
 
@@ -89,6 +89,18 @@ def test_numbers_follow_the_sample_ids_not_the_order_given(tmp_path):
         write_training_tree(order, train, tmp_path / name, 32, ALONE, MAX_PIXELS, print)
     for path in (tmp_path / "a").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+@pytest.mark.parametrize("size", [(10, 12), (10, 480), (480, 10), (223, 60)])
+def test_views_of_small_and_of_extremely_long_photos(tmp_path, size):
+    train, val = photos(tmp_path, "train", [size]), photos(tmp_path, "val", [size])
+    views = Views("mix", 8)
+    write_training_tree(train, val, tmp_path / "tree", 64, views, MAX_PIXELS, print)
+    assert {read(path).shape for path in (tmp_path / "tree" / "val").rglob("*.png")} == {(64, 64, 3)}
+    samples = copies_in(tmp_path / "tree" / "train", dict(enumerate(CLASS_NAMES)))
+    dataset = FreshViews(samples, 2, views, 64, seed=0, mixup=0.0, photo=lambda x, seed: x, square=lambda x, seed: x)
+    shapes = {dataset[epoch, 0]["img"].shape for epoch in range(40)}
+    assert shapes == {(*size, 3), (64, 64, 3)}
 
 
 def test_shrink_keeps_a_picture_that_is_small_enough():
