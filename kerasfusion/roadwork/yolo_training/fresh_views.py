@@ -101,6 +101,7 @@ class FreshViews:
         # `plain` is the photo in its own size: it is augmented like the photo itself. The other layouts have been
         # turned and cropped, by exactly as much as validators do it. Another crop would show parts smaller than any
         # that are asked about, and cut letterboxes' bars off; more turning would blacken corners that are never black.
+        # Colours are changed last, where few pixels are left: of what was black, no more than a dark grey comes of it.
         if kind is None or kind.layout == "plain":
             view = self.photo(picture, seed)
         else:
