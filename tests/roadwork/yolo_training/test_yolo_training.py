@@ -308,3 +308,13 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
     assert (again.session / "weights" / "last.pt").read_text() == "weights 2"
     assert (again.session / "results.csv").read_text() == "rows 2"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00002", "session"]
+
+
+def test_a_checkpoint_from_before_there_were_views_is_of_photos_alone(tmp_path):
+    before = Checkpoints(tmp_path, {"seed": 1})
+    before.restore()
+    (before.session / "results.csv").write_text("rows")
+    before.save(Epoch(1, 9, loss=1, val_loss=1, top1=1, best=True, seconds=1))
+    assert Checkpoints(tmp_path, {"seed": 1, "views": None}).restore()
+    with pytest.raises(RequestError, match="views: was null, is now"):
+        Checkpoints(tmp_path, {"seed": 1, "views": {"count": 4}}).restore()
