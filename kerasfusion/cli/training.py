@@ -52,9 +52,8 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     if dry_run:
         from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 
-        run_folder, limit = config.run_folder, config.data.max_pixels
-        estimate = estimate_yolo(training, held_out, config.yolo, run_folder, seed=config.seed, max_pixels=limit)
-        show_estimate(estimate, as_json)
+        how = {"seed": config.seed, "views": config.views, "max_pixels": config.data.max_pixels}
+        show_estimate(estimate_yolo(training, held_out, config.yolo, config.run_folder, **how), as_json)
         return
     result = train(
         training,
@@ -62,6 +61,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
         config.yolo,
         config.run_folder,
         seed=config.seed,
+        views=config.views,
         max_pixels=config.data.max_pixels,
         report=click.echo,
         begin=lambda: describe_run(config.run_folder, config),

@@ -53,7 +53,7 @@ class Views:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class YoloAugmentation:
-    """Ultralytics' own training augmentation; which of these act on classification is reported when training.
+    """Training augmentation, in ultralytics' terms; which of these have no effect is reported when training.
 
     Attributes:
         hsv_h: hue shift, fraction of the colour wheel.

@@ -90,10 +90,16 @@ def test_data_commands_from_scenes_to_a_checked_split(tmp_path):
 
 def test_train_yolo_and_precompute_are_continued_where_they_are_done(config_file, tmp_path, photos):
     flags = ["--model", "yolo11n-cls.yaml", "--image-size", 32, "--epochs", 1, "--set", f"runs_folder={tmp_path}"]
-    result = run("train-yolo", "-c", config_file, *flags, "--name", "other")
-    assert (tmp_path / "other" / "yolo" / "best.pt").is_file()
+    views = ["--set", "views.layout=letterbox", "--set", "views.count=2"]
+    estimate = run("train-yolo", "-c", config_file, *flags, *views, "--name", "other", "--dry-run")
+    assert "a photo 2, layout letterbox" in estimate.output
+    result = run("train-yolo", "-c", config_file, *flags, *views, "--name", "other")
+    folder = tmp_path / "other" / "yolo"
+    assert (folder / "best.pt").is_file()
+    asked = json.loads((folder / "training.json").read_text(encoding="utf-8"))["views"]
+    assert (asked["layout"], asked["count"]) == ("letterbox", 2)
     assert "yolo.augmentation.mosaic has no effect" in result.output
-    assert "already trained" in run("train-yolo", "-c", config_file, *flags, "--name", "other").output
+    assert "already trained" in run("train-yolo", "-c", config_file, *flags, *views, "--name", "other").output
     assert "train: 24 photos" in run("precompute", "-c", config_file).output
 
 

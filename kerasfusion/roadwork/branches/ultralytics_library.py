@@ -1,7 +1,8 @@
 """Ultralytics, imported without its side effects.
 
-The one file that imports ultralytics (optional, AGPL-3.0) and torch, and only inside functions. Checked against
-ultralytics 8.4.190 (https://github.com/ultralytics/ultralytics).
+Beside `yolo_training/ultralytics_trainer.py`, which builds on it, the one file that imports ultralytics (optional,
+AGPL-3.0) and torch, and only inside functions. Checked against ultralytics 8.4.190
+(https://github.com/ultralytics/ultralytics).
 """
 
 import functools

@@ -89,7 +89,7 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     stage("training a small ViT from random weights, in the place of the subnet's default model")
     train_demo_vit(training, Path(config.vit.weights), seed)
     stage(f"training YOLO from random weights: kerasfusion train-yolo {own}")
-    train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, report=report)
+    train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, views=config.views, report=report)
     stage(f"asking YOLO and the ViT about every scene once: kerasfusion precompute {own}")
     precompute(config)
     stage(f"fitting EfficientNetV2 and the head from the cache: kerasfusion fit {own}")

@@ -12,11 +12,18 @@ from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
 from kerasfusion.roadwork.branches import ultralytics_models
-from kerasfusion.roadwork.config import Yolo
+from kerasfusion.roadwork.challenge.views import view_count
+from kerasfusion.roadwork.config import Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import train_epochs
-from kerasfusion.roadwork.yolo_training.job import check_photos, describe_request, find_finished, training_arguments
+from kerasfusion.roadwork.yolo_training.job import (
+    PHOTOS_ALONE,
+    check_photos,
+    describe_request,
+    find_finished,
+    training_arguments,
+)
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 
 TRAIN_BATCHES = 5
@@ -29,26 +36,30 @@ class Trial:
     """What was measured, in seconds.
 
     Attributes:
-        picture: making the small copy of a photo.
+        copy: making the small copy of a training photo.
+        pictures: making the pictures of a validation photo, one of each view.
         set_up: until the first step, and what the first epoch takes longer than others.
         step: a training step.
-        validation: a photo in validation.
+        validation: a picture in validation.
         epoch: what an epoch takes besides.
-        end: the last look at the best epoch, without its photos.
-        picture_bytes: of a copy.
+        end: the last look at the best epoch, without its pictures.
+        copy_bytes: of a training photo's copy.
+        pictures_bytes: of a validation photo's pictures.
         weights_bytes: of one saved state.
         parameters: of the network.
         memory: of this process and its loaders, bytes.
         steps: how many were measured.
     """
 
-    picture: float
+    copy: float
+    pictures: float
     set_up: float
     step: float
     validation: float
     epoch: float
     end: float
-    picture_bytes: float
+    copy_bytes: float
+    pictures_bytes: float
     weights_bytes: int
     parameters: int
     memory: int
@@ -62,6 +73,7 @@ def estimate_yolo(
     run_folder: Path,
     *,
     seed: int,
+    views: Views = PHOTOS_ALONE,
     max_pixels: int = MAX_PIXELS,
 ) -> Estimate:
     """Check what `train_yolo` checks, and measure what it would take. Nothing is written but to a temporary folder.
@@ -69,7 +81,7 @@ def estimate_yolo(
     Nor are pretrained weights downloaded: where they are not there, the trial starts from random ones.
 
     Args:
-        train, val, settings, run_folder, seed, max_pixels: as for `train_yolo`.
+        train, val, settings, run_folder, seed, views, max_pixels: as for `train_yolo`.
 
     Raises:
         RequestError, KerasFusionError: as `train_yolo`.
@@ -79,13 +91,15 @@ def estimate_yolo(
     check_photos(train, val, settings)
     model, load = timed(lambda: ultralytics_models.starting_model(settings.model, download=False))
     here = Path(settings.model).suffix.lower() != ".pt" or Path(settings.model).is_file()
-    done = _done(run_folder / "yolo", train, val, settings, seed) if here else 0
-    trial = _try_out(model, train, val, settings, seed, max_pixels)
+    done = (
+        _done(run_folder / "yolo", describe_request(train, val, settings, seed, views), settings.epochs) if here else 0
+    )
+    trial = _try_out(model, train, val, settings, seed, views, max_pixels)
     epochs = settings.epochs - done
     return Estimate(
         "train-yolo",
-        _facts(train, val, settings, trial, done, here),
-        _stages(train, val, settings, trial, epochs, start_up + load),
+        _facts(train, val, settings, views, trial, done, here),
+        _stages(train, val, settings, views, trial, epochs, start_up + load),
         _disk(train, val, run_folder, trial) if epochs else {},
         trial.memory,
         f"{trial.steps} training steps in batches of {settings.batch}",
@@ -93,17 +107,16 @@ def estimate_yolo(
     )
 
 
-def _done(folder: Path, train, val, settings: Yolo, seed: int) -> int:
+def _done(folder: Path, request: dict[str, Any], epochs: int) -> int:
     """Epochs of an earlier training of the same request."""
-    request = describe_request(train, val, settings, seed)
     if (folder / "best.pt").exists() and find_finished(folder, request) is not None:
-        return settings.epochs
+        return epochs
     checkpoints = Checkpoints(folder / "work", request)
     checkpoints.newest()
     return checkpoints.epoch
 
 
-def _try_out(model, train, val, settings: Yolo, seed: int, max_pixels: int) -> Trial:
+def _try_out(model, train, val, settings: Yolo, seed: int, views: Views, max_pixels: int) -> Trial:
     chosen = _some(train, TRAIN_BATCHES * settings.batch), _some(val, VAL_PHOTOS)
     times: dict[str, list[float]] = {name: [] for name in ("train_batch_end", "val_start", "val_end", "fit_epoch_end")}
     for name, stamps in times.items():
@@ -115,24 +128,36 @@ def _try_out(model, train, val, settings: Yolo, seed: int, max_pixels: int) -> T
     small = replace(settings, epochs=EPOCHS, patience=EPOCHS)
     with tempfile.TemporaryDirectory() as folder:
         tree, session = Path(folder, "tree"), Path(folder, "session")
-        _, written = timed(
-            lambda: write_training_tree(*chosen, tree, settings.image_size, max_pixels, lambda line: None)
-        )
-        picture_bytes = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
+        making = [
+            timed(
+                lambda split=split: write_training_tree(*split, tree, settings.image_size, views, max_pixels, _silent)
+            )[1]
+            for split in ((chosen[0], []), ([], chosen[1]))
+        ]
+        sizes = [_bytes_below(tree / split) for split in ("train", "val")]
         begin = time.perf_counter()
         log = Path(folder, "log")
-        train_epochs(model, tree, session, training_arguments(small, seed), log, lambda epoch: None)
+        train_epochs(model, tree, session, training_arguments(small, seed, views), log, lambda epoch: None)
         end = time.perf_counter()
         weights = (session / "weights" / "last.pt").stat().st_size
-    count = len(chosen[0]) + len(chosen[1])
     return Trial(
-        picture=written / count,
-        picture_bytes=picture_bytes / count,
+        copy=making[0] / len(chosen[0]),
+        pictures=making[1] / len(chosen[1]),
+        copy_bytes=sizes[0] / len(chosen[0]),
+        pictures_bytes=sizes[1] / len(chosen[1]),
         weights_bytes=weights,
         parameters=sum(value.numel() for value in model.model.parameters()),
         memory=round(max(memory) * 2**20),
-        **_pace(times, begin, end, len(chosen[1])),
+        **_pace(times, begin, end, len(chosen[1]) * view_count(views, "val")),
     )
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _pace(times: dict[str, list[float]], begin: float, end: float, validated: int) -> dict[str, Any]:
@@ -164,7 +189,7 @@ def _some(samples: Sequence[Sample], count: int) -> list[Sample]:
     return spread(sorted(samples, key=lambda sample: (sample.label, sample.sample_id)), max(count, len(CLASS_NAMES)))
 
 
-def _facts(train, val, settings: Yolo, trial: Trial, done: int, here: bool) -> dict[str, Any]:
+def _facts(train, val, settings: Yolo, views: Views, trial: Trial, done: int, here: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, samples in (("train", train), ("held_out", val)):
         labels = Counter(sample.label for sample in samples)
@@ -176,21 +201,24 @@ def _facts(train, val, settings: Yolo, trial: Trial, done: int, here: bool) -> d
         "starts_from": settings.model if here else f"{settings.model}, which is not here and would be downloaded first",
         "network": {"parameters": trial.parameters, "trained": trial.parameters},
         "steps": {"epochs": settings.epochs - done, "steps_an_epoch": steps, "batch": settings.batch},
+        **({"views": {"a_photo": views.count, "layout": views.layout}} if views.count > 1 else {}),
         "done_before": {"epochs": done},
     }
 
 
-def _stages(train, val, settings: Yolo, trial: Trial, epochs: int, start_up: float) -> list[Stage]:
+def _stages(train, val, settings: Yolo, views: Views, trial: Trial, epochs: int, start_up: float) -> list[Stage]:
     stages = [Stage("start, with torch", 1, "process", start_up)]
     if not epochs:
         return stages
-    steps = -(-len(train) // settings.batch)
+    steps, photos = -(-len(train) // settings.batch), len(train) + len(val)
+    copying = (len(train) * trial.copy + len(val) * trial.pictures) / photos
+    pictures = len(val) * view_count(views, "val")
     return [
         *stages,
-        Stage("make small copies", len(train) + len(val), "photos", trial.picture),
+        Stage("make small copies", photos, "photos", copying),
         Stage("set up", 1, "run", trial.set_up),
         Stage("train", epochs * steps, "batches", trial.step),
-        Stage("validate", (epochs + 1) * len(val), "photos", trial.validation),
+        Stage("validate", (epochs + 1) * pictures, "pictures", trial.validation),
         Stage("keep the state", epochs, "epochs", trial.epoch),
         Stage("choose the best epoch", 1, "run", trial.end),
     ]
@@ -198,5 +226,5 @@ def _stages(train, val, settings: Yolo, trial: Trial, epochs: int, start_up: flo
 
 def _disk(train, val, run_folder: Path, trial: Trial) -> dict[str, int]:
     # While it runs: best.pt and last.pt of the session, and both again in the checkpoint.
-    pictures = (len(train) + len(val)) * trial.picture_bytes
+    pictures = len(train) * trial.copy_bytes + len(val) * trial.pictures_bytes
     return {str(run_folder / "yolo"): round(pictures + 4 * trial.weights_bytes)}

@@ -46,7 +46,7 @@ def train_epochs(
         model: from `starting_model`, or from `load_classifier` on a last.pt with `resume=True` among the arguments.
         tree: folder with train/ and val/, each with the class folders; ultralytics may write into it.
         session: ultralytics' working folder.
-        arguments: ultralytics' own training arguments.
+        arguments: of ultralytics' `YOLO.train`.
         log: file that gets ultralytics' output.
         on_epoch: called after each epoch, once its files are written.
 

@@ -7,7 +7,7 @@ In RUN/yolo/: `best.pt`, `yolo_history.csv` (one row an epoch), `training.json` 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.branches.ultralytics_library import ultralytics_version
 from kerasfusion.roadwork.branches.yolo_classifier import check_image_size
-from kerasfusion.roadwork.config import Yolo
+from kerasfusion.roadwork.challenge.views import describe_views
+from kerasfusion.roadwork.config import Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints, refuse_other
 from kerasfusion.roadwork.yolo_training.epochs import Epoch, train_epochs
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
+from kerasfusion.roadwork.yolo_training.ultralytics_trainer import view_trainer
 
-CLASSIFICATION_AUGMENTATION = frozenset(
-    {"hsv_h", "hsv_s", "hsv_v", "scale", "fliplr", "flipud", "erasing", "auto_augment"}
-)
-"""The augmentation settings that ultralytics' ClassificationDataset reads (ultralytics/data/dataset.py); the others
-(degrees, translate, shear, perspective, mixup, mosaic, ...) act in its other tasks only."""
+PHOTOS_ALONE = Views(count=1)
+"""What ultralytics' own trainer learns from."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,15 @@ def train_yolo(
     run_folder: Path,
     *,
     seed: int,
+    views: Views = PHOTOS_ALONE,
     max_pixels: int = MAX_PIXELS,
     report: Callable[[str], None] = print,
     begin: Callable[[], None] = lambda: None,
 ) -> YoloTraining:
     """Train a two-class YOLO classifier and choose its best epoch on the validation photos.
+
+    Where photos have views, each epoch learns from a fresh one of each photo, and the best epoch is chosen on the views
+    of the validation photos, which stay the same.
 
     The photos are only read. A run that was stopped goes on, when the request is the same, after its last whole
     epoch. It then does not end with the weights of an undisturbed run: ultralytics restarts from the
@@ -70,7 +74,8 @@ def train_yolo(
         val: photos that choose the best epoch (and stop the training after `patience` epochs without a better one).
         settings: the `yolo` section of the configuration.
         run_folder: everything is written to its `yolo/`.
-        seed: of initial weights, order and augmentation.
+        seed: of initial weights, order, augmentation and fresh views.
+        views: the `views` section of the configuration.
         max_pixels: largest photo, width x height.
         report: takes a line for the person who waits: one an epoch and a few before.
         begin: called before the training starts or goes on, once it is not refused.
@@ -82,8 +87,8 @@ def train_yolo(
     """
     check_photos(train, val, settings)
     model = ultralytics_models.starting_model(settings.model)
-    ignored = split_augmentation(asdict(settings.augmentation))[1]
-    request = describe_request(train, val, settings, seed)
+    ignored = split_augmentation(asdict(settings.augmentation), views.count > 1)[1]
+    request = describe_request(train, val, settings, seed, views)
     folder = run_folder / "yolo"
     with only_writer(folder, "YOLO training's folder"):
         if (finished := find_finished(folder, request)) is not None:
@@ -93,12 +98,12 @@ def train_yolo(
             report(f"yolo.augmentation.{name} has no effect: {reason}")
 
         checkpoints = Checkpoints(folder / "work", request)
-        arguments = training_arguments(settings, seed)
+        arguments = training_arguments(settings, seed, views)
         goes_on = checkpoints.restore()
         begin()
         if goes_on:
             model = ultralytics_models.load_classifier(checkpoints.session / "weights" / "last.pt")
-            arguments = {"resume": True, "device": settings.device}
+            arguments = {"resume": True, "device": settings.device, "trainer": arguments["trainer"]}
             report(f"continuing after epoch {checkpoints.epoch} of {settings.epochs}")
 
         def on_epoch(epoch: Epoch) -> None:
@@ -107,33 +112,13 @@ def train_yolo(
 
         tree, log = folder / "work" / "tree", folder / "ultralytics.log"
         try:
-            report(f"preparing {len(train):,} training and {len(val):,} validation pictures")
-            write_training_tree(train, val, tree, settings.image_size, max_pixels, report)
+            pictures = len(val) * max(1, views.count)
+            report(f"preparing {len(train):,} training and {pictures:,} validation pictures")
+            write_training_tree(train, val, tree, settings.image_size, views, max_pixels, report)
             top1 = train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
             return _finish(folder, checkpoints.session, request | {"ignored_augmentation": ignored, "val_top1": top1})
         finally:
             checkpoints.clean()
-
-
-def split_augmentation(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Part the augmentation settings into those that act on classification and those that do not.
-
-    Args:
-        asked: ultralytics' names and values.
-
-    Returns:
-        The settings to pass on, and for each other one that is not off the reason why it has no effect.
-    """
-    policy = asked.get("auto_augment")
-    applied, ignored = {}, {}
-    for name, value in asked.items():
-        if name in CLASSIFICATION_AUGMENTATION:
-            applied[name] = value
-            if policy and name.startswith("hsv_") and value:
-                ignored[name] = f"auto_augment {policy} takes the place of the colour jitter"
-        elif value:
-            ignored[name] = "ultralytics does not use it for classification"
-    return applied, ignored
 
 
 def check_photos(train: Sequence[Sample], val: Sequence[Sample], settings: Yolo) -> None:
@@ -159,7 +144,9 @@ def _check_classes(split: str, samples: Sequence[Sample]) -> None:
         )
 
 
-def describe_request(train: Sequence[Sample], val: Sequence[Sample], settings: Yolo, seed: int) -> dict[str, Any]:
+def describe_request(
+    train: Sequence[Sample], val: Sequence[Sample], settings: Yolo, seed: int, views: Views
+) -> dict[str, Any]:
     """What is asked for, as a JSON value: a training is only gone on with when it is the same.
 
     Raises:
@@ -174,7 +161,10 @@ def describe_request(train: Sequence[Sample], val: Sequence[Sample], settings: Y
         "batch": settings.batch,
         "patience": settings.patience,
         "seed": seed,
-        "augmentation": split_augmentation(asdict(settings.augmentation))[0],
+        "augmentation": split_augmentation(asdict(settings.augmentation), views.count > 1)[0],
+        "views": describe_views(views).get(
+            "views"
+        ),  # None for photos alone, as of trainings from before there were any
         "class_names": list(CLASS_NAMES),
         "train": _describe(train),
         "val": _describe(val),
@@ -190,10 +180,14 @@ def _describe(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def training_arguments(settings: Yolo, seed: int) -> dict[str, Any]:
-    """Ultralytics' own arguments."""
+def training_arguments(settings: Yolo, seed: int, views: Views) -> dict[str, Any]:
+    """The arguments of ultralytics' `YOLO.train`."""
+    with_views = views.count > 1
     return {
-        **split_augmentation(asdict(settings.augmentation))[0],
+        **split_augmentation(asdict(settings.augmentation), with_views)[0],
+        # In its last ten epochs ultralytics would start the loaders anew, to close a mosaic that is not there.
+        **({"close_mosaic": 0} if with_views else {}),
+        "trainer": view_trainer(views) if with_views else None,
         "imgsz": settings.image_size,
         "epochs": settings.epochs,
         "batch": settings.batch,

@@ -4,7 +4,9 @@ Ultralytics writes a cache file beside the pictures and re-saves a JPEG that doe
 never gets the user's folder. Links to the photos would leave it to each release of ultralytics whether a re-save
 replaces the link or the photo; plain copies would take the photos' space twice. So each photo is decoded once, by
 the decoder that everything else here uses, and stored small, which also spares decoding the full photo in every
-epoch.
+epoch. The challenges that are learned from are made of these copies, anew in each epoch. They differ from a
+validator's, which are made of the photo itself, by one more resize and a JPEG of quality 95: no more than the
+augmentation changes.
 """
 
 import math
@@ -18,13 +20,21 @@ from PIL import Image
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.images.decoding import crop_centre, read_image
+from kerasfusion.roadwork.challenge.geometry import SIDE
+from kerasfusion.roadwork.challenge.recipe import SMALLEST_SHARE
+from kerasfusion.roadwork.challenge.views import view_count, views_of
+from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 
 SMALLEST_SIDE = 10
 """Pixels; ultralytics leaves out smaller pictures."""
 
+CHALLENGE_SIDE = math.ceil(SIDE / math.sqrt(SMALLEST_SHARE))
+"""Pixels; the shortest side of which a validator's smallest crop, a fifth of the area, still has as many pixels a
+side as are sent (of a square; a longer picture has more)."""
+
 REPORT_FROM = 500
-"""Pictures from which on progress is reported in tenths."""
+"""Photos from which on progress is reported in tenths."""
 
 
 def write_training_tree(
@@ -32,10 +42,19 @@ def write_training_tree(
     val: Sequence[Sample],
     folder: Path,
     image_size: int,
+    views: Views,
     max_pixels: int,
     report: Callable[[str], None],
 ) -> None:
-    """Write folder/{train,val}/{no_roadwork,roadwork}/NUMBER.{jpg,png}; the numbers follow the sample ids.
+    """Write folder/train/CLASS/NUMBER.jpg and folder/val/CLASS/NUMBER-VIEW.png; the numbers follow the sample ids.
+
+    Args:
+        train, val: the photos.
+        folder: where to; further calls add to it.
+        image_size: side that the classifier sees, pixels.
+        views: of the validation photos each is written; the training photos' copies are large enough to make them.
+        max_pixels: largest photo, width x height.
+        report: takes a line now and then.
 
     Raises:
         RequestError: a photo with a side under 10 pixels.
@@ -48,18 +67,21 @@ def write_training_tree(
     ]
     for split in ("train", "val"):
         for name in CLASS_NAMES:
-            (folder / split / name).mkdir(parents=True)
+            (folder / split / name).mkdir(parents=True, exist_ok=True)
 
     def write(job: tuple[Sample, Path, str]) -> None:
         sample, target, split = job
-        image = _read(sample, max_pixels)
+        image, digest = _read(sample, max_pixels)
         if split == "train":
             # 4:4:4 at quality 95: what JPEG takes away here is far below what the augmentation changes.
-            picture = Image.fromarray(shrink(image, image_size))
+            picture = Image.fromarray(shrink(image, copy_side(image_size, views)))
             picture.save(target.with_suffix(".jpg"), quality=95, subsampling=0)
-        else:
-            # Lossless and already cropped: the best epoch is chosen on the pixels that predictions are made from.
-            Image.fromarray(crop_centre(image, image_size)).save(target.with_suffix(".png"), compress_level=1)
+            return
+        # Lossless and already cropped: the best epoch is chosen on the pixels that predictions are made from. Every
+        # photo has as many views as the others, so that each counts equally.
+        for number, view in enumerate(views_of(image, digest, split, views)):
+            path = target.with_name(f"{target.name}-{number:02d}.png")
+            Image.fromarray(crop_centre(view, image_size)).save(path, compress_level=1)
 
     try:
         _run(write, jobs, report)
@@ -67,25 +89,32 @@ def write_training_tree(
         raise KerasFusionError(
             f"cannot write the pictures for YOLO: {error.strerror or error}",
             where=folder,
-            todo=f"free disk space; {len(jobs):,} pictures take about {_megabytes(train, val, image_size):,} MB",
+            todo=f"free disk space; {len(jobs):,} photos take about {_megabytes(train, val, image_size, views):,} MB",
         ) from error
 
 
-def shrink(image: np.ndarray, image_size: int) -> np.ndarray:
-    """Bring the shortest side down to sqrt(2) x `image_size`; a smaller picture stays as it is.
+def copy_side(image_size: int, views: Views) -> int:
+    """The shortest side of a training photo's copy, pixels.
 
     RandomResizedCrop takes, at ultralytics' default scale of 0.5, at least half of a picture's area: of a square
-    0.71 of the side, which then still has `image_size` pixels.
+    0.71 of the side, which then still has `image_size` pixels of sqrt(2) x `image_size`.
+    """
+    side = math.ceil(math.sqrt(2) * image_size)
+    return max(side, CHALLENGE_SIDE) if views.count > 1 else side
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """Bring the shortest side down to `side`; a smaller picture stays as it is.
 
     Args:
         image: (H, W, 3) uint8.
-        image_size: side that the classifier sees, pixels.
+        side: pixels.
 
     Returns:
         (h, w, 3) uint8 of the same aspect ratio, Pillow's antialiased BILINEAR.
     """
     height, width = image.shape[:2]
-    ratio = math.ceil(math.sqrt(2) * image_size) / min(height, width)
+    ratio = side / min(height, width)
     if ratio >= 1:
         return image
     size = (round(width * ratio), round(height * ratio))
@@ -97,14 +126,14 @@ def _run(write: Callable[..., None], jobs: Sequence[object], report: Callable[[s
         try:
             for done, _ in enumerate(pool.map(write, jobs), start=1):
                 if len(jobs) >= REPORT_FROM and done % (len(jobs) // 10) == 0:
-                    report(f"prepared {done:,} of {len(jobs):,} pictures")
+                    report(f"prepared {done:,} of {len(jobs):,} photos")
         except BaseException:
             pool.shutdown(cancel_futures=True)  # else an error or Ctrl-C would wait for all the other photos
             raise
 
 
-def _read(sample: Sample, max_pixels: int) -> np.ndarray:
-    image, _ = read_image(sample.path, max_pixels)
+def _read(sample: Sample, max_pixels: int) -> tuple[np.ndarray, str]:
+    image, digest = read_image(sample.path, max_pixels)
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         raise RequestError(
@@ -113,10 +142,10 @@ def _read(sample: Sample, max_pixels: int) -> np.ndarray:
             expected=f"at least {SMALLEST_SIDE} a side to train YOLO",
             todo="remove it from the dataset",
         )
-    return image
+    return image, digest
 
 
-def _megabytes(train: Sequence[Sample], val: Sequence[Sample], image_size: int) -> int:
+def _megabytes(train: Sequence[Sample], val: Sequence[Sample], image_size: int, views: Views) -> int:
     # Measured: about 0.55 bytes a pixel for 16:9 photos as JPEG, 2 bytes a pixel as PNG.
-    pixels = image_size**2
-    return math.ceil((len(train) * pixels * 2 * 16 / 9 * 0.55 + len(val) * pixels * 2) / 1e6)
+    copies = len(train) * copy_side(image_size, views) ** 2 * 16 / 9 * 0.55
+    return math.ceil((copies + len(val) * view_count(views, "val") * image_size**2 * 2) / 1e6)

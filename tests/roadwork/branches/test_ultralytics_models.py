@@ -10,8 +10,8 @@ from PIL import Image
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.branches import ultralytics_library, ultralytics_models
+from kerasfusion.roadwork.yolo_training.augmentation import CLASSIFICATION_AUGMENTATION
 from kerasfusion.roadwork.yolo_training.epochs import _check_start
-from kerasfusion.roadwork.yolo_training.job import CLASSIFICATION_AUGMENTATION
 
 pytestmark = pytest.mark.exports
 

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from kerasfusion.cli.main import main
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import RequestError
+from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.machine.step_clock import Pace
+from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.dry_run import precompute as precompute_module
 from kerasfusion.roadwork.dry_run import train_yolo as yolo_module
@@ -18,6 +20,7 @@ from kerasfusion.roadwork.dry_run.fit_trial import HEAD_EPOCHS
 from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 from kerasfusion.roadwork.precompute.branch_cache import shard_path
+from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.trainer import Checkpoint, write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
@@ -79,6 +82,25 @@ def test_train_yolo_counts_steps_and_leaves_nothing(photos, tmp_path, make_confi
     assert stages["make small copies"].count == 36
     assert estimate.facts["network"]["parameters"] == 1_533_666
     assert stages["train"].seconds_each > 0
+
+
+def test_train_yolo_on_views_validates_every_view(photos, tmp_path, make_config):
+    settings = replace(
+        make_config(tmp_path).yolo, model="yolo11n-cls.yaml", image_size=32, epochs=7, batch=10, workers=0
+    )
+    train, val = scan(photos, ("train",)), scan(photos, ("val",))
+    views, run_folder = Views("mix", 3), tmp_path / "runs" / "toy"
+    estimate = estimate_yolo(train, val, settings, run_folder, seed=0, views=views)
+    assert not any(tmp_path.iterdir())
+    stages = stages_of(estimate)
+    assert stages["train"].count == 7 * 3  # each photo once an epoch, whatever view
+    assert stages["validate"].count == 8 * 12 * 3
+    assert stages["make small copies"].count == 36
+    assert estimate.facts["views"] == {"a_photo": 3, "layout": "mix"}
+    write_training_tree(train, val, tmp_path / "tree", 32, views, MAX_PIXELS, print)
+    written = sum(path.stat().st_size for path in (tmp_path / "tree").rglob("*.*"))
+    weights = (estimate.disk[str(run_folder / "yolo")] - written) / 4
+    assert 2_000_000 < weights < 4_000_000  # of a state of 1.5 million numbers in 16 bits
 
 
 def test_a_pretrained_file_that_is_not_here_is_not_downloaded(photos, tmp_path, make_config, monkeypatch):

@@ -3,6 +3,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from PIL import Image
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
-from kerasfusion.roadwork.config import Yolo
+from kerasfusion.roadwork.config import Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
+from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import Epoch
-from kerasfusion.roadwork.yolo_training.job import split_augmentation, train_yolo
+from kerasfusion.roadwork.yolo_training.fresh_views import FreshViews
+from kerasfusion.roadwork.yolo_training.job import train_yolo
 
 pytestmark = pytest.mark.trains
 
@@ -179,6 +182,51 @@ def test_a_stopped_training_goes_on(root, tmp_path):
     assert training.record["epochs"] == 3
 
 
+@pytest.fixture
+def looked_at(monkeypatch):
+    """(epoch, photo) of every training picture."""
+    places, make = [], FreshViews.__getitem__
+    monkeypatch.setattr(FreshViews, "__getitem__", lambda self, place: places.append(place) or make(self, place))
+    return places
+
+
+def test_a_training_on_views_sees_each_photo_once_an_epoch_also_when_it_was_stopped(root, tmp_path, looked_at):
+    def stop_after_one(line):
+        if line.startswith("epoch 1/"):
+            raise KeyboardInterrupt
+
+    views, lines = Views("mix", 3), []
+    with pytest.raises(KeyboardInterrupt):
+        run(root, tmp_path, views=views, report=stop_after_one)
+    assert sorted(looked_at) == [(0, number) for number in range(12)]
+    looked_at.clear()
+    for other in (Views("crop", 3), Views("mix", 4), Views("mix", 1)):
+        with pytest.raises(RequestError, match=r"views(\.count|\.layout)?: was"):
+            run(root, tmp_path, views=other)
+    training = run(root, tmp_path, views=views, report=lines.append)
+    assert sorted(looked_at) == [(epoch, number) for epoch in (1, 2) for number in range(12)]
+    without = [line.split()[0].removeprefix("yolo.augmentation.") for line in lines if "no effect" in line]
+    assert without == ["mosaic"]
+    assert "preparing 12 training and 12 validation pictures" in lines
+    assert training.record["views"]["count"] == 3
+    assert training.record["augmentation"]["degrees"] == 25.0
+    log = (tmp_path / "yolo" / "ultralytics.log").read_text(encoding="utf-8")
+    assert " 12 train, 12 val images" in log
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_training_from_before_there_were_views_is_the_same_as_one_on_photos_alone(root, finished, tmp_path, count):
+    before = json.loads((finished[0] / "yolo" / "training.json").read_text(encoding="utf-8"))
+    shutil.copytree(finished[0] / "yolo", tmp_path / "yolo")
+    assert before.pop("views") is None
+    (tmp_path / "yolo" / "training.json").write_text(json.dumps(before), encoding="utf-8")
+    lines = []
+    assert run(root, tmp_path, views=Views(count=count), report=lines.append).record == before
+    assert "already trained" in lines[0]
+    with pytest.raises(RequestError, match="views: was null, is now"):
+        run(root, tmp_path, views=Views(count=2))
+
+
 def test_a_failure_inside_ultralytics_points_to_its_log(root, tmp_path):
     # 12 photos in batches of 11: ultralytics refuses a last batch of one photo at this size.
     with pytest.raises(KerasFusionError, match=r"final batch=1[^$]*ultralytics\.log") as caught:
@@ -221,9 +269,16 @@ def test_an_image_size_that_ultralytics_would_change(root, tmp_path):
 
 
 def test_settings_that_are_off_are_not_reported():
-    applied, ignored = split_augmentation({"hsv_h": 0.05, "degrees": 0.0, "mosaic": 1.0, "auto_augment": None})
+    asked = {"hsv_h": 0.05, "degrees": 0.0, "shear": 5.0, "mosaic": 1.0, "auto_augment": None}
+    applied, ignored = split_augmentation(asked)
     assert applied == {"hsv_h": 0.05, "auto_augment": None}
-    assert ignored == {"mosaic": "ultralytics does not use it for classification"}
+    assert ignored == {
+        "shear": "it acts only where photos have views (views.count of 2 or more)",
+        "mosaic": "ultralytics does not use it for classification",
+    }
+    applied, ignored = split_augmentation(asked, with_views=True)
+    assert applied == {"hsv_h": 0.05, "degrees": 0.0, "shear": 5.0, "auto_augment": None}
+    assert list(ignored) == ["mosaic"]
 
 
 def test_auto_augment_takes_the_place_of_the_colour_jitter():
@@ -253,3 +308,13 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
     assert (again.session / "weights" / "last.pt").read_text() == "weights 2"
     assert (again.session / "results.csv").read_text() == "rows 2"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00002", "session"]
+
+
+def test_a_checkpoint_from_before_there_were_views_is_of_photos_alone(tmp_path):
+    before = Checkpoints(tmp_path, {"seed": 1})
+    before.restore()
+    (before.session / "results.csv").write_text("rows")
+    before.save(Epoch(1, 9, loss=1, val_loss=1, top1=1, best=True, seconds=1))
+    assert Checkpoints(tmp_path, {"seed": 1, "views": None}).restore()
+    with pytest.raises(RequestError, match="views: was null, is now"):
+        Checkpoints(tmp_path, {"seed": 1, "views": {"count": 4}}).restore()
