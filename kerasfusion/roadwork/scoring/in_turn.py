@@ -58,7 +58,7 @@ def pay(labels: ArrayLike, answers: ArrayLike) -> Paid:
         raise ValueError(f"{labels.shape} labels and {answers.shape} answers")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError("labels are 0 or 1")
-    mcc = np.maximum(_windows(labels, answers, MCC_WINDOW, classification.mcc), 0.0)
+    mcc = np.clip(_windows(labels, answers, MCC_WINDOW, classification.mcc), 0.0, 1.0)  # rounding may go beyond 1
     accuracy = _windows(labels, answers, ACCURACY_WINDOW, classification.accuracy)
     in_bounds = (answers >= 0) & (answers <= 1)
     return Paid(np.where(in_bounds, reward(accuracy, mcc), 0.0), mcc, accuracy)

@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 from kerasfusion.roadwork.calibrate.text import has_effect
+from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
+from kerasfusion.roadwork.evaluate.rehearsal_text import conditions
 from kerasfusion.roadwork.miner.hub.evidence import SPLIT, Evidence
 from kerasfusion.roadwork.miner.hub.facts import data_rows, limits, markdown_table
 from kerasfusion.roadwork.miner.hub.usage import plain_keras, with_kerasfusion
@@ -133,8 +135,10 @@ def _data(description: dict[str, Any], evidence: Evidence) -> str:
 
 
 def _results(description: dict[str, Any], evidence: Evidence) -> str:
+    rehearsed = _rehearsed(evidence.rehearsal)
     if evidence.missing is not None:
-        return f"**Not evaluated.** Nobody measured this file on test photos: {evidence.missing}."
+        missing = f"**Not evaluated.** Nobody measured this file on test photos: {evidence.missing}."
+        return "\n\n".join([missing, *rehearsed])
     rows = [
         {"output": f"`{name}`" + (" (the default ViT)" if name == "vit" else "")}
         | {key: _with_interval(values, key) for key in METRICS}
@@ -147,6 +151,7 @@ def _results(description: dict[str, Any], evidence: Evidence) -> str:
         + (_MIRRORED if evidence.record.get("tta") else ""),
         markdown_table(rows),
         *_verdict(evidence.outputs.get("fusion", {}).get("vs_vit")),
+        *rehearsed,
     ]
     return "\n\n".join(lines)
 
@@ -174,6 +179,27 @@ def _verdict(versus: dict[str, Any] | None) -> list[str]:
     return [
         f"**Fusion against the default ViT: {versus['verdict']}** (reward {versus['reward_difference']:+.4f}, 95 % "
         f"interval {low:+.4f} to {high:+.4f}; McNemar p = {versus['mcnemar_p']:.3g})."
+    ]
+
+
+def _rehearsed(found: Rehearsal | None) -> list[str]:
+    """What a validator would have paid, if that was rehearsed."""
+    if found is None:
+        return ["The subnet's loop was not rehearsed with it (`kerasfusion miner rehearse`)."]
+    rows = [
+        {
+            "output": f"`{name}`" + (" (the default ViT)" if name == "vit" else ""),
+            "reward": "{:.4f} [{:.4f}, {:.4f}]".format(earned.reward, *earned.reward_over_repeats),
+            "MCC of the last 100": f"{earned.mcc:.4f}",
+            "accuracy of the last 10": f"{earned.accuracy:.4f}",
+        }
+        for name, earned in found.outputs.items()
+    ]
+    return [
+        f"**Rehearsed** as a validator asks and pays, answer by answer: the mean of {found.repeats} times "
+        f"{found.challenges} challenges, from the hundredth answer on; in brackets where 95 % of the repeats lie.",
+        markdown_table(rows),
+        conditions(found),
     ]
 
 

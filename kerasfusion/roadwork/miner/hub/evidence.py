@@ -1,4 +1,4 @@
-"""What is known of how well a model file does: the metrics that `evaluate` kept, if they are this very file's."""
+"""What is known of how well a model file does: what `evaluate` and `miner rehearse` kept of this very file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
+from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
 
 SPLIT = "test"
 
@@ -23,12 +24,14 @@ class Evidence:
         record: what evaluated.json says of it.
         photos_sha256: of the list of photos and labels, as precompute names a split's photos.
         missing: why there is none; None if there is one.
+        rehearsal: of the subnet's loop with this file, if there is one.
     """
 
     outputs: dict[str, dict[str, Any]]
     record: dict[str, Any]
     photos_sha256: str | None = None
     missing: str | None = None
+    rehearsal: Rehearsal | None = None
 
 
 def find_evidence(model: Path, metrics: Path | None) -> Evidence:
@@ -37,18 +40,18 @@ def find_evidence(model: Path, metrics: Path | None) -> Evidence:
     Args:
         model: the file.
         metrics: a metrics.json with evaluated.json beside it; None looks beside the model, and finds nothing where it
-            is of another file.
+            is of another file. A rehearsal is looked for beside it, too.
 
     Raises:
         RequestError: `metrics` was named and is missing or of another file.
     """
     path = metrics or model.parent / "metrics.json"
-    reason = _why_not(path, model)
+    reason, rehearsal = _why_not(path, model), _rehearsal_of(model, path.parent)
     if reason is None:
         asked = read_predictions(predictions_path(path.parent, SPLIT))
         listing = (f"{name} {label}" for name, label in zip(asked.sample_ids, asked.labels, strict=True))
         record = read_json(path.with_name(EVALUATED))[SPLIT]
-        return Evidence(read_json(path)[SPLIT], record, lines_sha256(listing))
+        return Evidence(read_json(path)[SPLIT], record, lines_sha256(listing), rehearsal=rehearsal)
     if metrics is not None:
         raise RequestError(
             f"no evaluation of this model: {reason}",
@@ -56,7 +59,14 @@ def find_evidence(model: Path, metrics: Path | None) -> Evidence:
             expected=f"metrics.json with {EVALUATED} beside it, of {model.name} on {SPLIT}/",
             todo=f"kerasfusion evaluate {model} --data FOLDER --out FOLDER, and name its metrics.json",
         )
-    return Evidence({}, {}, missing=reason)
+    return Evidence({}, {}, missing=reason, rehearsal=rehearsal)
+
+
+def _rehearsal_of(model: Path, folder: Path) -> Rehearsal | None:
+    """The rehearsal of the file as it is now: by itself rather than behind a service."""
+    digest = file_sha256(model)
+    found = [each for each in read_rehearsals(folder).values() if each.model_sha256 == digest]
+    return min(found, key=lambda each: each.source != model.name, default=None)
 
 
 def _why_not(path: Path, model: Path) -> str | None:

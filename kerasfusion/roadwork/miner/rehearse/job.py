@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.run_folder import require_folder
@@ -17,7 +17,7 @@ from kerasfusion.machine.probe import duration
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256, scan
 from kerasfusion.roadwork.detect.latency import VALIDATOR_TIMEOUT_MS
-from kerasfusion.roadwork.evaluate.rehearsal import Earned, Rehearsal, Waited, keep_rehearsal
+from kerasfusion.roadwork.evaluate.rehearsal import NAME, Earned, Rehearsal, Waited, keep_rehearsal
 from kerasfusion.roadwork.evaluate.rehearsal_figure import reward_in_turn
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.miner.check.service_latency import SILENT
@@ -77,21 +77,22 @@ def rehearse(
         RequestError: no photos of both classes, or none that can be read, or nothing that could answer.
         KerasFusionError: nothing listens at the service's address.
     """
-    if request.out is not None:
-        require_folder(request.out)
+    folder = request.out or _run_folder(request.model)
+    if folder is not None:
+        require_folder(folder)
+        require("matplotlib.figure", extra="train")  # rather than after all the asking
     samples = choose_photos(request.data)
     deadline_s = VALIDATOR_TIMEOUT_MS / 1000
     source = open_source(request.model, request.service_url, request.env, request.device, deadline_s, before_opening)
     challenges = Drawing(samples, request.layout, request.seed, report).draw(request.challenges)
     pool = _ask_all(challenges, source, request, report)
     found = _describe(request, source, samples, pool, deadline_s)
-    folder = request.out or _run_folder(request.model)
     if folder is None:
         report("not kept: --out FOLDER keeps the figure and the numbers")
     else:
         keep_rehearsal(folder, found)
         save_png(reward_in_turn(found), folder / "figures" / FIGURE)
-        report(f"kept in {folder / 'rehearsal.json'} and {folder / 'figures' / FIGURE}")
+        report(f"kept in {folder / NAME} and {folder / 'figures' / FIGURE}")
     return found
 
 

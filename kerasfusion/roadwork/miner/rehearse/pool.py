@@ -8,7 +8,7 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.roadwork.challenge.kinds import draw_kind
-from kerasfusion.roadwork.challenge.making import as_jpeg, challenge_jpeg, stream_of
+from kerasfusion.roadwork.challenge.making import challenge_jpeg, stream_of
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.miner.rehearse.asking import Ask, Reply
 
@@ -88,11 +88,7 @@ class Drawing:
     def _make(self, sample: Sample, digest: str, times: int) -> bytes:
         stream = stream_of(digest, times)
         kind = draw_kind(self._layout, "mix", stream)
-        pixels, _ = read_image(sample.path)
-        try:
-            return challenge_jpeg(pixels, kind, stream)
-        except ImageError:  # a strip: a validator that cannot make a challenge of a photo sends it as it is
-            return as_jpeg(pixels)
+        return challenge_jpeg(read_image(sample.path)[0], kind, stream)
 
     def _draw_photo(self, label: int) -> Sample:
         """A random photo of a class; those that cannot be read leave the list."""

@@ -27,9 +27,11 @@ from kerasfusion.roadwork.branches.one_file import PIXELS
 from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
+from kerasfusion.roadwork.evaluate.rehearsal import keep_rehearsal
 from kerasfusion.roadwork.miner.hub.hotkey import refuse_other_than_hotkey
 from kerasfusion.roadwork.miner.hub.upload import push
 from tests.material.warm_python import WARM
+from tests.roadwork.report.material import rehearsed
 
 pytestmark = pytest.mark.exports
 
@@ -183,6 +185,32 @@ def test_the_code_of_the_card_gives_the_detectors_answer(model, tmp_path, answer
     assert values == pytest.approx([expected.p_roadwork, expected.branches["yolo"]], abs=1e-6)
     assert abs(values[0] - values[1]) > 1e-4
     assert 'open_detector("fusion.keras").detect("photo.jpg")' in ours
+
+
+@pytest.mark.usefixtures("answered")
+def test_the_card_quotes_a_rehearsal_of_this_very_file(model, tmp_path):
+    hub = tmp_path / "hub"
+
+    def card():
+        package(model, hub)
+        return (hub / "README.md").read_text()
+
+    assert "not rehearsed with it (`kerasfusion miner rehearse`)" in card()
+    keep_rehearsal(model.parent, rehearsed(source="fusion-int8.xml", digest="00" * 32))
+    assert "not rehearsed with it" in card()
+    keep_rehearsal(model.parent, rehearsed(source="http://127.0.0.1:8100", digest=file_sha256(model), layout="crop"))
+    assert "200 challenges of the layout crop were made of 12 photos" in card()
+    keep_rehearsal(model.parent, rehearsed(source="fusion.keras", digest=file_sha256(model)))
+    text = card()
+    assert "200 challenges of all layouts were made of 12 photos" in text
+    assert "the mean of 20 times 200 challenges, from the hundredth answer on" in text
+    assert "| `fusion` | 0.8000 [0.7500, 0.8500] | 0.9000 | 0.9500 |" in text
+    assert "| `vit` (the default ViT) | 0.5000 [0.4500, 0.5500] |" in text
+    assert "5 were lost (5 late)" in text
+    (model.parent / "evaluated.json").unlink()
+    text = card()
+    assert "**Not evaluated.**" in text
+    assert "**Rehearsed**" in text
 
 
 @pytest.mark.usefixtures("answered")
