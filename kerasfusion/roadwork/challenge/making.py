@@ -7,7 +7,7 @@ from PIL import Image
 
 from kerasfusion.images.decoding import decode_image
 from kerasfusion.roadwork.challenge import colours, details, geometry
-from kerasfusion.roadwork.challenge.kinds import Kind
+from kerasfusion.roadwork.challenge.kinds import Kind, draw_kind
 from kerasfusion.roadwork.challenge.recipe import Recipe, draw_recipe
 
 
@@ -19,6 +19,17 @@ def stream_of(digest: str, number: int) -> np.random.Generator:
         number: of the view, 0 or more.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(digest, 16), number])))
+
+
+def draw_view(layout: str, level: str | int, digest: str, number: int) -> tuple[Kind, np.random.Generator]:
+    """The kind of a photo's view, and the stream from which the rest of it is drawn.
+
+    Args:
+        layout, level: as for `draw_kind`.
+        digest, number: as for `stream_of`.
+    """
+    stream = stream_of(digest, number)
+    return draw_kind(layout, level, stream), stream
 
 
 def challenge_jpeg(photo: np.ndarray, kind: Kind, stream: np.random.Generator) -> bytes:

@@ -8,9 +8,9 @@ import numpy as np
 
 from kerasfusion.errors import RequestError
 from kerasfusion.images.listing import readable_name
-from kerasfusion.roadwork.challenge.kinds import Kind, check_choice, draw_kind
+from kerasfusion.roadwork.challenge.kinds import Kind, check_choice
 from kerasfusion.roadwork.challenge.listing import View
-from kerasfusion.roadwork.challenge.making import stream_of
+from kerasfusion.roadwork.challenge.making import draw_view
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.target_names import free_names
@@ -40,8 +40,7 @@ class Choice:
 
     def draw(self, digest: str, number: int) -> tuple[Kind, np.random.Generator]:
         """The kind of a photo's view, and the stream from which the rest of it is drawn."""
-        stream = stream_of(digest, number)
-        return draw_kind(self.layout, self.level, stream), stream
+        return draw_view(self.layout, self.level, digest, number)
 
 
 def name_below(src: Path, photo: Photo) -> str:

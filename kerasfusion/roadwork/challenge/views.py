@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.roadwork.challenge.kinds import LAYOUTS, LEVELS, MIX, Kind, draw_kind
-from kerasfusion.roadwork.challenge.making import challenge, stream_of
+from kerasfusion.roadwork.challenge.kinds import LAYOUTS, LEVELS, MIX, Kind
+from kerasfusion.roadwork.challenge.making import challenge, draw_view, stream_of
 from kerasfusion.roadwork.config import Views
 
 VERSION = 1
@@ -87,6 +87,4 @@ def _challenges(views: Views, split: str, digest: str) -> Iterator[tuple[Kind, n
     if split == "test":
         yield from ((kind, stream_of(digest, number)) for number, kind in enumerate(grid(views.layout), 1))
         return
-    for number in range(1, views.count):
-        stream = stream_of(digest, number)
-        yield draw_kind(views.layout, MIX, stream), stream
+    yield from (draw_view(views.layout, MIX, digest, number) for number in range(1, views.count))
