@@ -18,12 +18,16 @@ from kerasfusion.roadwork.detect.latency import measure_latency
 from kerasfusion.roadwork.detect.predict import predict
 from kerasfusion.roadwork.evaluate.job import Request, as_text, run
 from kerasfusion.roadwork.fit.job import fit
+from kerasfusion.roadwork.miner.rehearse.job import Request as Rehearsed
+from kerasfusion.roadwork.miner.rehearse.job import rehearse
+from kerasfusion.roadwork.miner.rehearse.text import as_text as rehearsal_text
 from kerasfusion.roadwork.precompute.job import precompute
 from kerasfusion.roadwork.report.page import write_report
 from kerasfusion.roadwork.scenes.street import write_dataset
 from kerasfusion.roadwork.yolo_training.job import train_yolo
 
 COUNTS = {"train": 400, "val": 100, "test": 140}
+CHALLENGES = 200
 
 
 def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
@@ -52,7 +56,7 @@ def demo_config(folder: Path, seed: int = 42) -> RoadworkConfig:
 
 
 def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print) -> float:
-    """Draw scenes, train, precompute, fit, evaluate.
+    """Draw scenes, train, precompute, fit, evaluate, and at the end rehearse the subnet's loop.
 
     Args:
         folder: made anew; one that an earlier demo made is replaced.
@@ -106,6 +110,11 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
     times = measure_latency(lambda: open_detector(result.fusion), runs=20)
     report(as_table(times))
     record_latency(result.fusion, times)
+    stage(
+        f"rehearsing the subnet's loop: kerasfusion miner rehearse {result.fusion} --data {root} "
+        f"--challenges {CHALLENGES} --seed {seed}"
+    )
+    report(rehearsal_text(rehearse(Rehearsed(root, result.fusion, challenges=CHALLENGES, seed=seed), report)))
     stage(f"all of it on one page: kerasfusion report {config.run_folder}")
     report(f"report: {write_report(config.run_folder)}")
     stage("done")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 WIDE = 6.0
 """Inches from which a figure is not one for a phone."""
 
+FEW = 12 * MCC_WINDOW
+
 
 def reward_in_turn(found: Rehearsal, width: float = 8.5) -> "Figure":
     """The reward after each answer: a line for the mean over the repeats, a band that holds 95 % of them.
@@ -33,7 +35,7 @@ def reward_in_turn(found: Rehearsal, width: float = 8.5) -> "Figure":
         ax.plot(curve.answers, curve.mean, color=colour, linewidth=width_of(output), label=label)
     ax.axvspan(1, MCC_WINDOW, color=SHADE, zorder=0)
     is_wide = width > WIDE
-    if is_wide and found.challenges > 3 * MCC_WINDOW:
+    if is_wide and found.challenges <= FEW:  # else the writing would be wider than what it names
         ax.text(1 + MCC_WINDOW / 2, 1.035, "window fills", ha="center", va="center", color=GREY, fontsize=8)
     ax.set_title(_title(found) if is_wide else "Rehearsals: mean and band", fontsize=10)
     ax.set(xlabel="answers", ylabel="reward of an answer (0 to 1)")
