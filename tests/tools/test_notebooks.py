@@ -100,6 +100,7 @@ def test_roadwork_packs_what_fit_needs_at_home(make_config, photos, vit_folder, 
         f"vit.weights={tmp_path / 'none'}",
         "fit.epochs=1",
         "fit.augmentation=none",
+        "views.count=4",  # as the notebook leaves it
     )
     assert fit(config, report=lambda line: None).parts.is_file()
 
