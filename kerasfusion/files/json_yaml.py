@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pydantic
 import yaml
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.files.writing import write_text
 from kerasfusion.yaml_text import parse_yaml
 
@@ -43,6 +45,16 @@ def read_json(path: Path, shape: Any = dict[str, Any], todo: str = AGAIN) -> dic
         KerasFusionError: the file cannot be read, is not JSON or has another shape; names each wrong key.
     """
     return _read(path, json.loads, shape, todo)
+
+
+def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Rewrite a JSON file with what `change` makes of its object ({} where there is none), no other update between.
+
+    Raises:
+        KerasFusionError: as `read_json`, `write_json` and `turn_to_update`.
+    """
+    with turn_to_update(path):
+        write_json(path, change(read_json(path) or {}))
 
 
 def read_yaml(path: Path) -> dict[str, Any] | None:

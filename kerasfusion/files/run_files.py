@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.json_yaml import read_json, read_yaml, write_json
+from kerasfusion.files.json_yaml import read_json, read_yaml, update_json
 
 EVALUATED, LATENCY = "evaluated.json", "latency.json"
 
 
 def record_evaluation(folder: Path, split: str, record: dict[str, Any]) -> None:
     """Note in evaluated.json what the metrics of a split were measured with: {split: record}."""
-    write_json(folder / EVALUATED, (read_json(folder / EVALUATED) or {}) | {split: record})
+    update_json(folder / EVALUATED, lambda known: known | {split: record})
 
 
 def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
@@ -25,7 +25,7 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
     folder = model.parent
     if not (folder / "config.yaml").is_file() or not os.access(folder, os.W_OK):
         return None
-    write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
+    update_json(folder / LATENCY, lambda known: known | {model.name: result})
     return folder / LATENCY
 
 

@@ -1,13 +1,15 @@
 """One `evaluate`: open what is asked for, answer the split, keep metrics and figures, and put it into words."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.json_yaml import read_json, update_json
 from kerasfusion.files.kept_answers import answers_record, predictions_path
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_files import EVALUATED, record_evaluation
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.reporting import table
@@ -60,6 +62,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
 
     Raises:
         RequestError: a combination that makes no sense, a missing model, photos or weights, or a cache of others.
+        KerasFusionError: another run is writing the folder that it is kept in.
     """
     if request.default_only == (request.model is not None):
         raise RequestError(
@@ -69,6 +72,12 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         raise RequestError("--default-only and --no-default leave nothing to evaluate")
     if request.out is not None:
         require_folder(request.out)
+    folder = request.out or _run_folder(request.model)
+    with only_writer(folder) if folder is not None else nullcontext():
+        return _run(request, folder, report)
+
+
+def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -> Evaluation:
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
     use_device(request.model, request.device)
@@ -84,7 +93,6 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
     )
     for name, reason in result.unreadable.items():
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
-    folder = request.out or _run_folder(request.model)
     if folder is not None:
         _tell_of_another(request, folder, report)
         _keep(result, detector, request, folder)
@@ -129,9 +137,7 @@ def _tell_of_another(request: Request, folder: Path, report: Callable[[str], Non
 
 
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
-    path = folder / "metrics.json"
-    metrics = read_json(path) or {}
-    write_json(path, metrics | {result.split: result.report})
+    update_json(folder / "metrics.json", lambda known: known | {result.split: result.report})
     ids = [sample.sample_id for sample in result.samples]
     answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
     write_predictions(predictions_path(folder, result.split), answered)

@@ -85,7 +85,7 @@ def train_yolo(
     ignored = split_augmentation(asdict(settings.augmentation))[1]
     request = describe_request(train, val, settings, seed)
     folder = run_folder / "yolo"
-    with only_writer(folder, "YOLO training's folder"):
+    with only_writer(run_folder):
         if (finished := find_finished(folder, request)) is not None:
             report(f"YOLO is already trained as asked for: {finished.weights}")
             return finished
