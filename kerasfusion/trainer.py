@@ -108,6 +108,7 @@ def train(
     if state.epoch:
         restore(model, state)
     if state.finished:
+        write_history(history, state.history)  # again: it may have been deleted since
         return state.history
     stopped = state.early_stopping.get("stopped_epoch")
     saver = _SaveEachEpoch(state, checkpoint, history, stopping, name_batch)
@@ -187,15 +188,18 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
         variable.assign(value)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, todo: str = "begin this run anew with --restart") -> Checkpoint:
     """Read a checkpoint; one that does not exist is a beginning.
+
+    Args:
+        path: `.npz` file.
+        todo: what to do about a damaged one, for the message.
 
     Raises:
         KerasFusionError: the file is cut, changed (each array has a checksum), of another kind or cannot be read.
     """
     if not path.exists():
         return Checkpoint()
-    todo = "begin this run anew with --restart, or put the file back from a copy"
     try:
         with np.load(path) as file:
             arrays = dict(file)

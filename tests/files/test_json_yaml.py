@@ -15,13 +15,25 @@ from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.job import find_finished
 from kerasfusion.trainer import Checkpoint, read_checkpoint, write_checkpoint
 
-NO_OBJECTS = ["", "{", "[]", "null", "3", '"word"', "\ufeff{}", "[" * 100_000]
+NO_OBJECTS = [
+    "",
+    "{",
+    '{"a": NaN}',
+    '{"a": [-Infinity]}',
+    '{"a": 1e999}',
+    "[]",
+    "null",
+    "3",
+    '"word"',
+    "\ufeff{}",
+    "[" * 100_000,
+]
 
 SPLIT = {"complete": True, "samples": 1, "listing_sha256": "a", "skipped": [], "shards": [{"file": "f", "sha256": "b"}]}
 MANIFEST = {
     "format_version": 1,
     "sizes": {"image": 224, "yolo_image": 224},
-    "yolo": {"sha256": "a"},
+    "yolo": {"sha256": "a", "trained_on": {"splits": ["train"], "n": 3}},
     "vit": {"sha256": "b"},
     "splits": {"train": SPLIT, "val": {"complete": False, "samples": 1, "listing_sha256": "a"}},
 }
@@ -65,6 +77,8 @@ def without(tree, *keys):
         (without(MANIFEST, "splits", "train", "shards"), "shards"),
         (without(MANIFEST, "splits", "val", "complete"), "complete"),
         (without(MANIFEST, "yolo", "sha256"), "yolo.sha256"),
+        (without(MANIFEST, "yolo", "trained_on"), "yolo.trained_on"),
+        (without(MANIFEST, "yolo", "trained_on", "n"), "yolo.trained_on.n"),
         (MANIFEST | {"splits": []}, "splits"),
         (MANIFEST | {"splits": {"train": None}}, "splits.train"),
         (MANIFEST | {"vit": "b"}, "vit"),
@@ -142,7 +156,7 @@ def test_timings_are_remembered(tmp_path):
     assert precision._read(tmp_path / "timings.json") == known
 
 
-@pytest.mark.parametrize("text", ['{"weights_sha256": "a', "[]"])
+@pytest.mark.parametrize("text", ['{"weights_sha256": "a', "[]", '{"weights_sha256": NaN}'])
 def test_a_damaged_record_of_a_training_names_it(tmp_path, text):
     (tmp_path / "best.pt").write_bytes(b"weights")
     (tmp_path / "training.json").write_text(text)

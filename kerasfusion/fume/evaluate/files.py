@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.json_yaml import update_json
 from kerasfusion.files.kept_answers import answers_record, predictions_path
-from kerasfusion.files.run_files import record_evaluation
+from kerasfusion.files.run_files import keep_metrics, record_evaluation
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.detect.answering import MASK
 from kerasfusion.fume.evaluate.figures import draw_confusion
@@ -39,10 +38,7 @@ def keep_evaluation(
         KerasFusionError: a file cannot be written, or an older metrics.json is damaged.
     """
     older = {f"{split}{view}" for view in VIEWS}
-    update_json(
-        folder / "metrics.json",
-        lambda known: {name: part for name, part in known.items() if name not in older} | report,
-    )
+    keep_metrics(folder, lambda known: {name: part for name, part in known.items() if name not in older} | report)
     write_predictions(predictions_path(folder, split), answers)
     record_evaluation(folder, split, dict(record) | answers_record(folder, split))
     _draw(folder / "figures", split, answers, report)

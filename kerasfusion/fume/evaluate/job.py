@@ -10,6 +10,7 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import refuse_missing
 from kerasfusion.fume.data.masks import write_mask
@@ -90,6 +91,9 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
 
 
 def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -> Evaluation:
+    if folder is not None:  # what is damaged is found before the work
+        read_metrics(folder / METRICS)
+        read_evaluated(folder)
     data = request.config.data
     samples = choose(request)
     select_device(request.device)

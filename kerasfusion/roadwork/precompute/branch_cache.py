@@ -152,12 +152,21 @@ class _Weights(_Part):
     sha256: str
 
 
+class _TrainedOn(_Part):
+    splits: list[str]
+    n: int
+
+
+class _Yolo(_Weights):
+    trained_on: _TrainedOn | None
+
+
 class _Manifest(_Part):
     """What is relied on; what else a manifest tells is compared with the request."""
 
     format_version: int
     sizes: dict[str, int]
-    yolo: _Weights
+    yolo: _Yolo
     vit: _Weights
     splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 
