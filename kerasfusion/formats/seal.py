@@ -5,10 +5,12 @@ place at its end that its library does not look at: a comment in XML, one more e
 comment of the zip behind LiteRT's flatbuffer. OpenVINO's `.bin` counts as if it came before the end of its `.xml`.
 A `.keras` file is a zip, whose reader checks the CRC-32 of each member.
 
-It is meant against damage, not against forgers.
+It is meant against damage, not against forgers. The description inside a sealed file says that it is sealed, so that
+one that lost its end does not pass for an export of an older version.
 """
 
 from pathlib import Path
+from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_crc32
@@ -24,6 +26,8 @@ _AROUND = {
 }
 """Suffix of a file -> what stands before and behind the eight digits."""
 UNKNOWN = b"00000000"
+MARK = {"sealed": True}
+"""What the description of a sealed file says."""
 
 
 def end_of(suffix: str, digits: bytes = UNKNOWN) -> bytes:
@@ -53,11 +57,13 @@ def read_seal(path: Path) -> str | None:
     return end[len(before) : len(before) + len(UNKNOWN)].decode("ascii", "replace")
 
 
-def what_is_checked(path: Path) -> str:
-    """By what opening a model file of any format finds damage, in words."""
+def what_is_checked(path: Path, description: dict[str, Any]) -> str:
+    """By what opening a model file of any format finds damage, in words; `description` is what it says of itself."""
     if path.suffix not in _AROUND:
         return "CRC-32 of each member"
     named = read_seal(path)
+    if named is None and MARK.items() <= description.items():
+        return "nothing: the checksum at its end is lost, the file is damaged"
     return f"CRC-32 {named}" if named else "nothing: the file holds no checksum, export it again to give it one"
 
 
@@ -80,6 +86,20 @@ def refuse_damaged(path: Path) -> None:
             f"the file is damaged or was altered{beside}: it is not what was written",
             where=path,
             expected=f"CRC-32 {named}, found {found}",
+            todo=EXPORT_AGAIN,
+        )
+
+
+def refuse_lost_seal(path: Path, description: dict[str, Any]) -> None:
+    """Check that a file whose description says that it is sealed has its end.
+
+    Raises:
+        RequestError: it has lost it, and what else of it is not known.
+    """
+    if MARK.items() <= description.items() and read_seal(path) is None:
+        raise RequestError(
+            "the file is cut short or damaged: it was written with a checksum at its end, which is not there",
+            where=path,
             todo=EXPORT_AGAIN,
         )
 
