@@ -56,12 +56,13 @@ def open_model(path: Path) -> OpenModel:
     """
     description = read_description(path)
     refuse_lost_seal(path, description)
-    refuse_damaged(path)
+    content = path.read_bytes()
+    refuse_damaged(path, content)
     litert = require("ai_edge_litert.interpreter", extra="export")
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):
             # From memory: a file that is mapped and overwritten later would change or end this process.
-            interpreter = litert.Interpreter(model_content=path.read_bytes(), num_threads=os.cpu_count())
+            interpreter = litert.Interpreter(model_content=content, num_threads=os.cpu_count())
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:

@@ -7,8 +7,14 @@ A `.keras` file is a zip, whose reader checks the CRC-32 of each member.
 
 It is meant against damage, not against forgers. The description inside a sealed file says that it is sealed, so that
 one that lost its end does not pass for an export of an older version.
+
+The check takes more than the one per cent of opening that was hoped for. Of the processor time that opening a
+transformer of 342 MB takes without it: 13 to 16 % with LiteRT (which is given the bytes that were checked), 13 to 19 %
+with ONNX Runtime and 8 to 16 % with OpenVINO (which read the file again: from memory, OpenVINO takes longer). Every byte
+has to be looked at: zlib's CRC-32 does 3.3 GB/s on that machine, and a mere sum, 11 GB/s, would still take 2 to 4 %.
 """
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +73,12 @@ def what_is_checked(path: Path, description: dict[str, Any]) -> str:
     return f"CRC-32 {named}" if named else "nothing: the file holds no checksum, export it again to give it one"
 
 
-def refuse_damaged(path: Path) -> None:
-    """Read a file that is sealed, and its weights, once, and compare.
+def refuse_damaged(path: Path, content: bytes | None = None) -> None:
+    """Compare a file that is sealed, and its weights, with the CRC-32 that it names.
+
+    Args:
+        path: the file.
+        content: its bytes, where they are at hand; None reads the file once.
 
     Raises:
         RequestError: it is not the file that was written, or its weights are missing or are not.
@@ -79,7 +89,10 @@ def refuse_damaged(path: Path) -> None:
     weights = path.with_suffix(".bin")
     if path.suffix == ".xml" and not weights.is_file():
         raise RequestError("the weights of the model are missing", where=weights, todo=EXPORT_AGAIN)
-    found = f"{_crc32(path, path.stat().st_size - len(end_of(path.suffix))):08x}"
+    if content is None:
+        found = f"{_crc32(path, path.stat().st_size - len(end_of(path.suffix))):08x}"
+    else:
+        found = f"{zlib.crc32(memoryview(content)[: -len(end_of(path.suffix))]):08x}"
     if found != named:
         beside = f", or {weights.name} beside it is" if path.suffix == ".xml" else ""
         raise RequestError(
