@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import disk_errors, hidden_beside
+from kerasfusion.files.writing import disk_errors, hidden_beside, remove_abandoned, remove_partial_files
 
 LOCK = ".lock"
 PATIENCE_S = 30.0
@@ -21,8 +21,8 @@ PATIENCE_S = 30.0
 def only_writer(folder: Path, what: str = "run folder") -> Iterator[None]:
     """Hold a folder, which is made if need be, for as long as the block lasts.
 
-    A folder that was made here, and in which the block has left nothing, goes again: a request that is refused leaves
-    none.
+    What killed runs left unfinished in a run folder is deleted at the beginning. A folder that was made here, and in
+    which the block has left nothing, goes again: a request that is refused leaves none.
 
     Args:
         folder: where the lock is kept.
@@ -35,6 +35,9 @@ def only_writer(folder: Path, what: str = "run folder") -> Iterator[None]:
     is_new = not folder.exists()
     try:
         with _held(folder / LOCK, folder, what):
+            if _is_run(folder):
+                remove_partial_files(folder)
+                remove_abandoned(folder)
             yield
     finally:
         if is_new:

@@ -10,8 +10,8 @@ one that lost its end does not pass for an export of an older version.
 
 The check takes more than the one per cent of opening that was hoped for. Of the processor time that opening a
 transformer of 342 MB takes without it: 13 to 16 % with LiteRT (which is given the bytes that were checked), 13 to 19 %
-with ONNX Runtime and 8 to 16 % with OpenVINO (which read the file again: from memory, OpenVINO takes longer). Every byte
-has to be looked at: zlib's CRC-32 does 3.3 GB/s on that machine, and a mere sum, 11 GB/s, would still take 2 to 4 %.
+with ONNX Runtime and 8 to 16 % with OpenVINO (which read the file again: from memory, OpenVINO takes longer). Every
+byte has to be looked at: zlib's CRC-32 does 3.3 GB/s on that machine, and a mere sum, 11 GB/s, would take 2 to 4 %.
 """
 
 import zlib

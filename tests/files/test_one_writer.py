@@ -1,5 +1,6 @@
 """A second run is refused at once, and nothing of the first is touched."""
 
+import os
 import subprocess
 import sys
 
@@ -110,6 +111,28 @@ def test_files_of_one_run_are_held_together_and_others_by_their_names(tmp_path):
     assert [path.name for path in run.iterdir()] == ["config.yaml"]
 
 
+def test_what_a_killed_run_left_in_a_run_folder_goes_and_what_a_living_one_writes_stays(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "config.yaml").write_text("")
+    left = [f".metrics.json.{gone.pid}.partial", f"checkpoints/.state.npz.{gone.pid}.partial"]
+    left += [f".partial-{gone.pid}-fusion.keras"]
+    living = [f"checkpoints/.state.npz.{os.getppid()}.partial", f".partial-{os.getppid()}-fusion.keras"]
+    for name in [*left, *living, "checkpoints/state.npz"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    with only_writer(tmp_path):
+        there = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert there == {LOCK, "config.yaml", "checkpoints/state.npz", *living}
+
+
+def test_in_a_folder_that_is_no_runs_nothing_is_looked_for(tmp_path):
+    (tmp_path / ".theirs.partial").write_text("of another program")
+    with only_writer(tmp_path):
+        pass
+    assert (tmp_path / ".theirs.partial").is_file()
+
+
 UPDATES = """
 import sys
 from pathlib import Path
@@ -117,7 +140,7 @@ from kerasfusion.files.run_files import record_evaluation, record_latency
 folder, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(25):
     record_evaluation(folder, f"{name}{number}", {})
-    record_latency(folder / f"{name}{number}.keras", {})
+    record_latency(folder / f"{name}{number}.keras", {"stages": {}})
 """
 
 

@@ -87,6 +87,7 @@ def train_yolo(
     folder = run_folder / "yolo"
     with only_writer(run_folder):
         if (finished := find_finished(folder, request)) is not None:
+            Checkpoints(folder / "work", request).clean()  # left where the training was killed when all was written
             report(f"YOLO is already trained as asked for: {finished.weights}")
             return finished
         for name, reason in ignored.items():

@@ -139,6 +139,15 @@ def test_a_finished_training_is_not_repeated(root, finished):
     assert "already trained" in lines[0]
 
 
+def test_pictures_of_a_training_that_was_killed_at_its_very_end_go(root, finished):
+    folder = finished[0]
+    tree = folder / "yolo" / "work" / "tree"
+    tree.mkdir(parents=True)
+    (tree / "a.png").write_bytes(b"one of thousands")
+    run(root, folder)
+    assert not (folder / "yolo" / "work").exists()
+
+
 def test_another_request_does_not_overwrite_it(root, finished):
     before, begun = state(finished[0]), []
     with pytest.raises(RequestError, match=r"epochs: was 3, is now 4\n  - seed: was 5, is now 6"):
