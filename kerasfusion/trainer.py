@@ -40,6 +40,8 @@ class _Facts(pydantic.BaseModel):
     finished: bool
     history: list[dict[str, float]]
     early_stopping: dict[str, float | None]
+    arrays: list[str] | None = None
+    """Their names; None in files of older versions. Each array has a checksum, but nothing else tells of a lost one."""
 
 
 @dataclass
@@ -108,6 +110,7 @@ def train(
     if state.epoch:
         restore(model, state)
     if state.finished:
+        write_history(history, state.history)  # again: it may have been deleted since
         return state.history
     stopped = state.early_stopping.get("stopped_epoch")
     saver = _SaveEachEpoch(state, checkpoint, history, stopping, name_batch)
@@ -187,15 +190,18 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
         variable.assign(value)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, todo: str = "begin this run anew with --restart") -> Checkpoint:
     """Read a checkpoint; one that does not exist is a beginning.
+
+    Args:
+        path: `.npz` file.
+        todo: what to do about a damaged one, for the message.
 
     Raises:
         KerasFusionError: the file is cut, changed (each array has a checksum), of another kind or cannot be read.
     """
     if not path.exists():
         return Checkpoint()
-    todo = "begin this run anew with --restart, or put the file back from a copy"
     try:
         with np.load(path) as file:
             arrays = dict(file)
@@ -205,6 +211,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"the checkpoint is damaged or is none: {error}", where=path, expected="what fit wrote", todo=todo
         ) from error
     refuse_other_shape(facts, _Facts, f"{path} (facts)", todo)
+    names = facts.pop("arrays", None)
+    if names is not None and sorted(names) != sorted(arrays):
+        lost = ", ".join(sorted({*names} ^ {*arrays})[:3])
+        raise KerasFusionError(
+            f"the checkpoint is damaged: its arrays are not those that it names ({lost})", where=path, todo=todo
+        )
     return Checkpoint(**facts, arrays=arrays)
 
 
@@ -215,6 +227,7 @@ def write_checkpoint(path: Path, state: Checkpoint) -> None:
         "finished": state.finished,
         "history": state.history,
         "early_stopping": state.early_stopping,
+        "arrays": list(state.arrays),
     }
     buffer = io.BytesIO()
     np.savez(buffer, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)

@@ -79,5 +79,5 @@ def info(model: Path):
     from kerasfusion.formats.seal import what_is_checked
 
     described = read_description(model)
-    about = {"file_sha256": file_sha256(model), "checked_when_opened": what_is_checked(model)}
+    about = {"file_sha256": file_sha256(model), "checked_when_opened": what_is_checked(model, described)}
     click.echo(json.dumps(about | described, indent=2))

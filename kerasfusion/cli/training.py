@@ -67,7 +67,8 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
         begin=lambda: describe_run(config.run_folder, config),
     )
     tell_curve(config, result.history)
-    click.echo(f"weights: {result.weights}\ncurve: {result.history}")
+    curve = result.history if result.history.is_file() else "none, its file is gone"
+    click.echo(f"weights: {result.weights}\ncurve: {curve}")
 
 
 @click.command()

@@ -1,7 +1,9 @@
 """Our own JSON and YAML files: written whole, and read back with a message where one is damaged."""
 
 import json
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pydantic
 import yaml
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.files.writing import write_text
 from kerasfusion.yaml_text import parse_yaml
 
@@ -42,12 +45,49 @@ def read_json(path: Path, shape: Any = dict[str, Any], todo: str = AGAIN) -> dic
     Raises:
         KerasFusionError: the file cannot be read, is not JSON or has another shape; names each wrong key.
     """
-    return _read(path, json.loads, shape, todo)
+    return _read(path, parse_json, shape, todo)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: no JSON; Python alone would also take NaN and infinity, which JSON has not.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], shape: Any = dict[str, Any]) -> None:
+    """Rewrite a JSON file with what `change` makes of its object ({} where there is none), no other update between.
+
+    Args:
+        path: the file.
+        change: what was there -> what is to be there.
+        shape: as for `read_json`.
+
+    Raises:
+        KerasFusionError: as `read_json`, `write_json` and `turn_to_update`.
+    """
+    with turn_to_update(path):
+        write_json(path, change(read_json(path, shape) or {}))
 
 
 def read_yaml(path: Path) -> dict[str, Any] | None:
     """As `read_json`, of a YAML file."""
     return _read(path, parse_yaml, dict[str, Any], AGAIN)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return number
 
 
 def _plain(value: object) -> object:

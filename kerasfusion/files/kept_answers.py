@@ -8,8 +8,7 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import read_json
-from kerasfusion.files.run_files import EVALUATED
+from kerasfusion.files.run_files import EVALUATED, read_evaluated
 
 _KEY = "answers_sha256"
 _NAME = "predictions_"
@@ -33,10 +32,10 @@ def refuse_other_answers(path: Path, again: str) -> None:
         again: the command that writes it.
 
     Raises:
+        KerasFusionError: evaluated.json is damaged.
         RequestError: it is not the file that `evaluate` wrote.
     """
-    record = (read_json(path.with_name(EVALUATED)) or {}).get(path.stem.removeprefix(_NAME))
-    expected = record.get(_KEY) if isinstance(record, dict) else None
+    expected = read_evaluated(path.parent).get(path.stem.removeprefix(_NAME), {}).get(_KEY)
     if expected is not None and file_sha256(path) != expected:
         raise RequestError(
             "the kept answers are damaged or were altered: the file is not the one that evaluate wrote",

@@ -2,18 +2,81 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.errors import RequestError
-from kerasfusion.files.json_yaml import read_json, read_yaml, write_json
+import pydantic
 
-EVALUATED, LATENCY = "evaluated.json", "latency.json"
+from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import read_json, read_yaml, update_json
+
+METRICS, EVALUATED, LATENCY, ENVIRONMENT = "metrics.json", "evaluated.json", "latency.json", "environment.json"
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+
+class _Evaluated(_Strict):
+    """What is relied on wherever evaluated.json is read; the reports check more."""
+
+    model: str | None = None
+    model_sha256: str | None = None
+    answers_sha256: str | None = None
+
+
+class _Timed(_Strict):
+    stages: dict[str, dict[str, float]]
+
+
+class _Environment(_Strict):
+    command: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    packages: dict[str, str | None] = {}
+
+
+_SHAPES = {
+    METRICS: dict[str, dict[str, dict[str, Any]]],
+    EVALUATED: dict[str, _Evaluated],
+    LATENCY: dict[str, _Timed],
+    ENVIRONMENT: _Environment,
+}
+
+
+def read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """{split: {output: {metric: value}}} of a metrics.json; of fume also {"network": {part: {...}}}; {} without one.
+
+    Raises:
+        KerasFusionError: it is damaged; names each wrong key. So do the others that read.
+    """
+    return read_json(path, _SHAPES[METRICS]) or {}
+
+
+def read_evaluated(folder: Path) -> dict[str, dict[str, Any]]:
+    """{split: what its metrics were measured with}, of evaluated.json; {} without one."""
+    return _read(folder, EVALUATED)
+
+
+def read_latency(folder: Path) -> dict[str, dict[str, Any]]:
+    """{model file: what `benchmark` measured}, of latency.json; {} without one."""
+    return _read(folder, LATENCY)
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What environment.json says of the training; {} without one."""
+    return _read(folder, ENVIRONMENT)
+
+
+def keep_metrics(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Rewrite metrics.json with what `change` makes of it."""
+    update_json(folder / METRICS, change, _SHAPES[METRICS])
 
 
 def record_evaluation(folder: Path, split: str, record: dict[str, Any]) -> None:
     """Note in evaluated.json what the metrics of a split were measured with: {split: record}."""
-    write_json(folder / EVALUATED, (read_json(folder / EVALUATED) or {}) | {split: record})
+    update_json(folder / EVALUATED, lambda known: known | {split: record}, _SHAPES[EVALUATED])
 
 
 def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
@@ -25,7 +88,7 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
     folder = model.parent
     if not (folder / "config.yaml").is_file() or not os.access(folder, os.W_OK):
         return None
-    write_json(folder / LATENCY, (read_json(folder / LATENCY) or {}) | {model.name: result})
+    update_json(folder / LATENCY, lambda known: known | {model.name: result}, _SHAPES[LATENCY])
     return folder / LATENCY
 
 
@@ -37,7 +100,11 @@ def system_of_run(folder: Path) -> str:
     """
     require_run_folder(folder)
     said = (read_yaml(folder / "config.yaml") or {}).get("system")
-    return said or ("fume" if "network" in (read_json(folder / "metrics.json") or {}) else "roadwork")
+    return said or ("fume" if "network" in read_metrics(folder / METRICS) else "roadwork")
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    return read_json(folder / name, _SHAPES[name]) or {}
 
 
 def require_run_folder(folder: Path) -> None:

@@ -5,6 +5,8 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,13 @@ from typing import Any
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.one_writer import LOCK, only_writer
 from kerasfusion.files.writing import write_text
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
+
+_DEMO = ".kerasfusion-demo"
+_KEPT = {_DEMO, LOCK}
 
 
 def describe_run(folder: Path, config: Any) -> None:
@@ -93,19 +99,30 @@ def existing_part(path: Path) -> Path:
     return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
 
 
-def clear_demo_folder(folder: Path) -> None:
-    """Make an empty folder for a demo; one that an earlier demo made is emptied.
+@contextmanager
+def demo_folder(folder: Path) -> Iterator[None]:
+    """Hold an empty folder for a demo; one that an earlier demo made is emptied.
 
     Raises:
-        RequestError: the folder holds something else.
+        RequestError: the folder holds something else, or cannot be written to.
+        KerasFusionError: another demo is at work in it.
     """
-    mark = folder / ".kerasfusion-demo"
-    if folder.exists() and any(folder.iterdir()):
-        if not mark.exists():
-            raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    require_folder(folder)
+    _refuse_foreign(folder)  # before a lock is put into it
+    with only_writer(folder, "demo's folder"):
+        _refuse_foreign(folder)
+        (folder / _DEMO).touch()
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in _KEPT:
+                path.unlink()
+        yield
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and {path.name for path in folder.iterdir()} - _KEPT and not (folder / _DEMO).exists():
+        raise RequestError("the folder holds something else", where=folder, todo="name another folder with --out")
 
 
 def environment() -> dict[str, Any]:

@@ -58,6 +58,16 @@ def _is_owned(number: str) -> bool:
     return number.isdecimal() and int(number) != os.getpid() and psutil.pid_exists(int(number))
 
 
+def hidden_beside(path: Path, ending: str) -> Path:
+    """A name beside `path` for what goes with it; a name that would become too long is replaced by its digest.
+
+    The leading dot keeps a leftover out of every scan; the same folder keeps a rename on one file system.
+    """
+    encoded = os.fsencode(path.name)
+    name = path.name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
+    return path.with_name(f".{name}{ending}")
+
+
 def own_partial(path: Path) -> Path:
     """A name beside `path` that tells of its process, for what is long in the making; see `remove_abandoned`."""
     return path.with_name(f"{_OWNED}{os.getpid()}-{path.name}")
@@ -115,13 +125,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    # The leading dot keeps a leftover out of every scan; the same folder keeps the rename on one file system.
-    name = (
-        path.name
-        if len(os.fsencode(path.name)) <= _LONGEST_NAME
-        else hashlib.sha256(os.fsencode(path.name)).hexdigest()
-    )
-    partial = path.with_name(f".{name}.{os.getpid()}{_PARTIAL_SUFFIX}")
+    partial = hidden_beside(path, f".{os.getpid()}{_PARTIAL_SUFFIX}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.json_yaml import parse_json
 from kerasfusion.formats.open_model import EXPORT_AGAIN
 
 
@@ -15,8 +16,8 @@ def parse_description(text: str | bytes, path: Path) -> dict[str, Any]:
         RequestError: not JSON, or of another shape; names the key.
     """
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(text)
+    except ValueError as error:
         raise RequestError(f"the description in the file is damaged: {error}", where=path, todo=EXPORT_AGAIN) from error
     if not isinstance(found, dict):
         raise RequestError(

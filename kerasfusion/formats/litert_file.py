@@ -19,7 +19,7 @@ from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import end_of, refuse_damaged, seal
+from kerasfusion.formats.seal import MARK, end_of, refuse_damaged, refuse_lost_seal, seal
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
@@ -43,7 +43,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     one = {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()}
     model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps(description))
+        archive.writestr(DESCRIPTION, json.dumps(description | MARK))
         archive.comment = end_of(SUFFIX)
     seal(path)
 
@@ -55,12 +55,14 @@ def open_model(path: Path) -> OpenModel:
         RequestError: ai-edge-litert is missing, or not a file that `export` wrote.
     """
     description = read_description(path)
-    refuse_damaged(path)
+    refuse_lost_seal(path, description)
+    content = path.read_bytes()
+    refuse_damaged(path, content)
     litert = require("ai_edge_litert.interpreter", extra="export")
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):
             # From memory: a file that is mapped and overwritten later would change or end this process.
-            interpreter = litert.Interpreter(model_content=path.read_bytes(), num_threads=os.cpu_count())
+            interpreter = litert.Interpreter(model_content=content, num_threads=os.cpu_count())
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import refuse_damaged, seal
+from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -43,7 +43,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(description)})
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK)})
     onnx.save(graph, path)
     seal(path)
 
@@ -57,6 +57,7 @@ def open_model(path: Path) -> OpenModel:
     refuse_damaged(path)
     session = _session(path)
     description = _description(session, path)
+    refuse_lost_seal(path, description)
     outputs = [output.name for output in session.get_outputs()]
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

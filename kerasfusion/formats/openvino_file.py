@@ -22,7 +22,7 @@ from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import refuse_damaged, seal
+from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
@@ -60,7 +60,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     graph = _convert(openvino, model)
     if precision == "int8":
         graph = _compress(graph, kept)
-    graph.set_rt_info(json.dumps(description), list(_RT_INFO))
+    graph.set_rt_info(json.dumps(description | MARK), list(_RT_INFO))
     openvino.save_model(graph, path, compress_to_fp16=False)
     seal(path)
 
@@ -73,6 +73,7 @@ def open_model(path: Path) -> OpenModel:
         KerasFusionError: see `avoid_broken_amx`.
     """
     description = read_description(path)
+    refuse_lost_seal(path, description)
     refuse_damaged(path)
     if description["precision"] != "float32":
         avoid_broken_amx("openvino")

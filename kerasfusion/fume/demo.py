@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.config import load_config
-from kerasfusion.files.run_folder import clear_demo_folder
+from kerasfusion.files.run_folder import demo_folder
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.pair_job import pair_dataset
 from kerasfusion.fume.evaluate.job import Request, run
@@ -58,9 +58,14 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
 
     Raises:
         RequestError: the folder holds something else.
+        KerasFusionError: another demo is at work in it.
     """
+    with demo_folder(folder):
+        return _run(folder, seed, report)
+
+
+def _run(folder: Path, seed: int, report: Callable[[str], None]) -> dict:
     begin = time.monotonic()
-    clear_demo_folder(folder)
     config = demo_config(folder, seed)
     own, root = config.run_folder / "config.yaml", config.data.dataset_root
 

@@ -15,13 +15,25 @@ from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.job import find_finished
 from kerasfusion.trainer import Checkpoint, read_checkpoint, write_checkpoint
 
-NO_OBJECTS = ["", "{", "[]", "null", "3", '"word"', "\ufeff{}", "[" * 100_000]
+NO_OBJECTS = [
+    "",
+    "{",
+    '{"a": NaN}',
+    '{"a": [-Infinity]}',
+    '{"a": 1e999}',
+    "[]",
+    "null",
+    "3",
+    '"word"',
+    "\ufeff{}",
+    "[" * 100_000,
+]
 
 SPLIT = {"complete": True, "samples": 1, "listing_sha256": "a", "skipped": [], "shards": [{"file": "f", "sha256": "b"}]}
 MANIFEST = {
     "format_version": 1,
     "sizes": {"image": 224, "yolo_image": 224},
-    "yolo": {"sha256": "a"},
+    "yolo": {"sha256": "a", "trained_on": {"splits": ["train"], "n": 3}},
     "vit": {"sha256": "b"},
     "splits": {"train": SPLIT, "val": {"complete": False, "samples": 1, "listing_sha256": "a"}},
 }
@@ -65,6 +77,8 @@ def without(tree, *keys):
         (without(MANIFEST, "splits", "train", "shards"), "shards"),
         (without(MANIFEST, "splits", "val", "complete"), "complete"),
         (without(MANIFEST, "yolo", "sha256"), "yolo.sha256"),
+        (without(MANIFEST, "yolo", "trained_on"), "yolo.trained_on"),
+        (without(MANIFEST, "yolo", "trained_on", "n"), "yolo.trained_on.n"),
         (MANIFEST | {"splits": []}, "splits"),
         (MANIFEST | {"splits": {"train": None}}, "splits.train"),
         (MANIFEST | {"vit": "b"}, "vit"),
@@ -120,6 +134,37 @@ def test_a_checkpoint_with_other_facts_is_named(tmp_path, facts):
         read_checkpoint(tmp_path / "state.npz")
 
 
+@pytest.mark.parametrize("lost", ["variable/00000", "best/00001"])
+def test_a_checkpoint_that_lost_an_array_is_named(tmp_path, lost):
+    path = tmp_path / "state.npz"
+    arrays = {"variable/00000": np.zeros(2), "best/00000": np.ones(2), "best/00001": np.ones(3)}
+    write_checkpoint(path, Checkpoint(1, False, [{"epoch": 1}], {}, arrays))
+    assert list(read_checkpoint(path).arrays) == list(arrays)
+    whole = path.read_bytes()
+    # Both places of the name, as its member's header and the archive's directory have it: no CRC is of them.
+    member = f"{lost}.npy".encode()
+    assert whole.count(member) == 2
+    path.write_bytes(whole.replace(member, b"x" + member[1:]))
+    with pytest.raises(KerasFusionError, match=f"damaged: its arrays are not .*{lost}") as error:
+        read_checkpoint(path)
+    assert (error.value.where, error.value.todo) == (path, "begin this run anew with --restart")
+    np.savez(path, facts=facts_of(whole, tmp_path), **{name: value for name, value in arrays.items() if name != lost})
+    with pytest.raises(KerasFusionError, match=f"damaged: its arrays are not .*{lost}"):
+        read_checkpoint(path)
+
+
+def facts_of(checkpoint: bytes, folder):
+    (folder / "whole.npz").write_bytes(checkpoint)
+    with np.load(folder / "whole.npz") as file:
+        return file["facts"]
+
+
+def test_a_checkpoint_of_an_older_version_is_read(tmp_path):
+    facts = b'{"epoch": 1, "finished": true, "history": [{"epoch": 1}], "early_stopping": {"best": Infinity}}'
+    np.savez(tmp_path / "state.npz", facts=np.frombuffer(facts, np.uint8), **{"variable/00000": np.zeros(3)})
+    assert read_checkpoint(tmp_path / "state.npz").early_stopping == {"best": float("inf")}
+
+
 def test_an_archive_without_facts_and_a_bare_array_are_no_checkpoints(tmp_path):
     np.savez(tmp_path / "state.npz", other=np.zeros(3))
     with pytest.raises(KerasFusionError, match="damaged or is none"):
@@ -142,7 +187,7 @@ def test_timings_are_remembered(tmp_path):
     assert precision._read(tmp_path / "timings.json") == known
 
 
-@pytest.mark.parametrize("text", ['{"weights_sha256": "a', "[]"])
+@pytest.mark.parametrize("text", ['{"weights_sha256": "a', "[]", '{"weights_sha256": NaN}'])
 def test_a_damaged_record_of_a_training_names_it(tmp_path, text):
     (tmp_path / "best.pt").write_bytes(b"weights")
     (tmp_path / "training.json").write_text(text)

@@ -18,13 +18,16 @@ def test_records_of_several_splits_and_files_stand_side_by_side(tmp_path):
     record_evaluation(tmp_path, "val", {"model": "c"})
     assert read_json(tmp_path / "evaluated.json") == {"val": {"model": "c"}, "test": {"model": "b"}}
     (tmp_path / "config.yaml").write_text("system: roadwork\n")
-    record_latency(tmp_path / "fusion.keras", {"runs": 1})
-    assert record_latency(tmp_path / "fusion.xml", {"runs": 2}) == tmp_path / "latency.json"
-    assert read_json(tmp_path / "latency.json") == {"fusion.keras": {"runs": 1}, "fusion.xml": {"runs": 2}}
+    record_latency(tmp_path / "fusion.keras", {"runs": 1, "stages": {}})
+    assert record_latency(tmp_path / "fusion.xml", {"runs": 2, "stages": {}}) == tmp_path / "latency.json"
+    assert read_json(tmp_path / "latency.json") == {
+        "fusion.keras": {"runs": 1, "stages": {}},
+        "fusion.xml": {"runs": 2, "stages": {}},
+    }
 
 
 def test_a_measurement_of_a_file_outside_any_run_is_not_kept(tmp_path):
-    assert record_latency(tmp_path / "fusion.keras", {"runs": 1}) is None
+    assert record_latency(tmp_path / "fusion.keras", {"runs": 1, "stages": {}}) is None
     assert not list(tmp_path.iterdir())
 
 

@@ -22,11 +22,27 @@ GIVEN = {"image": np.linspace(0, 255, 2 * 8 * 8 * 3, dtype=np.float32).reshape(2
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A network of 6,000 random weights in every format."""
+    return write_all(tmp_path_factory.mktemp("sealed"))
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory):
+    """The same as an older version wrote them: without an end, and nothing in the description of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SEALED:
+            patch.setattr(format_module(name), "MARK", {})
+        files = write_all(tmp_path_factory.mktemp("older"))
+    for name in SEALED:
+        cut_off_the_end(files[name])
+    return files
+
+
+def write_all(folder):
     keras.utils.set_random_seed(5)
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Dense(30, activation="tanh")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)))
     model = keras.Model({"image": image}, {"fusion": keras.layers.Dense(2, activation="softmax", name="fusion")(x)})
-    folder, found = tmp_path_factory.mktemp("sealed"), {}
+    found = {}
     for name, suffix in FORMATS.items():
         found[name] = folder / f"model{suffix}"
         format_module(name).write(
@@ -39,6 +55,12 @@ def copy_to(folder, path):
     for part in model_parts(path):
         shutil.copy(part, folder / part.name)
     return folder / path.name
+
+
+def cut_off_the_end(path):
+    data = path.read_bytes()[: -len(end_of(path.suffix))]
+    # The length of the zip's comment are the two bytes before it; older files have none.
+    path.write_bytes(data[:-2] + b"\0\0" if path.suffix == ".tflite" else data)
 
 
 def flip(path, place):
@@ -88,18 +110,32 @@ def test_weights_of_another_export_are_refused(files, tmp_path):
 
 
 @pytest.mark.parametrize("name", SEALED)
-def test_an_export_of_an_older_version_opens_as_before(files, tmp_path, name):
-    path = copy_to(tmp_path, files[name])
-    end = len(end_of(path.suffix))
-    data = path.read_bytes()[:-end]
-    # The length of the zip's comment are the two bytes before it; older files have none.
-    path.write_bytes(data[:-2] + b"\0\0" if name == "litert" else data)
+def test_an_export_of_an_older_version_opens_as_before(files, older, name):
+    path = older[name]
     assert read_seal(path) is None
     told = CliRunner().invoke(main, ["info", str(path)]).output
     assert "holds no checksum" in json.loads(told)["checked_when_opened"]
-    assert read_description(path) == read_description(files[name])
+    assert read_description(path) | {"sealed": True} == read_description(files[name])
     expected = open_model(files[name]).answer(GIVEN)["fusion"]
     np.testing.assert_array_equal(open_model(path).answer(GIVEN)["fusion"], expected)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_an_export_that_lost_its_end_is_not_taken_for_an_older_one(files, tmp_path, name):
+    path = copy_to(tmp_path, files[name])
+    cut_off_the_end(path)
+    with pytest.raises(RequestError, match=r"a checksum at its end, which is not there(.|\n)*kerasfusion export"):
+        open_model(path)
+    told = CliRunner().invoke(main, ["info", str(path)]).output
+    assert "the checksum at its end is lost" in json.loads(told)["checked_when_opened"]
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_an_end_of_which_a_letter_was_altered_is_no_end(files, tmp_path, name):
+    path = copy_to(tmp_path, files[name])
+    flip(path, path.read_bytes().rindex(b"kerasfusion_crc32"))
+    with pytest.raises(RequestError, match="damaged"):
+        open_model(path)
 
 
 @pytest.mark.parametrize("bit", range(8))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.writing import write_text
 from kerasfusion.fume.ablate.cost import status
 from kerasfusion.fume.ablate.panels import write_comparison_panels
@@ -19,6 +20,7 @@ from kerasfusion.fume.ablate.results import Result, read_result
 from kerasfusion.fume.ablate.table import Row, rows_of, write_table
 from kerasfusion.fume.fit.job import MODEL
 
+_CONFIGS = "configs"
 STDERR = 2
 """File descriptor."""
 
@@ -53,9 +55,14 @@ def ablate(
 
     Raises:
         RequestError: matplotlib is not installed; before anything runs.
-        KerasFusionError: table or figures cannot be written.
+        KerasFusionError: table or figures cannot be written, or another ablation is writing them.
     """
     require("matplotlib", extra="train")
+    with only_writer(out / _CONFIGS, "ablation's folder"):  # OUT itself may be the folder of a run, which `fit` holds
+        return _ablate(runs, out, report, quiet_stdout)
+
+
+def _ablate(runs: Sequence[Run], out: Path, report: Callable[[str], None], quiet_stdout: bool) -> Ablation:
     results, failed = [], {}
     for number, run in enumerate(runs, start=1):
         report(f"[{number}/{len(runs)}] {run.name}: {status(run)}{', not run again' if run.is_finished else ''}")
@@ -104,7 +111,7 @@ def _ended_like_interrupted() -> Iterator[None]:
 
 def _finish(run: Run, out: Path, quiet_stdout: bool) -> Result:
     config, folder = run.config, run.config.run_folder
-    settings = out / "configs" / f"{run.name}.yaml"
+    settings = out / _CONFIGS / f"{run.name}.yaml"
     if not run.is_finished:
         write_text(settings, to_yaml(config))
         if not run.is_trained:

@@ -12,6 +12,7 @@ from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, json_sha256, lines_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.run_files import METRICS, read_metrics
 from kerasfusion.files.run_folder import differences
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
@@ -156,8 +157,13 @@ def _refuse_names(configs: Sequence[FumeConfig]) -> None:
         )
 
 
+class _KeptData(pydantic.BaseModel):
+    train: str
+    val: str
+
+
 class _Kept(pydantic.BaseModel):
-    data: dict[str, object]
+    data: _KeptData
 
 
 def _changed(config: FumeConfig, data: _Data) -> list[str]:
@@ -165,7 +171,7 @@ def _changed(config: FumeConfig, data: _Data) -> list[str]:
     path = config.run_folder / "checkpoints" / "settings.json"
     if not path.is_file():
         return []
-    kept = read_json(path, _Kept, f"delete the folder {config.run_folder} and run the study again")
+    kept = read_json(path, _Kept, _again(config))
     ours = _same_keys(kept, {**to_dict(config), "seed": config.experiment.seed})
     theirs = {**kept, "data": {key: value for key, value in kept["data"].items() if key not in ("train", "val")}}
     if changed := differences(json.loads(json.dumps(ours)), theirs):
@@ -182,15 +188,30 @@ def _same_keys(kept: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
     return {
         key: {name: tree[key][name] for name in value if name in tree[key]} if isinstance(value, dict) else tree[key]
         for key, value in kept.items()
+        if isinstance(tree.get(key), dict) == isinstance(value, dict) and key in tree
     }
+
+
+def checkpoint_of(config: FumeConfig):
+    """The trainer.Checkpoint of a run's training; a beginning where there is none.
+
+    Raises:
+        KerasFusionError: it is damaged.
+    """
+    from kerasfusion.trainer import read_checkpoint
+
+    return read_checkpoint(config.run_folder / "checkpoints" / "state.npz", _again(config))
+
+
+def _again(config: FumeConfig) -> str:
+    return f"delete the folder {config.run_folder / 'checkpoints'} and run the study again: this run begins anew"
 
 
 def _found(config: FumeConfig, samples: dict[str, int]) -> Run:
     from kerasfusion.fume.fit.job import MODEL
-    from kerasfusion.trainer import read_checkpoint
 
     folder = config.run_folder
-    state = read_checkpoint(folder / "checkpoints" / "state.npz")
+    state = checkpoint_of(config)
     is_trained = state.finished and (folder / MODEL).is_file()
     is_finished = is_trained and read_json(folder / RECORD) == _evaluated(config)
     return Run(config, samples, state.epoch, is_trained, is_finished)
@@ -206,7 +227,7 @@ def _evaluated(config: FumeConfig) -> dict[str, str | None]:
         path for sample in samples for frame in sample.frames.values() for path in (frame.frame_path, frame.mask_path)
     ]
     rows = [f"{sample.sample_id} {sample.class_id} {sample.group}" for sample in samples]
-    report = (read_json(folder / "metrics.json") or {}).get(SPLIT)
+    report = read_metrics(folder / METRICS).get(SPLIT)
     return {
         "network": file_sha256(folder / MODEL),
         "data": lines_sha256([*rows, *(file_sha256(data.dataset_root / path) for path in files)]),

@@ -1,13 +1,11 @@
 """What the folder of a finished run says, as far as the run was meant to learn it."""
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.json_yaml import read_json
-from kerasfusion.fume.ablate.plan import SPLIT
+from kerasfusion.files.run_files import METRICS, read_metrics
+from kerasfusion.fume.ablate.plan import SPLIT, checkpoint_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.evaluate.job import NETWORK
@@ -57,32 +55,23 @@ def learns(config: FumeConfig, part: str) -> bool:
 
 
 def read_result(config: FumeConfig) -> Result:
-    """Read metrics.json, history.csv and the checkpoint of a finished run.
+    """Read metrics.json and the checkpoint of a finished run, which has the history too.
 
     Raises:
         KerasFusionError: one of them is not there, or does not hold what it should.
     """
-    folder = config.run_folder
-    metrics, history = folder / "metrics.json", folder / "history.csv"
-    for path in (metrics, history):
-        if not path.is_file():
-            raise KerasFusionError("the run has no such file", where=path, todo="run the same command again")
+    metrics = config.run_folder / METRICS
+    if not metrics.is_file():
+        raise KerasFusionError("the run has no such file", where=metrics, todo="run the same command again")
     try:
-        return _read_result(config, metrics, history)
-    except (KeyError, ValueError) as error:
+        report, epochs = read_metrics(metrics), checkpoint_of(config).history
+        parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
+        best = best_epoch(epochs, monitor_of(config))
+        return Result(config, parts, report[NETWORK], _history(epochs, config), best)
+    except KeyError as error:
         raise KerasFusionError(
-            f"the run's files are damaged: {error!r}", where=folder, todo="delete its metrics.json and run this again"
+            f"the run's files are damaged: no {error}", where=metrics, todo=f"delete {metrics} and run this again"
         ) from error
-
-
-def _read_result(config: FumeConfig, metrics: Path, history: Path) -> Result:
-    from kerasfusion.trainer import read_checkpoint
-
-    report = read_json(metrics)
-    parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
-    epochs = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").history
-    best = best_epoch(epochs, monitor_of(config))
-    return Result(config, parts, report[NETWORK], _read_history(history, config), best)
 
 
 def _is_learned(config: FumeConfig, part: str) -> bool:
@@ -90,11 +79,9 @@ def _is_learned(config: FumeConfig, part: str) -> bool:
     return all(learns(config, each) for each in needed)
 
 
-def _read_history(path: Path, config: FumeConfig) -> dict[str, list[float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in rows[0] if _is_shown(name, config)] if rows else []
-    return {name: [float(row[name]) for row in rows] for name in names}
+def _history(epochs: list[dict[str, float]], config: FumeConfig) -> dict[str, list[float]]:
+    names = [name for name in epochs[0] if _is_shown(name, config)] if epochs else []
+    return {name: [values[name] for values in epochs] for name in names}
 
 
 def _is_shown(name: str, config: FumeConfig) -> bool:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.kept_answers import answers_record, predictions_path
-from kerasfusion.files.run_files import record_evaluation
+from kerasfusion.files.run_files import keep_metrics, record_evaluation
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.detect.answering import MASK
 from kerasfusion.fume.evaluate.figures import draw_confusion
@@ -38,10 +37,8 @@ def keep_evaluation(
     Raises:
         KerasFusionError: a file cannot be written, or an older metrics.json is damaged.
     """
-    path = folder / "metrics.json"
-    metrics = read_json(path) or {}
-    older = {name for name in metrics if name in {f"{split}{view}" for view in VIEWS}}
-    write_json(path, {name: part for name, part in metrics.items() if name not in older} | report)
+    older = {f"{split}{view}" for view in VIEWS}
+    keep_metrics(folder, lambda known: {name: part for name, part in known.items() if name not in older} | report)
     write_predictions(predictions_path(folder, split), answers)
     record_evaluation(folder, split, dict(record) | answers_record(folder, split))
     _draw(folder / "figures", split, answers, report)

@@ -1,6 +1,7 @@
 """One `evaluate` of a fume network: answer a split, keep metrics, figures and masks."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import refuse_missing
 from kerasfusion.fume.data.masks import write_mask
@@ -78,11 +81,20 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
     Raises:
         RequestError: no such model, CSV or files, no samples, or nowhere to write masks.
         ImageError: a file cannot be read.
+        KerasFusionError: another run is writing the folder that it is kept in.
     """
-    data = request.config.data
     folder = request.out or _run_folder(request.model)
     if request.save_masks and folder is None:
         raise RequestError("--save-masks needs a folder", todo="name one with --out")
+    with only_writer(folder) if folder is not None else nullcontext():
+        return _run(request, folder, report)
+
+
+def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -> Evaluation:
+    if folder is not None:  # what is damaged is found before the work
+        read_metrics(folder / METRICS)
+        read_evaluated(folder)
+    data = request.config.data
     samples = choose(request)
     select_device(request.device)
     network = open_network(request.model)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.saving import load_model
 from kerasfusion.formats.converting import Exported, Target, choose_name, convert, refuse_missing_precision
 from kerasfusion.formats.keras_file import is_product
@@ -50,10 +51,16 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
     Raises:
         RequestError: no such network, a format without this precision, int8 that would change next to nothing, a wrong
             name.
-        KerasFusionError: the file does not answer as it should; it is not kept.
+        KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
     """
     refuse_missing_precision(request.format, request.precision)
     source = request.source / NETWORK if request.source.is_dir() else request.source
+    out = choose_name(source, request.format, request.precision, request.out)
+    with only_writer_of(out):
+        return _run(request, source, out, report)
+
+
+def _run(request: Request, source: Path, out: Path, report: Callable[[str], None]) -> Exported:
     model, description = load_model(source)
     if description.get("precision", "float32") != "float32":
         raise RequestError(
@@ -61,7 +68,6 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
             where=source,
             expected=f"{NETWORK} as `kerasfusion fit` left it",
         )
-    out = choose_name(source, request.format, request.precision, request.out)
     if request.precision == "int8" and request.format != "litert":
         _refuse_few_products(model, request.format, source)
     samples = _samples(model, description, request.samples, report)

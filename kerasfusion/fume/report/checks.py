@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pydantic
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.json_yaml import AGAIN, refuse_other_shape
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.report import counts_of, values_of
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
@@ -32,6 +34,30 @@ def check_metrics(path: Path, report: Mapping[str, Any], network: str, again: st
     lacking = next(_lacking(report, ARCHITECTURES[network].outputs), None)
     if lacking is not None:
         raise KerasFusionError(f"the metrics are damaged or incomplete: no {lacking}", where=path, todo=again)
+
+
+class _Record(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+    model: str
+    model_sha256: str
+    data_root: str
+    gases: Literal["both", "co2", "ch4"] = "both"
+    samples: int
+    format: str | None = None
+    precision: str | None = None
+    splits: dict[str, list[dict[str, str | int | None]]] = {}
+    leak: dict[str, Any] | None = None
+
+
+def check_records(path: Path, records: dict[str, Any]) -> dict[str, Any]:
+    """What was read of evaluated.json, as it was.
+
+    Raises:
+        KerasFusionError: something is missing or of another kind; says which key.
+    """
+    refuse_other_shape(records, dict[str, _Record], path, AGAIN)
+    return records
 
 
 def check_answers(path: Path, answers: Answers, parts: Mapping[str, Mapping[str, Any]], again: str) -> None:

@@ -1,16 +1,16 @@
 """What a run folder says: everything that its report is made from, as far as it is there."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
-from kerasfusion.files.run_files import EVALUATED, LATENCY
+from kerasfusion.files.run_files import EVALUATED, METRICS, read_environment, read_evaluated, read_latency, read_metrics
 from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
@@ -18,7 +18,7 @@ from kerasfusion.fume.evaluate.predictions import read_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.fit.job import MODEL
-from kerasfusion.fume.report.checks import check_answers, check_metrics
+from kerasfusion.fume.report.checks import check_answers, check_metrics, check_records
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read_run(folder: Path) -> Run:
     if not (folder / "config.yaml").is_file():
         raise RequestError("this is not a run's folder", where=folder, expected="config.yaml, such as in runs/NAME")
     config = load_config(FumeConfig, folder / "config.yaml")
-    history, report = _read_history(folder / "history.csv"), read_json(folder / "metrics.json") or {}
+    history, report = _read_history(folder, config), read_metrics(folder / METRICS)
     if not history and not report:
         raise RequestError(
             "the run has nothing to report yet",
@@ -117,17 +117,18 @@ def read_run(folder: Path) -> Run:
             todo=f"kerasfusion fit -c {folder / 'config.yaml'}",
         )
     answers = _evaluation(folder, report, config)
+    again = f"kerasfusion fit -c {folder / 'config.yaml'}"
     return Run(
         folder=folder,
         config=config,
-        environment=read_json(folder / "environment.json") or {},
-        settings=read_json(folder / "checkpoints" / "settings.json") or {},
+        environment=read_environment(folder),
+        settings=read_json(folder / "checkpoints" / "settings.json", todo=f"{again} --restart") or {},
         history=history,
         best=best_epoch(history, monitor_of(config)) if history else None,
         report={name: _learned(parts, config) for name, parts in report.items()},
-        evaluated=read_json(folder / EVALUATED) or {},
+        evaluated=check_records(folder / EVALUATED, read_evaluated(folder)),
         answers={split: _learned_answers(each, config) for split, each in answers.items()},
-        latency=read_json(folder / LATENCY) or {},
+        latency=read_latency(folder),
     )
 
 
@@ -145,7 +146,7 @@ def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> 
     """{split: every answer}, after metrics and answers were checked."""
     again = {split: evaluate_command(folder / MODEL, split) for split in SPLITS}
     evaluated = [split for split in SPLITS if split in report]
-    check_metrics(folder / "metrics.json", report, config.model.name, again[evaluated[-1] if evaluated else "test"])
+    check_metrics(folder / METRICS, report, config.model.name, again[evaluated[-1] if evaluated else "test"])
     found = {}
     for split in SPLITS:
         path = predictions_path(folder, split)
@@ -164,11 +165,9 @@ def _learned_answers(answers: Answers, config: FumeConfig) -> Answers:
     )
 
 
-def _read_history(path: Path) -> list[dict[str, float]]:
+def _read_history(folder: Path, config: FumeConfig) -> list[dict[str, float]]:
+    path = folder / "history.csv"
     if not path.is_file():
         return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
-    except ValueError as error:
-        raise KerasFusionError(f"the training history is damaged: {error}", where=path) from error
+    todo = f"delete it; kerasfusion fit -c {folder / 'config.yaml'} writes it again from its checkpoint"
+    return read_numbers(path, "the training history", ("epoch", "val_loss", monitor_of(config)), todo)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, save_model
 from kerasfusion.formats.opening import read_description
@@ -62,9 +63,14 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
 
     Raises:
         RequestError: no model that can be calibrated, or too few photos.
-        KerasFusionError: the file does not answer as it should; it is not kept.
+        KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
     """
     out = refuse_model(request.model, request.out)
+    with only_writer_of(out):
+        return out, _run(request, out, report)
+
+
+def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str, Any]:
     samples = choose_photos(request)
     use_device(request.model, request.device)
     model, description = load_model(request.model)
@@ -87,7 +93,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
     }
     report(f"writing {out} and comparing it in a clean process")
     _save(calibrated(model, found.temperature, found.threshold_logit), out, description | {"calibration": said})
-    return out, said
+    return said
 
 
 def undo(path: Path, out: Path | None = None) -> Path:
@@ -95,13 +101,14 @@ def undo(path: Path, out: Path | None = None) -> Path:
 
     Raises:
         RequestError: it is not calibrated.
-        KerasFusionError: the file does not answer as it should; it is not kept.
+        KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
     """
     out = refuse_model(path, out, UNDONE)
-    model, description = load_model(path)
-    if not is_calibrated(model):
-        raise RequestError("the model is not calibrated", where=path, todo="nothing is to be undone")
-    _save(uncalibrated(model), out, {key: value for key, value in description.items() if key != "calibration"})
+    with only_writer_of(out):
+        model, description = load_model(path)
+        if not is_calibrated(model):
+            raise RequestError("the model is not calibrated", where=path, todo="nothing is to be undone")
+        _save(uncalibrated(model), out, {key: value for key, value in description.items() if key != "calibration"})
     return out
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import remove_partial_files
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data import import_sources
@@ -73,7 +74,7 @@ def import_dataset(
     Raises:
         RequestError: no such source or split, OUT holds something else, or the source has changed since.
         KerasFusionError: unknown label or image outside the source (names the row), hub out of reach, unreadable row,
-            folder or link, full disk.
+            folder or link, full disk, or another import is writing OUT.
     """
     out = Path(out)
     only = None if split is None else _parse_only(split)
@@ -84,6 +85,12 @@ def import_dataset(
     kind, location = _parse_source(source)
     folder = None if kind == "hub" else Path(location) if Path(location).is_dir() else Path(location).parent
     asked = _Source(source, kind, location, only, Reach(folder, frozenset(), allow_remote, follow_links))
+    with only_writer_of(out):
+        return _import(asked, out, update, progress)
+
+
+def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Iterable]) -> ImportSummary:
+    source = asked.text
     record = load_record(out)
     identity = _identity(asked, out, None if update else record)
     changed = record is not None and record.identity != identity

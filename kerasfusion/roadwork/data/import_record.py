@@ -1,13 +1,16 @@
 """What is known of an import: OUT/import.json and OUT/import.sha256, and the summary of one run."""
 
 import dataclasses
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+import pydantic
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
 from kerasfusion.files.writing import disk_errors, write_file
 from kerasfusion.parallel import ordered_map
 
@@ -49,7 +52,7 @@ class ImportRecord:
             "complete": sorted(self.complete),
             "updating": self.updating,
         }
-        write_file(self.out / _NAME, (json.dumps(content, indent=2) + "\n").encode())
+        write_json(self.out / _NAME, content)
 
     def examine(self) -> list[str]:
         """Read every written file again; returns the paths of those that are gone or hold other bytes."""
@@ -114,27 +117,38 @@ def load_record(out: Path) -> ImportRecord | None:
     """Read OUT/import.json; None where OUT does not exist or is empty.
 
     Raises:
-        RequestError: OUT holds files but no readable import.json, so it is not an import's.
+        RequestError: OUT holds files but no import.json, so it is not an import's.
+        KerasFusionError: import.json is damaged.
     """
     if not out.exists():
         return None
     if not out.is_dir():
         raise RequestError("OUT is a file", where=out, expected="a folder")
-    try:
-        content = json.loads((out / _NAME).read_text(encoding="utf-8"))
-        if content["format"] != _FORMAT:
-            raise KeyError("format")
-        complete, updating = set(content["complete"]), bool(content["updating"])
-        return ImportRecord(out, content["source"], content["identity"], complete, updating, _read_digests(out))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if any(not child.name.startswith(".") for child in out.iterdir()):
-            raise RequestError(
-                "the output folder is not empty and holds no import that could be continued",
-                where=out,
-                expected=f"a new or empty folder, or one with an {_NAME} of this version",
-                todo="choose another OUT",
-            ) from error
-        return None
+    todo = f"delete the folder {out} and import again, or choose another OUT"
+    content = read_json(out / _NAME, todo=todo)
+    if content is not None and content.get("format") == _FORMAT:
+        refuse_other_shape(content, _Content, out / _NAME, todo)
+        complete = set(content["complete"])
+        return ImportRecord(
+            out, content["source"], content["identity"], complete, content["updating"], _read_digests(out)
+        )
+    if any(not child.name.startswith(".") for child in out.iterdir()):
+        raise RequestError(
+            "the output folder is not empty and holds no import that could be continued",
+            where=out,
+            expected=f"a new or empty folder, or one with an {_NAME} of this version",
+            todo="choose another OUT",
+        )
+    return None
+
+
+class _Content(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+    source: str
+    identity: str
+    complete: list[Literal["train", "val", "test"]]
+    updating: bool
 
 
 def _read_digests(out: Path) -> dict[str, str]:

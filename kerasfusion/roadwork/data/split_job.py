@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import disk_errors, require_free_space
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
@@ -77,11 +78,17 @@ def split_dataset(
 
     Raises:
         RequestError: bad paths, shares, regex or CSV.
-        KerasFusionError: full disk, no hard links here, a file or folder that cannot be read, a link that leads out.
+        KerasFusionError: full disk, no hard links here, a file or folder that cannot be read, a link that leads out,
+            or another split is writing OUT.
     """
     src, out = Path(src), Path(out)
     shares = {"train": 1 - val - test, "val": val, "test": test}
     _check_request(src, out, shares, group_regex, group_csv)
+    with only_writer_of(out):
+        return _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, progress)
+
+
+def _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, progress) -> SplitSummary:
     photos, listing = find_photos(src, follow_links)
     paths = [photo.path for photo in photos]
     digests = list(progress(ordered_map(_sha256, paths), "read", total=len(paths)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasfusion.config import load_config
 from kerasfusion.files.run_files import record_latency
-from kerasfusion.files.run_folder import clear_demo_folder, describe_run
+from kerasfusion.files.run_folder import demo_folder, describe_run
 from kerasfusion.progress import track
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.check import check_dataset
@@ -68,12 +68,17 @@ def run_demo(folder: Path, seed: int = 42, report: Callable[[str], None] = print
 
     Raises:
         RequestError: the folder holds something else.
+        KerasFusionError: another demo is at work in it.
     """
+    with demo_folder(folder):
+        return _run(folder, seed, report)
+
+
+def _run(folder: Path, seed: int, report: Callable[[str], None]) -> float:
     from kerasfusion.roadwork.demo.vit import train_demo_vit
 
     begin = time.monotonic()
     config = demo_config(folder, seed)
-    clear_demo_folder(folder)
     describe_run(config.run_folder, config)
     own, root = f"-c {config.run_folder / 'config.yaml'}", config.data.root
 

@@ -14,6 +14,7 @@ import pydantic
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, read_description
 from kerasfusion.machine.cpu import this_cpu
@@ -92,7 +93,9 @@ def _times(candidates: list[Path], report: Callable[[str], None]) -> dict[Path, 
         report(f"trying {len(candidates)} files of this model; {memory} keeps what comes of it")
         times = _measure_all(candidates)
         files = {path.name: _identity(path) | {"p50_ms": times.get(path)} for path in candidates}
-        with suppress(KerasFusionError):  # a folder that is only read costs the next call a trial, no more
+        # A folder that is only read costs the next call a trial, no more.
+        with suppress(KerasFusionError), turn_to_update(memory):
+            remembered = _read(memory)  # with what others have added
             write_json(memory, remembered | {machine: remembered.get(machine, {}) | files})
     else:
         failed = [path.name for path in candidates if files[path.name]["p50_ms"] is None]

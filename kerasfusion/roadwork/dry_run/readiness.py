@@ -6,8 +6,7 @@ from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import read_json
-from kerasfusion.files.run_files import EVALUATED
+from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
 from kerasfusion.machine.findings import MISSING, Finding, Need, Step, after, plan_extra, plan_step
 from kerasfusion.machine.packages import Declared, Package, lacks_extra
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -92,10 +91,10 @@ def list_steps(
 def _is_evaluated(folder: Path) -> bool:
     """Whether metrics are there, and no evaluated file of the folder has changed since."""
     try:
-        metrics, records = read_json(folder / "metrics.json"), read_json(folder / EVALUATED) or {}
+        metrics, records = read_metrics(folder / METRICS), read_evaluated(folder)
     except KerasFusionError:  # `evaluate` writes them anew; `report` tells what is wrong
         return False
-    noted = [record for record in records.values() if isinstance(record, dict) and record.get("model_sha256")]
+    noted = [record for record in records.values() if record.get("model_sha256")]
     there = [(folder / str(record.get("model")), record["model_sha256"]) for record in noted]
     return bool(metrics) and all(file_sha256(path) == digest for path, digest in there if path.is_file())
 

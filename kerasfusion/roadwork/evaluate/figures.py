@@ -3,7 +3,6 @@
 Every function gives a figure, which `figure_style` keeps. An output has the same colour everywhere.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, panels
+from kerasfusion.files.csv_table import damaged, read_rows
 from kerasfusion.metrics import classification
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.scoring.reward import clean_answers, decide
@@ -26,6 +26,7 @@ OTHER_COLOUR = BLACK
 TITLES = {"fusion": "fusion", "vit": "ViT", "yolo": "YOLO", "efficientnetv2": "EfficientNetV2"}
 PANELS_PER_ROW = 4
 
+HISTORY_AGAIN = "delete it; the command that trained, run again, writes it from what it keeps"
 NOT_CURVES = {"epoch", "time", "seconds", "learning_rate", "lr", "val_accuracy_top5"}
 
 
@@ -145,17 +146,10 @@ def history_columns(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise RequestError("there is no training history", where=path, todo="run the training first")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise KerasFusionError(f"the training history is damaged: {error}", where=path) from error
+    rows = [row for _, row in read_rows(path, "the training history", todo=HISTORY_AGAIN)]
     columns = {}
-    for line, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise KerasFusionError(f"the training history is damaged: line {line} has not a cell a column", where=path)
     for raw in rows[0] if rows else ():
-        name = raw.strip().removeprefix("train/").replace("metrics/", "val_").replace("val/", "val_")
+        name = raw.removeprefix("train/").replace("metrics/", "val_").replace("val/", "val_")
         name = name.removesuffix("_top1")
         values = _numbers(path, raw, [row[raw] for row in rows])
         if values is not None and name not in NOT_CURVES and not name.startswith("lr/"):
@@ -176,9 +170,8 @@ def _numbers(path: Path, column: str, cells: list[str]) -> np.ndarray | None:
     if np.isnan(values).all():
         return None
     for row, cell in texts.items():
-        raise KerasFusionError(
-            f"the training history is damaged: line {row + 2}: {column.strip()} is {cell!r}, not a number", where=path
-        )
+        why = f"line {row + 2}: {column} is {cell!r}, not a number"
+        raise damaged("the training history", why, path, HISTORY_AGAIN)
     return values
 
 

@@ -1,14 +1,15 @@
 """One `evaluate`: open what is asked for, answer the split, keep metrics and figures, and put it into words."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.kept_answers import answers_record, predictions_path
-from kerasfusion.files.run_files import EVALUATED, record_evaluation
+from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.run_files import METRICS, keep_metrics, read_evaluated, read_metrics, record_evaluation
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.images.decoding import read_image
 from kerasfusion.images.png import write_png
@@ -19,12 +20,12 @@ from kerasfusion.roadwork.detect.detector import Detector, open_default, open_de
 from kerasfusion.roadwork.evaluate.answers import cached_branches, choose
 from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
 from kerasfusion.roadwork.evaluate.challenges import main_mix
-from kerasfusion.roadwork.evaluate.figures import history_curves
+from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import describe_evaluation
 from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, draw_figures, evaluate
 
-METRICS = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
+SHOWN = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
 
     Raises:
         RequestError: a combination that makes no sense, a missing model, photos or weights, or a cache of others.
+        KerasFusionError: another run is writing the folder that it is kept in.
     """
     if request.default_only == (request.model is not None):
         raise RequestError(
@@ -75,6 +77,14 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         raise RequestError("--default-only and --no-default leave nothing to evaluate")
     if request.out is not None:
         require_folder(request.out)
+    folder = request.out or _run_folder(request.model)
+    with only_writer(folder) if folder is not None else nullcontext():
+        return _run(request, folder, report)
+
+
+def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -> Evaluation:
+    if folder is not None:
+        _look_at_kept(request, folder, report)
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
     use_device(request.model, request.device)
@@ -91,9 +101,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
     )
     for name, reason in result.unreadable.items():
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
-    folder = request.out or _run_folder(request.model)
     if folder is not None:
-        _tell_of_another(request, folder, report)
         _keep(result, detector, request, folder)
         report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
     return result
@@ -101,7 +109,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
 
 def as_text(result: Evaluation) -> str:
     """The report as a table of outputs, the intervals, the confusion matrices and who is better."""
-    rows = [{"output": _title(name), **{key: values[key] for key in METRICS}} for name, values in result.report.items()]
+    rows = [{"output": _title(name), **{key: values[key] for key in SHOWN}} for name, values in result.report.items()]
     parts = [table(rows), "", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
     parts += [table(_confusion(result.report)), ""]
     parts += _verdicts(result.report) if BASELINE in result.report else []
@@ -127,18 +135,19 @@ def _run_folder(model: Path | None) -> Path | None:
     return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
 
 
-def _tell_of_another(request: Request, folder: Path, report: Callable[[str], None]) -> None:
-    """Say that the metrics of another file are replaced."""
-    before = (read_json(folder / EVALUATED) or {}).get(request.split, {}).get("model")
+def _look_at_kept(request: Request, folder: Path, report: Callable[[str], None]) -> None:
+    """Find damaged files before the work, and say where the metrics of another file are to be replaced."""
+    read_metrics(folder / METRICS)
+    if (folder / "history.csv").is_file():
+        history_columns(folder / "history.csv")
+    before = read_evaluated(folder).get(request.split, {}).get("model")
     now = request.model.name if request.model is not None else request.config.vit.weights
     if before not in (None, now):
-        report(f"note: what is kept there of {request.split}/ was of {before}, and is now of {now}; --out keeps both")
+        report(f"note: what {folder} keeps of {request.split}/ was of {before}, and will be of {now}; --out keeps both")
 
 
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
-    path = folder / "metrics.json"
-    metrics = read_json(path) or {}
-    write_json(path, metrics_with(metrics, result))
+    keep_metrics(folder, lambda known: metrics_with(known, result))
     ids = [sample.sample_id for sample in result.samples]
     answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
     write_predictions(predictions_path(folder, result.split), answered)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.config import load_config
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.formats.converting import (
@@ -60,10 +61,26 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
 
     Raises:
         RequestError: no trained parts, other weights, a format without this precision, a wrong name.
-        KerasFusionError: the file does not answer as it should; it is not kept.
+        KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
     """
     refuse_missing_precision(request.format, request.precision)
     path = _source_file(request)
+    with only_writer_of(*_written(request, path)):
+        return _run(request, path, report)
+
+
+def _written(request: Request, path: Path) -> list[Path]:
+    """The files that may be written."""
+    composed = path.with_name(FUSION)
+    if not _is_conversion(request):
+        return [request.out or composed]
+    is_composed = "model_sha256" in read_description(path)
+    source = path if is_composed else composed
+    out = choose_name(source, request.format, request.precision, request.out)
+    return [out] if is_composed else [composed, out]
+
+
+def _run(request: Request, path: Path, report: Callable[[str], None]) -> Exported:
     model, description = load_model(path)
     if "vit_probs" in model.input:
         composed = request.out if not _is_conversion(request) and request.out else path.with_name(FUSION)

@@ -50,9 +50,9 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
     refuse_unusable(config.tracking)
     folder = config.run_folder
     require_folder(folder, config.fit.pixel_cache)
-    manifest = branch_cache.read_manifest(config.cache.folder)
-    branches, reason = find_branches(config, manifest)
-    with only_writer(folder):
+    with only_writer(folder):  # which train-yolo holds too: the YOLO that is found stays the one that is composed
+        manifest = branch_cache.read_manifest(config.cache.folder)
+        branches, reason = find_branches(config, manifest)
         from kerasfusion.roadwork.fit.train import fit_parts
 
         parts = fit_parts(config, manifest, restart)

@@ -17,6 +17,7 @@ import pydantic
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
+from kerasfusion.files.writing import own_partial, remove_abandoned, remove_partial_files
 from kerasfusion.roadwork.data.dataset import Sample
 
 FORMAT_VERSION = 1
@@ -57,7 +58,7 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = own_partial(path)
     try:
         with tf.io.TFRecordWriter(str(partial)) as writer:
             for record in records:
@@ -70,6 +71,15 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
             todo="free some space, then run the same command again",
         ) from error
     finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed runs left in a cache folder; the caller is its only writer."""
+    shards = Path(folder) / "shards"
+    remove_partial_files(folder)
+    remove_abandoned(shards)
+    for partial in shards.glob("*.partial"):  # of older versions
         partial.unlink(missing_ok=True)
 
 
@@ -153,12 +163,21 @@ class _Weights(_Part):
     sha256: str
 
 
+class _TrainedOn(_Part):
+    splits: list[str]
+    n: int
+
+
+class _Yolo(_Weights):
+    trained_on: _TrainedOn | None
+
+
 class _Manifest(_Part):
     """What is relied on; what else a manifest tells is compared with the request."""
 
     format_version: int
     sizes: dict[str, int]
-    yolo: _Weights
+    yolo: _Yolo
     vit: _Weights
     splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 

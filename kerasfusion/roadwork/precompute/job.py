@@ -47,6 +47,7 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
         if not begun:  # only now: a request that is refused leaves no folder
             stack.enter_context(only_writer(folder, "cache"))
         manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+        cache.remove_leftovers(folder)
         cache.write_manifest(folder, manifest)
         unreadable: dict[str, str] = {}
         for split in splits:

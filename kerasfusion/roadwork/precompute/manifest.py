@@ -6,13 +6,13 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.branches.vit import VitCheckpoint
 from kerasfusion.roadwork.challenge.views import describe_views, views_in_words
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
 from kerasfusion.roadwork.precompute import branch_cache as cache
+from kerasfusion.roadwork.yolo_training.record import read_record
 
 
 def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
@@ -82,8 +82,7 @@ def _settings_for(found: dict) -> str:
 
 def _yolo_training(weights: Path) -> dict | None:
     """What YOLO was trained on, from the record beside its weights; None if they came from elsewhere."""
-    record = weights.with_name("training.json")
-    known = read_json(record, todo="delete it (the cache then does not say what YOLO was trained on)") or {}
+    known = read_record(weights.parent)
     return known.get("train") if known.get("weights_sha256") == file_sha256(weights) else None
 
 

@@ -10,7 +10,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, read_yaml
 from kerasfusion.files.kept_answers import predictions_path
-from kerasfusion.files.run_files import EVALUATED, LATENCY, require_run_folder
+from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, read_environment, require_run_folder
 from kerasfusion.files.saving import read_description
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.data.dataset import SPLITS
@@ -18,6 +18,7 @@ from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predicti
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report import checks
+from kerasfusion.roadwork.yolo_training.record import read_record
 
 SUBNETS_VIT = "hf://natix-network-org/roadwork"
 _DRAWN = re.compile(r"(.*/)?scene_\d{5}\.jpg")
@@ -169,13 +170,13 @@ def read_run(folder: Path) -> Run:
     run = Run(
         folder,
         config=read_yaml(folder / "config.yaml") or {},
-        environment=read_json(folder / "environment.json") or {},
-        metrics=read_json(folder / "metrics.json") or {},
+        environment=read_environment(folder),
+        metrics=read_json(folder / METRICS) or {},
         evaluated=read_json(folder / EVALUATED) or {},
         latency=read_json(folder / LATENCY) or {},
         rehearsals=read_rehearsals(folder),
         description=read_description(model) if model else {},
-        yolo=read_json(folder / "yolo" / "training.json") or {},
+        yolo=read_record(folder / "yolo"),
     )
     if not (run.metrics or model or run.history.is_file() or run.yolo_history.is_file()):
         raise RequestError(
@@ -185,7 +186,7 @@ def read_run(folder: Path) -> Run:
             todo="kerasfusion fit and kerasfusion evaluate fill it",
         )
     again = run.evaluate_command(run.split or "test")
-    checks.check(run.metrics, checks.METRICS, folder / "metrics.json", again)
+    checks.check(run.metrics, checks.METRICS, folder / METRICS, again)
     checks.check(run.evaluated, checks.EVALUATED, folder / EVALUATED, again)
     checks.check(run.latency, checks.LATENCY, folder / LATENCY, f"kerasfusion benchmark {run.model}")
     return run

@@ -64,6 +64,15 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """What the model said of a photo is no probability; the attributes are those of the error."""
+
+    what: str
+    expected: str
+    todo: str
+
+
+@dataclass(frozen=True)
 class Answers:
     """What came of a batch.
 
@@ -72,7 +81,7 @@ class Answers:
         seconds: how long the batch took.
     """
 
-    found: list[Detection | Unreadable]
+    found: list[Detection | Unreadable | Broken]
     seconds: float
 
 
@@ -109,8 +118,8 @@ def run(connection: Connection, settings: ServiceSettings, prepare: Callable[[],
 
 def answer_batch(
     detector: Detector, pool: ThreadPoolExecutor, photos: Sequence[bytes], max_pixels: int
-) -> list[Detection | Unreadable]:
-    """Answer photos in one forward pass; one that cannot be read does not touch the others.
+) -> list[Detection | Unreadable | Broken]:
+    """Answer photos in one forward pass; one that cannot be read or answered does not touch the others.
 
     Args:
         detector: opened model.
@@ -120,8 +129,17 @@ def answer_batch(
     """
     views = list(pool.map(partial(_view, detector, max_pixels), photos))
     readable = [view for view in views if not isinstance(view, Unreadable)]
-    detections = iter(detector.detect_prepared(readable) if readable else ())
+    detections = iter(_detect(detector, readable) if readable else ())
     return [view if isinstance(view, Unreadable) else next(detections) for view in views]
+
+
+def _detect(detector: Detector, readable: Sequence[dict[str, np.ndarray]]) -> list[Detection | Broken]:
+    try:
+        return list(detector.detect_prepared(readable))
+    except RequestError as error:  # of one photo; which one, each by itself shows
+        if len(readable) == 1:
+            return [Broken(error.what, error.expected, error.todo)]
+        return [found for views in readable for found in _detect(detector, [views])]
 
 
 def model_digest(path: Path) -> str:

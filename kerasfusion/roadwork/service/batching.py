@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kerasfusion.roadwork.detect.detector import Detection
-from kerasfusion.roadwork.service.answering import Answers, Opened, Unreadable
+from kerasfusion.roadwork.service.answering import Answers, Broken, Opened, Unreadable
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.settings import ServiceSettings
@@ -86,8 +86,8 @@ class Batching:
             deadline: of the event loop's clock, seconds.
 
         Raises:
-            Refusal: 400 or 413, no photo that can be answered; 500, it ends the worker; 503, there is no model; 504,
-                the deadline passed.
+            Refusal: 400 or 413, no photo that can be answered; 500, it ends the worker, or the model is broken; 503,
+                there is no model; 504, the deadline passed.
         """
         waiting = Waiting(photo, asyncio.get_running_loop().time(), deadline)
         self._queue.put_nowait(waiting)
@@ -165,9 +165,12 @@ class Batching:
         return [waiting for waiting in batch if waiting.is_due(now)]
 
 
-def _result(waiting: Waiting, opened: Opened, answers: Answers, found: Detection | Unreadable) -> Answer | Refusal:
+def _result(waiting: Waiting, opened: Opened, answers: Answers, found: Detection | Unreadable | Broken):
+    """An Answer or a Refusal."""
     if isinstance(found, Detection):
         return Answer(found, opened.model_sha256, waiting.taken - waiting.since, answers.seconds)
+    if isinstance(found, Broken):
+        return Refusal(500, found.what, expected=found.expected, todo=found.todo)
     if found.too_large:
         todo = "send a smaller picture, or start the service with a larger --max-pixels"
         return Refusal(413, found.what, expected=found.expected, todo=todo)

@@ -43,7 +43,7 @@ def _detect(settings: ServiceSettings) -> dict[str, object]:
         413: f"more than {settings.max_bytes:,} bytes as it is sent, or more than {settings.max_pixels:,} pixels",
         415: "another Content-Type, none, or a compressed body",
         429: f"{settings.queue} requests are being answered or wait",
-        500: "the model's process ended twice while it answered this photo",
+        500: "the model's process ended twice while it answered this photo, or its answer is no probability",
         503: "the model is not open",
         504: f"no answer within {settings.deadline_s:g} s",
     }

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.service import answering
-from kerasfusion.roadwork.service.answering import Answers, NotOpened, Opened
+from kerasfusion.roadwork.service.answering import Answers, Broken, NotOpened, Opened
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.settings import ServiceSettings
 
@@ -49,6 +49,7 @@ class Worker:
         self._settings, self._prepare, self._report = settings, prepare, report
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
+        self._told_of: int | None = None
         self._decided = asyncio.Event()  # set while a process is ready or known not to become so
         self._threads = ThreadPoolExecutor(4)  # one waits for the process's end, one for its answers; spares for kills
 
@@ -127,13 +128,15 @@ class Worker:
             if not done:
                 self._report("the worker does not answer; it is ended")
                 process.kill()
-            return opened, await exchange
+            answers = await exchange
         except (EOFError, OSError):
             process.kill()
             if self._process is process:
                 self.opened, self.problem = None, AFTER_A_CRASH
                 self._decided.clear()
             raise WorkerDied from None
+        self._tell_of_broken(answers)
+        return opened, answers
 
     async def stop(self) -> None:
         """End the process; `run` must have been cancelled."""
@@ -165,6 +168,13 @@ class Worker:
             )
         self.problem = greeting.what
         self._decided.set()
+
+    def _tell_of_broken(self, answers: Answers) -> None:
+        """Once for each process: every further answer of a broken model is counted among the 500s."""
+        broken = next((found for found in answers.found if isinstance(found, Broken)), None)
+        if broken is not None and self._told_of != self.pid:
+            self._report(f"{broken.what}; requests that it cannot answer get 500. {broken.todo}")
+            self._told_of = self.pid
 
     def _in_thread(self, function: Callable, *arguments):
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -1,15 +1,16 @@
 """The curve of a YOLO training, told to the trackers once it has ended."""
 
-import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.trackers.wandb_run import WandbRun
 
@@ -33,15 +34,17 @@ def tell_curve(config: RoadworkConfig, history: Path) -> None:
 
     Args:
         config: everything.
-        history: what `train_yolo` left, one row an epoch.
+        history: what `train_yolo` left, one row an epoch; where it is gone, nothing is told.
 
     Raises:
         RequestError: wandb is not installed, or nobody is logged in.
-        KerasFusionError: the files cannot be written, or the server cannot be reached.
+        KerasFusionError: the history is damaged, the files cannot be written, or the server cannot be reached.
     """
+    if not history.is_file():
+        return
     settings, record = config.tracking, history.with_name("told.json")
     told = {"curve": file_sha256(history), "tracking": to_dict(settings)}
-    if record.exists() and json.loads(record.read_text(encoding="utf-8")) == told:
+    if _remembered(record) == told:
         return
     rows = read_curve(history)
     if settings.tensorboard:
@@ -57,12 +60,22 @@ def tell_curve(config: RoadworkConfig, history: Path) -> None:
 
 
 def read_curve(history: Path) -> list[dict[str, float]]:
-    """Epoch, loss, val_loss and val_accuracy of each row of ultralytics' CSV."""
-    with history.open(encoding="utf-8", newline="") as file:
-        rows = [{name.strip(): value for name, value in row.items()} for row in csv.DictReader(file)]
-    return [
-        {"epoch": int(row["epoch"]), **{ours: float(row[theirs]) for theirs, ours in COLUMNS.items()}} for row in rows
-    ]
+    """Epoch, loss, val_loss and val_accuracy of each row of ultralytics' CSV.
+
+    Raises:
+        KerasFusionError: it is damaged; names line and column.
+    """
+    todo = f"delete it (the weights stay good, their curve is lost), or the folder {history.parent} to train again"
+    rows = read_numbers(history, "the training history", ("epoch", *COLUMNS), todo)
+    return [{"epoch": int(row["epoch"]), **{ours: row[theirs] for theirs, ours in COLUMNS.items()}} for row in rows]
+
+
+def _remembered(record: Path) -> dict[str, Any] | None:
+    """What was told before; None where the file is damaged: it is only a memory, and telling again changes nothing."""
+    try:
+        return read_json(record)
+    except KerasFusionError:
+        return None
 
 
 def _write_event_files(folder: Path, rows: list[dict[str, float]]) -> None:

@@ -5,7 +5,6 @@ In RUN/yolo/: `best.pt`, `yolo_history.csv` (one row an epoch), `training.json` 
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
-from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.json_yaml import write_json
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.branches import ultralytics_models
@@ -27,6 +26,7 @@ from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints, refuse_other
 from kerasfusion.roadwork.yolo_training.epochs import Epoch, train_epochs
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
+from kerasfusion.roadwork.yolo_training.record import RECORD, read_record
 from kerasfusion.roadwork.yolo_training.ultralytics_trainer import view_trainer
 
 PHOTOS_ALONE = Views(count=1)
@@ -90,8 +90,9 @@ def train_yolo(
     ignored = split_augmentation(asdict(settings.augmentation), views.count > 1)[1]
     request = describe_request(train, val, settings, seed, views)
     folder = run_folder / "yolo"
-    with only_writer(folder, "YOLO training's folder"):
+    with only_writer(run_folder):
         if (finished := find_finished(folder, request)) is not None:
+            Checkpoints(folder / "work", request).clean()  # left where the training was killed when all was written
             report(f"YOLO is already trained as asked for: {finished.weights}")
             return finished
         for name, reason in ignored.items():
@@ -206,11 +207,11 @@ def find_finished(folder: Path, request: dict[str, Any]) -> YoloTraining | None:
     Raises:
         RequestError: there are weights of another training.
     """
-    weights, record_file = folder / "best.pt", folder / "training.json"
+    weights, record_file = folder / "best.pt", folder / RECORD
     if not weights.exists():
         record_file.unlink(missing_ok=True)  # a run that was killed while it finished
         return None
-    record = read_json(record_file, todo=f"delete the folder {folder} and train again") or {}
+    record = read_record(folder, f"delete the folder {folder} and train again")
     if record.get("weights_sha256") != _sha256(weights.read_bytes()):
         raise RequestError(
             "this file would be overwritten, and no training of this run made it",
@@ -226,9 +227,7 @@ def _finish(folder: Path, session: Path, record: dict[str, Any]) -> YoloTraining
     best = session / "weights" / "best.pt"
     (session / "results.csv").replace(history)
     record = record | {"weights_sha256": _sha256(best.read_bytes())}
-    new = folder / "training.json.new"
-    new.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    new.replace(folder / "training.json")
+    write_json(folder / RECORD, record)
     best.replace(weights)  # last: its presence says that the rest is there too
     return YoloTraining(weights, history, record)
 

@@ -53,8 +53,13 @@ def test_every_photo_is_answered_as_its_branches_answer_it_alone(cached, photos,
         )
 
 
-def test_a_second_run_changes_nothing(cached):
+def test_a_second_run_changes_nothing_but_what_killed_ones_left(cached):
     before = tree(cached.cache.folder)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [f"shards/.partial-{gone.pid}-test-00000.tfrecord", "shards/train-00000.partial"]
+    for name in [*left, f".manifest.json.{gone.pid}.partial"]:
+        (cached.cache.folder / name).write_bytes(b"half a shard")
     precompute(cached)
     assert tree(cached.cache.folder) == before
 

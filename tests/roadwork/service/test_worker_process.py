@@ -51,6 +51,32 @@ def test_only_the_photo_that_ends_the_worker_goes_without_an_answer(start, model
     assert running.detect(photo(51)).status_code == 200
 
 
+def test_what_is_no_probability_is_never_a_decision_and_touches_no_other_photo(start, tmp_path, pool):
+    """Dark photos are answered: the model is found out by bright ones alone, for which it says 3 x their level."""
+    running = start(model=write_model(tmp_path / "fusion.onnx", slope=3.0), batch_wait_ms=300)
+    worker = running.worker().pid
+    levels = {level: pool.submit(running.detect, photo(level)) for level in (17, 34, 204, 68, 255)}
+    for level in (17, 34, 68):
+        assert levels[level].result().json()["p_roadwork"] == pytest.approx(3 * level / 255)
+    for level, said in ((204, "-1.4"), (255, "-2")):  # P(no roadwork), which comes first
+        response = levels[level].result()
+        assert response.status_code == 500
+        assert response.json()["error"] == f"the model is broken: its output fusion answers {said}"
+        assert response.json()["expected"] == "probabilities: numbers in 0..1"
+        assert response.json()["todo"]
+    assert running.worker().pid == worker
+    assert running.metric('requests_total{status="500"}') == 2
+    assert len([line for line in running.said if "the model is broken" in line]) == 1
+
+
+@pytest.mark.parametrize("slope", [float("nan"), float("inf")])
+def test_a_model_that_is_broken_for_every_photo_ends_the_service_with_that_sentence(start, tmp_path, slope):
+    running = start(model=write_model(tmp_path / "fusion.onnx", slope=slope))
+    assert running.ready_line == ""
+    assert running.stop() == 2
+    assert "the model is broken: its output fusion answers nan" in "".join(running.said)
+
+
 def test_a_replaced_model_answers_once_the_worker_is_started_again(start, model):
     running = start(model=model, cache=10)
     old = hashlib.sha256(model.read_bytes()).hexdigest()

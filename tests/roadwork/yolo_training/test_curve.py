@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 
 import pytest
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.yolo_training.curve import read_curve, tell_curve
 from tests.material import event_file_reading, wandb_files
@@ -62,6 +64,37 @@ def test_event_files_that_cannot_be_written_are_an_error(config, history):
     with pytest.raises(KerasFusionError, match="the event files were not written"):
         tell_curve(config, history)
     assert not history.with_name("told.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"curve": NaN}', '{"curve": 3}'])
+def test_a_damaged_memory_of_what_was_told_is_forgotten(config, history, monkeypatch, text):
+    config = replace(config, tracking=replace(config.tracking, tensorboard=False, wandb=False))
+    record = history.with_name("told.json")
+    record.write_text(text)
+    tell_curve(config, history)
+    assert json.loads(record.read_text())["curve"] == file_sha256(history)
+
+
+@pytest.mark.parametrize(
+    ("curve", "why"),
+    [
+        ("epoch,train/loss\n1,2\n", "line 1 lacks the column val/loss, metrics/accuracy_top1"),
+        (CURVE.replace("0.25", "x"), "line 3: train/loss is 'x', not a number"),
+        (CURVE.replace("0.25", ""), "line 3: train/loss is '', not a number"),
+        (CURVE[:-12], "line 3 has not a cell a column"),
+        ("", "line 1 lacks the column epoch"),
+    ],
+)
+def test_a_damaged_curve_is_named_and_without_it_the_training_stays(config, history, curve, why):
+    history.write_text(curve)
+    with pytest.raises(KerasFusionError, match="the training history is damaged") as error:
+        tell_curve(config, history)
+    assert why in error.value.what
+    assert error.value.where == history
+    assert error.value.todo.startswith("delete it (the weights stay good")
+    history.unlink()  # the remedy
+    tell_curve(config, history)
+    assert {path.name for path in config.run_folder.iterdir()} == {"yolo"}
 
 
 def test_columns_with_spaces_are_read(tmp_path):

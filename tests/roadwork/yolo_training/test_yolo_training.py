@@ -73,9 +73,7 @@ def finished(root, tmp_path_factory):
 def test_what_a_training_leaves(finished):
     folder, training, _, _ = finished
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert left == {
-        f"yolo/{name}" for name in (".lock", "best.pt", "training.json", "ultralytics.log", "yolo_history.csv")
-    }
+    assert left == {f"yolo/{name}" for name in ("best.pt", "training.json", "ultralytics.log", "yolo_history.csv")}
     assert [row["epoch"] for row in read_history(training)] == ["1", "2", "3"]
     assert YoloClassifier(training.weights).predict(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 2)
 
@@ -142,6 +140,15 @@ def test_a_finished_training_is_not_repeated(root, finished):
     assert run(root, folder, report=lines.append) == training
     assert state(folder) == before
     assert "already trained" in lines[0]
+
+
+def test_pictures_of_a_training_that_was_killed_at_its_very_end_go(root, finished):
+    folder = finished[0]
+    tree = folder / "yolo" / "work" / "tree"
+    tree.mkdir(parents=True)
+    (tree / "a.png").write_bytes(b"one of thousands")
+    run(root, folder)
+    assert not (folder / "yolo" / "work").exists()
 
 
 def test_another_request_does_not_overwrite_it(root, finished):

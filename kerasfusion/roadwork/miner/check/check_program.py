@@ -60,6 +60,8 @@ def answer(request):
     text = base64.b64encode(Path(request["image"]).read_bytes())
     begin = time.perf_counter()
     p_roadwork = float(detector(Image.open(io.BytesIO(base64.b64decode(text)))))
+    if not 0 <= p_roadwork <= 1:  # also where it is NaN
+        raise ValueError(f"the model is broken: the detector answered {p_roadwork}, expected a number in 0..1")
     return {"p_roadwork": p_roadwork, "load_s": load_s, "answer_s": time.perf_counter() - begin}
 
 

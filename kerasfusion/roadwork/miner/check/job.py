@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import pydantic
+
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.json_yaml import read_json
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.detect.latency import drawn_photo, require_photo
@@ -21,6 +24,17 @@ from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout
 from kerasfusion.roadwork.miner.plugin.miner_env import read_env
 
 _LAST_LINES = 8
+
+
+class _Result(pydantic.BaseModel):
+    """What `check_program` writes."""
+
+    installed: dict[str, str]
+    asked: list[tuple[str, str]]
+    missing: str | None = None
+    p_roadwork: float | None = None
+    load_s: float | None = None
+    answer_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,7 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
             raise RequestError(f"cannot run this Python: {error.strerror}", where=python, todo="--python") from error
         if not result.is_file():
             raise KerasFusionError("the check did not start:\n" + _last_lines(process.stderr), where=python)
-        found = json.loads(result.read_text(encoding="utf-8"))
+        found = read_json(result, _Result, "run it again; the miner's Python has ended before its answer was whole")
     return found, _last_lines(process.stderr) if "p_roadwork" not in found else None
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
-from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path
-from kerasfusion.files.run_files import EVALUATED
+from kerasfusion.files.run_files import EVALUATED, METRICS, read_evaluated, read_metrics
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
+from kerasfusion.roadwork.report.checks import METRICS as METRICS_SHAPE
+from kerasfusion.roadwork.report.checks import check
 
 SPLIT = "test"
 
@@ -44,14 +45,15 @@ def find_evidence(model: Path, metrics: Path | None) -> Evidence:
 
     Raises:
         RequestError: `metrics` was named and is missing or of another file.
+        KerasFusionError: one of the files is damaged.
     """
-    path = metrics or model.parent / "metrics.json"
+    path = metrics or model.parent / METRICS
     reason, rehearsal = _why_not(path, model), _rehearsal_of(model, path.parent)
     if reason is None:
         asked = read_predictions(predictions_path(path.parent, SPLIT))
         listing = (f"{name} {label}" for name, label in zip(asked.sample_ids, asked.labels, strict=True))
-        record = read_json(path.with_name(EVALUATED))[SPLIT]
-        return Evidence(read_json(path)[SPLIT], record, lines_sha256(listing), rehearsal=rehearsal)
+        record = read_evaluated(path.parent)[SPLIT]
+        return Evidence(_outputs(path), record, lines_sha256(listing), rehearsal=rehearsal)
     if metrics is not None:
         raise RequestError(
             f"no evaluation of this model: {reason}",
@@ -69,12 +71,16 @@ def _rehearsal_of(model: Path, folder: Path) -> Rehearsal | None:
     return min(found, key=lambda each: each.source != model.name, default=None)
 
 
+def _outputs(path: Path) -> dict[str, dict[str, Any]]:
+    found = {SPLIT: read_metrics(path)[SPLIT]}
+    return check(found, METRICS_SHAPE, path, "kerasfusion evaluate")[SPLIT]
+
+
 def _why_not(path: Path, model: Path) -> str | None:
-    found = read_json(path)
-    if found is None:
+    if not path.is_file():
         return f"there is no {path.name} beside it"
-    record = (read_json(path.with_name(EVALUATED)) or {}).get(SPLIT)
-    if SPLIT not in found or record is None or not predictions_path(path.parent, SPLIT).is_file():
+    record = read_evaluated(path.parent).get(SPLIT)
+    if SPLIT not in read_metrics(path) or record is None or not predictions_path(path.parent, SPLIT).is_file():
         return f"{path.name} and {EVALUATED} beside it say nothing of {SPLIT}/"
     if record.get("model_sha256") != file_sha256(model):
         return f"{path.name} is of {record.get('model')}, and not of the file as it is now"

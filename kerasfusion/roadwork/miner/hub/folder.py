@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
@@ -123,7 +125,7 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
         return []
     if not folder.is_dir():
         raise RequestError("this is a file", where=folder, expected="a folder, or a name that is not taken")
-    record = read_json(folder / MARK) or {}
+    record = _read_mark(folder)
     earlier = record.get("files", [])
     known = {*earlier, MARK}
     # ".NAME.PROCESS.partial" is what a killed call left of NAME.
@@ -149,6 +151,23 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
     return earlier
 
 
+class _Mark(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+
+    files: list[str]
+    models: dict[str, str]
+    texts: dict[str, list[str]]
+
+
+def _read_mark(folder: Path) -> dict[str, Any]:
+    """What an earlier call noted; {} where there was none."""
+    return read_json(folder / MARK, _Mark, _anew(folder)) or {}
+
+
+def _anew(folder: Path) -> str:
+    return f"delete the folder {folder}, then run the same command again"
+
+
 def _paths_of_this_machine(value: Any) -> Iterator[str]:
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         if isinstance(each, str) and Path(each).is_absolute():
@@ -167,8 +186,8 @@ def _model_card(request: Request, description: dict, evidence: Evidence, digests
         "submission_time": int(time.time()),
         "validated": evidence.missing is None,
     }
-    before = read_json(request.out / MODEL_CARD)
-    if before is not None and (read_json(request.out / MARK) or {}).get("models") == digests:
+    before = read_json(request.out / MODEL_CARD, todo=_anew(request.out))
+    if before is not None and _read_mark(request.out).get("models") == digests:
         known = before | {"submission_time": said["submission_time"]}
         if known == said:
             return before  # the same submission: making it again changes nothing
@@ -181,7 +200,7 @@ def _write(
     folder = request.out
     texts = {README: readme, MODEL_CARD: json.dumps(model_card, indent=2, ensure_ascii=False) + "\n"}
     made = {name: [hashlib.sha256(text.encode()).hexdigest()] for name, text in texts.items()}
-    before = (read_json(folder / MARK) or {}).get("texts", {})
+    before = _read_mark(folder).get("texts", {})
     parts = [part for part in model_parts(request.model) if digests[part.name] != _digest(folder / part.name)]
     require_free_space(folder, sum(part.stat().st_size for part in parts))
     # First what will be here, so that a killed call's files are known as its own.
