@@ -97,8 +97,9 @@ def clear_demo_folder(folder: Path) -> None:
     """Make an empty folder for a demo; one that an earlier demo made is emptied.
 
     Raises:
-        RequestError: the folder holds something else.
+        RequestError: the folder holds something else, or cannot be written to.
     """
+    require_folder(folder)
     mark = folder / ".kerasfusion-demo"
     if folder.exists() and any(folder.iterdir()):
         if not mark.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
+from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import remove_partial_files
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data import import_sources
@@ -76,6 +77,7 @@ def import_dataset(
             folder or link, full disk.
     """
     out = Path(out)
+    require_folder(out)
     only = None if split is None else _parse_only(split)
     if update and only:
         raise RequestError(
