@@ -145,7 +145,12 @@ def _parse_source(source: str) -> tuple[str, str]:
     """(kind, location): kind is hub, saved, parquet or imagefolder."""
     if source.startswith("hf:"):
         # hf://datasets/OWNER/NAME is how other programs write it.
-        return "hub", source.removeprefix("hf:").removeprefix("//").removeprefix("datasets/").strip("/")
+        name = source.removeprefix("hf:").removeprefix("//").removeprefix("datasets/").strip("/")
+        if not name.partition("@")[0] or name == "datasets":
+            raise RequestError(
+                "the source names no dataset", where=source, expected="hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
+            )
+        return "hub", name
     path = Path(source.removeprefix("imagefolder:")).expanduser()
     if not path.exists():
         raise RequestError(

@@ -103,7 +103,7 @@ def split_dataset(
 def _check_request(
     src: Path, out: Path, shares: dict[str, float], group_regex: str | None, group_csv: Path | None
 ) -> None:
-    if shares["train"] <= 0 or min(shares.values()) < 0:
+    if not (shares["train"] > 0 and min(shares.values()) >= 0):  # also where one is NaN
         raise RequestError(
             f"val {shares['val']} and test {shares['test']} leave nothing to train on",
             expected="two shares of 0 or more with a sum below 1",
