@@ -53,7 +53,7 @@ def assign_splits(
 def _check(labels: Sequence[Hashable], groups: Sequence[str], fractions: Mapping[str, float]) -> None:
     if len(labels) != len(groups):
         raise RequestError(f"{len(labels)} labels but {len(groups)} groups", expected="one group per sample")
-    if any(share < 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
+    if not (all(share >= 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1) <= 1e-6):
         raise RequestError(
             f"the fractions {dict(fractions)} do not divide a set", expected="shares of 0 or more that sum to 1"
         )

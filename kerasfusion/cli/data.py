@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, json_option
+from kerasfusion.cli.options import ANY_PATH, SHARE, json_option
 from kerasfusion.cli.synth import synth
 
 
@@ -41,9 +41,9 @@ def import_(source: str, out: Path, as_json: bool, **choices):
 @data.command()
 @click.argument("src", type=ANY_PATH)
 @click.argument("out", type=ANY_PATH)
-@click.option("--val", type=float, default=0.1, show_default=True, help="Share of val/.")
-@click.option("--test", type=float, default=0.1, show_default=True, help="Share of test/.")
-@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--val", type=SHARE, default=0.1, show_default=True, help="Share of val/.")
+@click.option("--test", type=SHARE, default=0.1, show_default=True, help="Share of test/.")
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option("--group-regex", help="Its first group, found in a file's name, is the photo's group key.")
 @click.option("--group-csv", type=ANY_PATH, help="CSV with the columns path and group.")
 @click.option("--link", is_flag=True, help="Hard links instead of copies.")
@@ -63,7 +63,7 @@ def split(src: Path, out: Path, as_json: bool, **choices):
 
 @data.command()
 @click.argument("root", type=ANY_PATH)
-@click.option("--max-pixels", type=int, help="Largest width x height.  [default: 64,000,000]")
+@click.option("--max-pixels", type=click.IntRange(1), help="Largest width x height.  [default: 64,000,000]")
 @json_option
 @click.pass_context
 def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
@@ -73,7 +73,7 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
     """
     from kerasfusion.roadwork.data.check import check_dataset
 
-    result = check_dataset(root, **({"max_pixels": max_pixels} if max_pixels else {}))
+    result = check_dataset(root, **({} if max_pixels is None else {"max_pixels": max_pixels}))
     _show(result, as_json)
     ctx.exit(0 if result.usable else 1)
 
@@ -125,8 +125,8 @@ def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as
 )
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option("--regroup", "regrouping", is_flag=True, help="New splits; all copies of an original in one of them.")
-@click.option("--val", type=float, help="Share of the new val split.  [default: 0.15]")
-@click.option("--test", type=float, help="Share of the new test split.  [default: 0.15]")
+@click.option("--val", type=SHARE, help="Share of the new val split.  [default: 0.15]")
+@click.option("--test", type=SHARE, help="Share of the new test split.  [default: 0.15]")
 @json_option
 def pair(root: Path, out: Path | None, as_json: bool, **choices):
     """Match CO2 with CH4 frames of one pH and class: OUT/paired_{train,val,test}_annotations.csv.

@@ -48,9 +48,12 @@ def predict(
 ) -> bool:
     """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
     from kerasfusion.errors import RequestError
+    from kerasfusion.files.run_folder import require_folder
 
     if overlays and out is None:
         raise RequestError("--overlays needs a folder", todo="name one with --out")
+    if out is not None:
+        require_folder(out)
     import_tensorflow()
     from kerasfusion.fume.detect.answering import open_network
     from kerasfusion.fume.detect.predict import list_subjects

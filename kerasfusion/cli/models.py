@@ -50,7 +50,10 @@ def export(ctx, run_or_model: Path, **options):
     refuse_missing_precision(options["format"], options["precision"])  # before TensorFlow, which takes seconds to load
     network = run_or_model / FUME_NETWORK
     if network.is_file() or (run_or_model.is_file() and system_of_model(run_or_model) == "fume"):
+        from kerasfusion.files.run_folder import require_folder
+
         refuse_options(ctx, ("vit", "yolo"), "fume")
+        require_folder((options["out"] or (network if run_or_model.is_dir() else run_or_model)).parent)
         import_tensorflow()
         from kerasfusion.fume.export.job import Request, run
 

@@ -1,11 +1,24 @@
 """Options that several commands share, and the reading of a configuration under them."""
 
+import math
 from pathlib import Path
 
 import click
 
 from kerasfusion.errors import RequestError
 
+
+class FiniteRange(click.FloatRange):
+    """A FloatRange that takes neither NaN, which is in every range for click, nor infinity."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+SHARE = FiniteRange(0, 1, max_open=True)
 EXISTING = click.Path(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 

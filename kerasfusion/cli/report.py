@@ -23,9 +23,13 @@ def report(runs: tuple[Path, ...], out: Path | None, data: Path | None, show: bo
 
     Example: kerasfusion report runs/first runs/second --out compared.html
     """
+    from kerasfusion.files.run_folder import require_folder
+
     if len(runs) > 2:
         raise RequestError("one run, or two to compare", expected="kerasfusion report RUN [RUN]")
-    path = _writer(_system_of(runs), len(runs))(*runs, out, data)
+    system = _system_of(runs)
+    require_folder(out.parent if out is not None else runs[0] if len(runs) == 1 else Path())
+    path = _writer(system, len(runs))(*runs, out, data)
     click.echo(f"report: {path}")
     if show:
         click.launch(str(path.resolve()))

@@ -49,10 +49,7 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 
     Example: kerasfusion evaluate runs/roadwork/fusion.keras --data data/roadwork
     """
-    if options["out"] is not None:
-        from kerasfusion.files.run_folder import require_folder
-
-        require_folder(options["out"])
+    _require_kept(options["out"], model)
     if system_of_model(model) == "fume":
         refuse_options(ctx, _ROADWORK_EVALUATE, "fume")
         from kerasfusion.cli import fume_results
@@ -184,6 +181,16 @@ def _keep_latency(model: Path, result: dict) -> None:
 
     if path := record_latency(model, result):
         click.echo(f"kept in {path}", err=True)
+
+
+def _require_kept(out: Path | None, model: Path | None) -> None:
+    """Check, before the work, that what an evaluation keeps can be written."""
+    from kerasfusion.files.run_files import run_folder_of
+    from kerasfusion.files.run_folder import require_folder
+
+    folder = out or (run_folder_of(model) if model is not None else None)
+    if folder is not None:
+        require_folder(folder)
 
 
 def _choose(model: Path | None, precision: str | None) -> Path | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.errors import KerasFusionError
+
 _CHUNK = 1 << 20
 
 
@@ -14,6 +16,18 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_sha256(path: Path) -> str:
+    """`file_sha256` of a file that someone else may have locked or taken away.
+
+    Raises:
+        KerasFusionError: it cannot be read; names it.
+    """
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise KerasFusionError(f"cannot read the file: {error.strerror or error}", where=path) from error
 
 
 def file_crc32(path: Path, size: int, crc: int = 0) -> int:

@@ -85,11 +85,16 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
     Returns:
         The file; None if the model does not lie in a run folder, or in one that cannot be written to.
     """
-    folder = model.parent
-    if not (folder / "config.yaml").is_file() or not os.access(folder, os.W_OK):
+    folder = run_folder_of(model)
+    if folder is None or not os.access(folder, os.W_OK):
         return None
     update_json(folder / LATENCY, lambda known: known | {model.name: result}, _SHAPES[LATENCY])
     return folder / LATENCY
+
+
+def run_folder_of(model: Path) -> Path | None:
+    """The run folder that a model's file lies in, if it lies in one."""
+    return model.parent if (model.parent / "config.yaml").is_file() else None
 
 
 def system_of_run(folder: Path) -> str:

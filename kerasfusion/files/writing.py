@@ -17,6 +17,7 @@ _PARTIAL_SUFFIX = ".partial"
 _LONGEST_NAME = 255 - len(f".4294967295.{_PARTIAL_SUFFIX}")
 """Bytes of a file's name that leave room for what a part's name adds."""
 _OWNED = ".partial-"
+_BLOCK = 1 << 20
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
@@ -39,11 +40,32 @@ def copy_file(source: Path, path: Path) -> None:
     Raises:
         KerasFusionError: as `write_file`; or the source cannot be read, which names that one.
     """
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as target:
+            for block in _blocks(source):
+                target.write(block)
+
+    _replace(path, write)
+
+
+def _blocks(source: Path) -> Iterator[bytes]:
+    """A file's bytes; an error of reading is no KerasFusionError of the file that is written."""
     try:
-        source.open("rb").close()
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
     except OSError as error:
         raise KerasFusionError(f"cannot read the file: {error.strerror or error}", where=source) from error
-    _replace(path, lambda partial: shutil.copyfile(source, partial))
+
+
+def read_source(path: Path) -> bytes:
+    """A file's bytes, which are to be written elsewhere.
+
+    Raises:
+        KerasFusionError: it cannot be read; names it.
+    """
+    return b"".join(_blocks(path))
 
 
 def remove_partial_files(folder: Path) -> None:

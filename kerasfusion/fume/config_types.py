@@ -10,10 +10,10 @@ STRICT_KEYS = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=1)]
 
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -86,6 +86,8 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ImageError("it is no file", expected="an image file")  # a pipe would be waited for
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot read the file: {error.strerror}") from error

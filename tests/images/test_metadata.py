@@ -12,6 +12,7 @@ from PIL import Image
 
 from kerasfusion.images import decoding
 from kerasfusion.images.decoding import ImageError, decode_image
+from tests.material.image_metadata import chunk, entry, exif, with_chunk
 
 # Orientation -> what turns the stored pixels upright, by hand (EXIF 2.32, 4.6.4 A).
 UPRIGHT = {
@@ -25,17 +26,6 @@ UPRIGHT = {
     8: lambda a: np.rot90(a, 1),
 }
 PIXELS = np.random.default_rng(0).integers(0, 255, (6, 10, 3), dtype=np.uint8)
-
-
-def entry(tag, kind, count, value):
-    return struct.pack(">HHI4s", tag, kind, count, value)
-
-
-def exif(orientation, *odd):
-    """An EXIF block in big-endian order: the orientation and odd entries."""
-    entries = sorted([entry(0x0112, 3, 1, struct.pack(">HH", orientation, 0)), *odd])
-    ifd = struct.pack(">H", len(entries)) + b"".join(entries) + bytes(4)
-    return b"Exif\0\0" + b"MM\0*" + struct.pack(">I", 8) + ifd
 
 
 ODD = {
@@ -78,11 +68,6 @@ def test_an_orientation_that_is_none_leaves_the_pixels():
     assert np.array_equal(decode_image(encoded("PNG", exif=b"Exif\0\0MM\0*\xff\xff")), PIXELS)
 
 
-def chunk(kind, body, is_whole=True):
-    crc = zlib.crc32(kind + body) ^ (not is_whole)
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
-
-
 @pytest.mark.parametrize(
     "odd",
     [
@@ -98,13 +83,13 @@ def chunk(kind, body, is_whole=True):
 )
 def test_a_png_with_an_odd_chunk_is_its_pixels(odd):
     data = encoded("PNG")
-    assert np.array_equal(decode_image(data[:33] + odd + data[33:]), PIXELS)
+    assert np.array_equal(decode_image(with_chunk(data, odd)), PIXELS)
 
 
 def test_orientation_in_xmp_is_kept():
     packet = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     data = encoded("PNG")
-    turned = data[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet) + data[33:]
+    turned = with_chunk(data, chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
     assert np.array_equal(decode_image(turned), np.rot90(PIXELS, 3))
 
 
@@ -115,7 +100,7 @@ def test_orientation_in_a_profile_of_imagemagick_is_kept(orientation, kind):
     text = b"\nexif\n" + str(len(block)).rjust(8).encode() + b"\n" + block.hex().encode() + b"\n"
     body = b"Raw profile type exif\0" + (b"\0" + zlib.compress(text) if kind == b"zTXt" else text)
     data = encoded("PNG")
-    turned = decode_image(data[:33] + chunk(kind, body) + data[33:])
+    turned = decode_image(with_chunk(data, chunk(kind, body)))
     assert np.array_equal(turned, UPRIGHT[orientation](PIXELS))
 
 

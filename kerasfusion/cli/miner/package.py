@@ -34,6 +34,7 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
     Example: kerasfusion miner package runs/roadwork/fusion.keras --out hub --name fusion --version 1.0.0
     --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY
     """
+    from kerasfusion.files.run_folder import require_folder
     from kerasfusion.roadwork.miner.hub import upload
     from kerasfusion.roadwork.miner.hub.folder import Request, make_folder
 
@@ -41,6 +42,7 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
         upload.refuse_wrong_repository(push)
     elif private:
         raise click.UsageError("--private is for --push")
+    require_folder(choices["out"])
     made = make_folder(Request(**choices), lambda line: click.echo(line, err=True))
     url = None
     if push is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, detector_options, device_option
+from kerasfusion.cli.options import ANY_PATH, FiniteRange, detector_options, device_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import system_of_model
 from kerasfusion.errors import RequestError
@@ -22,12 +22,12 @@ from kerasfusion.errors import RequestError
 )
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Photos a forward pass at most.")
 @click.option(
-    "--batch-wait-ms", type=click.FloatRange(0), default=4, show_default=True, help="How long a photo waits for others."
+    "--batch-wait-ms", type=FiniteRange(0), default=4, show_default=True, help="How long a photo waits for others."
 )
 @click.option(
     "--deadline",
     "deadline_s",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=8,
     show_default=True,
     help="Seconds until a request gets 504; a validator waits 9.",
@@ -35,7 +35,7 @@ from kerasfusion.errors import RequestError
 @click.option(
     "--read-timeout",
     "read_s",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=5,
     show_default=True,
     help="Seconds in which the head of a request must arrive, and then its body.",

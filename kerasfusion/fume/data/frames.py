@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.files.digests import lines_sha256, source_sha256
 from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES
 from kerasfusion.fume.data.csv_rows import name_ten
 from kerasfusion.fume.data.samples import GasFrame, Sample
@@ -181,7 +181,7 @@ def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
 
 
 def _digest(frame: GasFrame, root: Path) -> str:
-    return f"{file_sha256(root / frame.frame_path)} {file_sha256(root / frame.mask_path)}"
+    return f"{source_sha256(root / frame.frame_path)} {source_sha256(root / frame.mask_path)}"
 
 
 def _read_pair(frame: GasFrame, root: Path, size: tuple[int, int]) -> np.ndarray:

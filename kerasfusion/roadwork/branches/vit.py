@@ -260,6 +260,8 @@ def _read_object(path: Path) -> dict:
 def _download(source: str) -> Path:
     hub = require("huggingface_hub", extra="train")
     name, _, revision = source.removeprefix(HUB).partition("@")
+    if not name.strip("/"):
+        raise RequestError("the source names no ViT", where=source, expected="hf://owner/name, or a folder")
     options = {"revision": revision or None, "max_workers": 2}
     wanted = ["*.json", WHOLE, "model-*-of-*.safetensors", *PRESET]
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
+from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import remove_partial_files
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data import import_sources
@@ -77,6 +78,7 @@ def import_dataset(
             folder or link, full disk, or another import is writing OUT.
     """
     out = Path(out)
+    require_folder(out)
     only = None if split is None else _parse_only(split)
     if update and only:
         raise RequestError(
@@ -150,7 +152,12 @@ def _parse_source(source: str) -> tuple[str, str]:
     """(kind, location): kind is hub, saved, parquet or imagefolder."""
     if source.startswith("hf:"):
         # hf://datasets/OWNER/NAME is how other programs write it.
-        return "hub", source.removeprefix("hf:").removeprefix("//").removeprefix("datasets/").strip("/")
+        name = source.removeprefix("hf:").removeprefix("//").removeprefix("datasets/").strip("/")
+        if not name.partition("@")[0] or name == "datasets":
+            raise RequestError(
+                "the source names no dataset", where=source, expected="hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
+            )
+        return "hub", name
     path = Path(source.removeprefix("imagefolder:")).expanduser()
     if not path.exists():
         raise RequestError(

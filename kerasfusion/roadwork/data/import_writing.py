@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.writing import require_free_space, write_file
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import source_sha256
+from kerasfusion.files.writing import read_source, require_free_space, write_file
 from kerasfusion.images.listing import IMAGE_SUFFIXES
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
@@ -126,14 +126,7 @@ def photo_digests(paths: Iterable[Path]) -> Iterator[str]:
     Raises:
         KerasFusionError: a photo that cannot be read; names it.
     """
-    return ordered_map(_photo_sha256, paths)
-
-
-def _photo_sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
+    return ordered_map(source_sha256, paths)
 
 
 def write_photos(
@@ -156,4 +149,4 @@ def write_photos(
     record.save()
     summary.kept += len(targets) - len(missing)
     for target, path in progress(missing.items(), "import", total=len(targets), done=len(targets) - len(missing)):
-        _write(target, path.read_bytes(), record, summary)
+        _write(target, read_source(path), record, summary)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.digests import source_sha256
 from kerasfusion.files.one_writer import only_writer_of
-from kerasfusion.files.writing import disk_errors, require_free_space
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.files.writing import copy_file, disk_errors, require_free_space
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
@@ -91,7 +92,7 @@ def split_dataset(
 def _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, progress) -> SplitSummary:
     photos, listing = find_photos(src, follow_links)
     paths = [photo.path for photo in photos]
-    digests = list(progress(ordered_map(_sha256, paths), "read", total=len(paths)))
+    digests = list(progress(ordered_map(source_sha256, paths), "read", total=len(paths)))
     keys, notes = group_keys(photos, src, group_regex, group_csv)
     groups = join_groups(digests, keys)
     splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
@@ -107,7 +108,7 @@ def _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, p
 def _check_request(
     src: Path, out: Path, shares: dict[str, float], group_regex: str | None, group_csv: Path | None
 ) -> None:
-    if shares["train"] <= 0 or min(shares.values()) < 0:
+    if not (shares["train"] > 0 and min(shares.values()) >= 0):  # also where one is NaN
         raise RequestError(
             f"val {shares['val']} and test {shares['test']} leave nothing to train on",
             expected="two shares of 0 or more with a sum below 1",
@@ -120,13 +121,7 @@ def _check_request(
         raise RequestError("OUT is not empty", where=out, todo="choose another OUT, or remove it first")
     if out.is_mount():
         raise RequestError("OUT is a mounted drive", where=out, todo="name a new folder on it")
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
+    require_folder(out.parent)
 
 
 def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:
@@ -154,13 +149,17 @@ def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callabl
 
 
 def _place(path: Path, target: Path, link: bool) -> None:
+    if not link:
+        copy_file(path, target)
+        return
+    try:
+        source = path.resolve(strict=True)
+    except OSError as error:
+        raise KerasFusionError(f"cannot read the file: {error.strerror}", where=path) from error
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not link:
-            shutil.copyfile(path, target)
-            return
         try:
-            target.hardlink_to(path.resolve())
+            target.hardlink_to(source)
         except OSError as error:
             if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES):
                 raise KerasFusionError(

@@ -98,15 +98,16 @@ def _run(request: Request, path: Path, report: Callable[[str], None]) -> Exporte
 
 
 def refuse_source(request: Request) -> None:
-    """Check, without loading TensorFlow, that there is a model to export and that it can be written to `out`.
+    """Check, without loading TensorFlow, that there is a model to export and that its place can be written to.
 
     Raises:
         RequestError: otherwise.
     """
-    read_description(_source_file(request))
+    path = _source_file(request)
+    read_description(path)
     if request.out is not None:
         refuse_wrong_name(request.out, FORMATS[request.format])
-        require_folder(request.out.parent)
+    require_folder((request.out or path).parent)
 
 
 def _source_file(request: Request) -> Path:

@@ -69,10 +69,20 @@ def train_epochs(
             raise KerasFusionError(
                 f"ultralytics stopped while training: {reason_of(error)}",
                 where=log,
-                todo="out of memory: a smaller yolo.batch or yolo.image_size; else see the log",
+                todo=_advice(str(error), counts["train"], arguments.get("batch")),
             ) from error
     class_columns(model.names, session)
     return float(model.trainer.metrics["metrics/accuracy_top1"])
+
+
+def _advice(reason: str, photos: int, batch: int | None) -> str:
+    """What to do about an error of torch, by its words."""
+    if "Expected more than 1 value per channel" in reason:  # batch normalisation has nothing to work out
+        held = f"{photos} photos in batches of {batch}" if batch else f"{photos} photos"
+        return f"a batch held one photo ({held}): choose a yolo.batch of 2 or more that leaves no single photo over"
+    if any(words in reason.lower() for words in ("out of memory", "can't allocate", "cannot allocate")):
+        return "a smaller yolo.batch or yolo.image_size"
+    return "the log says more"
 
 
 def _epoch(trainer: Any, seconds: float) -> Epoch:

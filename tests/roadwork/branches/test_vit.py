@@ -194,3 +194,10 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, tensor, value):
     checkpoint = read_checkpoint(str(folder))
     with pytest.raises(RequestError, match=rf"the weights are broken: {tensor} holds NaN or infinity"):
         build_vit(checkpoint)
+
+
+@pytest.mark.parametrize("source", ["hf://", "hf:///", "hf://@main"])
+def test_a_hub_address_without_a_name_is_refused_before_the_hub_is_asked(source):
+    with pytest.raises(RequestError, match="the source names no ViT") as caught:
+        read_checkpoint(source)
+    assert source in str(caught.value)

@@ -234,6 +234,11 @@ def test_another_source_is_kept_out(hub_like, tmp_path):
         ("strange", None, "unknown folder.*cats"),
         ("a.parquet", "extra", "unknown split 'extra'"),
         ("a.parquet", "test", "no split test"),
+        ("hf:", None, "names no dataset"),
+        ("hf://", None, "names no dataset"),
+        ("hf://datasets/", None, "names no dataset"),
+        ("hf://datasets", None, "names no dataset"),
+        ("hf:@main", None, "names no dataset"),
     ],
 )
 def test_wrong_requests(tmp_path, monkeypatch, source, split, message):

@@ -189,7 +189,7 @@ def test_a_full_disk_is_found_before_and_during_the_copy(tmp_path, monkeypatch):
     with pytest.raises(KerasFusionError, match="not enough disk space"):
         split_dataset(source, tmp_path / "out", progress=quiet)
     monkeypatch.undo()
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(KerasFusionError, match="no space left"):
         split_dataset(source, tmp_path / "out", progress=quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
