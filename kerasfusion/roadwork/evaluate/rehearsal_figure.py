@@ -21,7 +21,7 @@ def reward_in_turn(found: Rehearsal, width: float = 8.5) -> "Figure":
 
     Args:
         found: the rehearsal.
-        width: of the figure, inches; a narrow one has its names below each other.
+        width: of the figure, inches; a narrow one has a short title and small names.
 
     Raises:
         RequestError: matplotlib is not installed.
@@ -41,14 +41,8 @@ def reward_in_turn(found: Rehearsal, width: float = 8.5) -> "Figure":
     ax.set(xlabel="answers", ylabel="reward of an answer (0 to 1)")
     ax.set(xlim=(1, found.challenges), ylim=(-0.02, 1.07))
     handles, names = ax.get_legend_handles_labels()
-    figure.legend(
-        handles[::-1],
-        names[::-1],
-        loc="outside lower center",
-        ncols=1,
-        fontsize=9 if is_wide else 7,
-        frameon=False,
-    )
+    size = 9 if is_wide else 7
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", fontsize=size, frameon=False)
     return figure
 
 

@@ -2,25 +2,22 @@
 
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
 
+REACH = (
+    "The repeats draw labels, challenges and their order anew from these answers: the range over them is luck with the "
+    "same photos, and says nothing of other photos."
+)
+
 
 def conditions(found: Rehearsal) -> str:
-    """What was asked, how long it took, what was lost, and how far the numbers reach."""
+    """What was asked, how long it took and what was lost, in a sentence."""
     kinds = "of all layouts" if found.layout == "mix" else f"of the layout {found.layout}"
     words = [f"{found.asked} challenges {kinds} were made of {sum(found.photos.values())} photos and asked once each"]
     if found.waited is not None:
         p50, p95 = found.waited.p50_ms, found.waited.p95_ms
         words.append(f"half of the answers took {p50:.0f} ms or less, 95 % {p95:.0f} ms or less")
-    lost = sum(found.lost.values())
-    words.append(f"{lost} were lost ({in_words(found.lost)})" if lost else f"none was lost in {found.deadline_s:g} s")
-    return (
-        "; ".join(words) + ". The repeats draw labels, challenges and their order anew from these answers: the range "
-        "over them is luck with the same photos, and says nothing of other photos."
-    )
-
-
-def in_words(lost: dict[str, int]) -> str:
-    """How many challenges were lost for which reason."""
-    return ", ".join(f"{count} {why}" for why, count in lost.items())
+    why = ", ".join(f"{count} {reason}" for reason, count in found.lost.items())
+    words.append(f"lost: {why}" if why else f"none was lost in {found.deadline_s:g} s")
+    return "; ".join(words) + "."
 
 
 def gained(found: Rehearsal) -> str | None:

@@ -3,7 +3,7 @@
 from kerasfusion.report_page.blocks import Block, Note, Paragraph, Section, Table
 from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
-from kerasfusion.roadwork.evaluate.rehearsal_text import conditions, gained
+from kerasfusion.roadwork.evaluate.rehearsal_text import REACH, conditions, gained
 from kerasfusion.roadwork.report.charts import reward_chart
 from kerasfusion.roadwork.report.run import Run
 
@@ -15,8 +15,9 @@ def reward_section(run: Run) -> Section:
         if run.is_other(source, found.model_sha256):
             what = f"{source} was changed after it was rehearsed: this is of an earlier file. To do it again:"
             blocks.append(Note(what, run.rehearse_command))
-        words = conditions(found) + (f" The fusion earned {gain} more than the ViT." if (gain := gained(found)) else "")
-        blocks += [reward_chart(found), _table(found), Paragraph(words)]
+        gain = gained(found)
+        against = f" Fusion less ViT: reward {gain}." if gain else ""
+        blocks += [reward_chart(found), _table(found), Paragraph(f"{conditions(found)}{against} {REACH}")]
     if not blocks:
         blocks = [Note("The subnet's loop was not rehearsed with this run.", run.rehearse_command, kind="missing")]
     return Section("The subnet's reward", blocks)

@@ -9,7 +9,7 @@ import yaml
 
 from kerasfusion.roadwork.calibrate.text import has_effect
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
-from kerasfusion.roadwork.evaluate.rehearsal_text import conditions
+from kerasfusion.roadwork.evaluate.rehearsal_text import REACH, conditions
 from kerasfusion.roadwork.miner.hub.evidence import SPLIT, Evidence
 from kerasfusion.roadwork.miner.hub.facts import data_rows, limits, markdown_table
 from kerasfusion.roadwork.miner.hub.usage import plain_keras, with_kerasfusion
@@ -199,7 +199,7 @@ def _rehearsed(found: Rehearsal | None) -> list[str]:
         f"**Rehearsed** as a validator asks and pays, answer by answer: the mean of {found.repeats} times "
         f"{found.challenges} challenges, from the hundredth answer on; in brackets where 95 % of the repeats lie.",
         markdown_table(rows),
-        conditions(found),
+        f"{conditions(found)} {REACH}",
     ]
 
 

@@ -2,12 +2,12 @@
 
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
-from kerasfusion.roadwork.evaluate.rehearsal_text import conditions, gained, in_words
+from kerasfusion.roadwork.evaluate.rehearsal_text import REACH, conditions, gained
 from kerasfusion.roadwork.evaluate.split import BASELINE
 
 
 def as_text(found: Rehearsal) -> str:
-    """A row for each output, what was lost, and what the numbers rest on."""
+    """A row for each output, and what the numbers rest on."""
     waited = found.waited
     rows = [
         {
@@ -29,6 +29,4 @@ def as_text(found: Rehearsal) -> str:
     ]
     if (gain := gained(found)) is not None:
         lines.append(f"fusion less default ViT: reward {gain}")
-    if found.lost:
-        lines.append(f"lost: {in_words(found.lost)}")
-    return "\n".join([*lines, conditions(found)])
+    return "\n".join([*lines, conditions(found), REACH])

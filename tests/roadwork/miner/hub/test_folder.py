@@ -206,7 +206,7 @@ def test_the_card_quotes_a_rehearsal_of_this_very_file(model, tmp_path):
     assert "the mean of 20 times 200 challenges, from the hundredth answer on" in text
     assert "| `fusion` | 0.8000 [0.7500, 0.8500] | 0.9000 | 0.9500 |" in text
     assert "| `vit` (the default ViT) | 0.5000 [0.4500, 0.5500] |" in text
-    assert "5 were lost (5 late)" in text
+    assert "lost: 5 late." in text
     (model.parent / "evaluated.json").unlink()
     text = card()
     assert "**Not evaluated.**" in text
