@@ -19,7 +19,7 @@ from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.branches.ultralytics_library import ultralytics_version
 from kerasfusion.roadwork.branches.yolo_classifier import check_image_size
-from kerasfusion.roadwork.challenge.views import describe_views
+from kerasfusion.roadwork.challenge.views import describe_views, view_count
 from kerasfusion.roadwork.config import Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
@@ -113,7 +113,7 @@ def train_yolo(
 
         tree, log = folder / "work" / "tree", folder / "ultralytics.log"
         try:
-            pictures = len(val) * max(1, views.count)
+            pictures = len(val) * view_count(views, "val")
             report(f"preparing {len(train):,} training and {pictures:,} validation pictures")
             write_training_tree(train, val, tree, settings.image_size, views, max_pixels, report)
             top1 = train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
