@@ -46,6 +46,7 @@ def import_(source: str, out: Path, as_json: bool, **choices):
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
 @click.option("--group-regex", help="Its first group, found in a file's name, is the photo's group key.")
 @click.option("--group-csv", type=ANY_PATH, help="CSV with the columns path and group.")
+@click.option("--group-similar", is_flag=True, help="Nearly identical photos (frames of one drive) stay together.")
 @click.option("--link", is_flag=True, help="Hard links instead of copies.")
 @click.option("--follow-links", is_flag=True, help="Also follow symbolic links that lead out of SRC.")
 @json_option
@@ -64,10 +65,13 @@ def split(src: Path, out: Path, as_json: bool, **choices):
 @data.command()
 @click.argument("root", type=ANY_PATH)
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest width x height.  [default: 64,000,000]")
+@click.option("--sheet", type=ANY_PATH, help="A PNG to write: the pairs of nearly identical photos, side by side.")
 @json_option
 @click.pass_context
-def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
+def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: bool):
     """Decode every photo of ROOT and report what would spoil training; exit code 1 if the set can't be used.
+
+    Nearly identical photos (resized, recompressed, cropped a little, brightened, neighbouring frames) are counted.
 
     Example: kerasfusion data check data/roadwork
     """
@@ -75,6 +79,8 @@ def check(ctx, root: Path, max_pixels: int | None, as_json: bool):
 
     result = check_dataset(root, **({} if max_pixels is None else {"max_pixels": max_pixels}))
     _show(result, as_json)
+    if sheet is not None:
+        _draw_pairs(root, result.near_copies, sheet)
     ctx.exit(0 if result.usable else 1)
 
 
@@ -141,6 +147,19 @@ def pair(root: Path, out: Path | None, as_json: bool, **choices):
 
     summary = pair_dataset(root, out, **choices)
     _show(summary, as_json, summary.rows())
+
+
+def _draw_pairs(root: Path, pairs: list[list[str]] | None, sheet: Path) -> None:
+    """Write the sheet, or say why there is none."""
+    from kerasfusion.images.png import write_png
+    from kerasfusion.roadwork.data.near_copies import PAIRS_DRAWN, pairs_sheet
+
+    if not pairs:
+        click.echo("no sheet was written: there are no nearly identical photos", err=True)
+        return
+    write_png(sheet, pairs_sheet(root, pairs))
+    some = f"the nearest {PAIRS_DRAWN} of {len(pairs)}" if len(pairs) > PAIRS_DRAWN else f"{len(pairs)}"
+    click.echo(f"{some} pairs: {sheet}", err=True)
 
 
 def _show(result, as_json: bool, rows: list[dict] | None = None):

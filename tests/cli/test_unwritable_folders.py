@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kerasfusion.cli import ablate, calibrate, fume_results, models, quiet, report, results, training
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
-from kerasfusion.files.run_folder import clear_demo_folder
+from kerasfusion.files.run_folder import demo_folder
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_a_folder_that_is_read_only_is_noticed_before_the_work(locked, command):
 
 
 def test_so_is_that_of_a_demo(locked):
-    with pytest.raises(RequestError, match="this folder cannot be written to"):
-        clear_demo_folder(locked / "new")
+    with pytest.raises(RequestError, match="this folder cannot be written to"), demo_folder(locked / "new"):
+        pass
     assert not (locked / "new").exists()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.errors import install_command
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
+from kerasfusion.roadwork.data.near_copies import BITS, CAN_FINGERPRINT, fingerprint, near_pairs
 
 SMALL_SPLIT = 20
 """Images below which a split's scores mean little."""
@@ -36,6 +38,8 @@ class DataCheck:
         across_splits: groups of sample ids with identical bytes in more than one split.
         two_labels: groups of sample ids with identical bytes and both labels.
         copies: number of files beyond the first in groups within one split and label.
+        near_copies: pairs of sample ids that show the same picture in other bytes, the nearest first; None if that
+            could not be looked for.
     """
 
     root: Path
@@ -47,6 +51,7 @@ class DataCheck:
     across_splits: list[list[str]] = field(default_factory=list)
     two_labels: list[list[str]] = field(default_factory=list)
     copies: int = 0
+    near_copies: list[list[str]] | None = None
 
     @property
     def usable(self) -> bool:
@@ -73,28 +78,40 @@ def check_dataset(root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callabl
     samples = scan(root)
     results = ordered_map(lambda sample: _examine(sample, max_pixels), samples)
     check = DataCheck(root)
-    shapes, same_bytes = [], defaultdict(list)
+    shapes, same_bytes, fingerprints = [], defaultdict(list), {}
     for sample, result in zip(samples, progress(results, "check", total=len(samples)), strict=True):
         if isinstance(result, str):
             check.unreadable[sample.sample_id] = result
         else:
-            shapes.append(result[:3])
-            same_bytes[result[3]].append(sample)
+            shapes.append(result.shape)
+            same_bytes[result.sha256].append(sample)
+            fingerprints[sample] = result.fingerprint
     check.counts = _count([sample for sample in samples if sample.sample_id not in check.unreadable])
     check.sizes = _sizes(shapes)
     _compare([group for group in same_bytes.values() if len(group) > 1], check)
     _judge(check)
+    _compare_pictures({group[0]: fingerprints[group[0]] for group in same_bytes.values()}, check)
     _warn_of_unused(root, check)
     return check
 
 
-def _examine(sample: Sample, max_pixels: int) -> tuple[int, int, int, str] | str:
-    """(width, height, bytes, sha256) of a readable image, else the reason why it is not."""
+@dataclass(frozen=True)
+class _Examined:
+    """A readable image: (width, height, bytes), sha256, and its perceptual hash, None without imagehash."""
+
+    shape: tuple[int, int, int]
+    sha256: str
+    fingerprint: np.ndarray | None
+
+
+def _examine(sample: Sample, max_pixels: int) -> _Examined | str:
+    """What is known of a readable image, else the reason why it is not."""
     try:
         pixels, digest = read_image(sample.path, max_pixels)
     except ImageError as error:
         return error.what
-    return pixels.shape[1], pixels.shape[0], sample.path.stat().st_size, digest
+    shape = (pixels.shape[1], pixels.shape[0], sample.path.stat().st_size)
+    return _Examined(shape, digest, fingerprint(pixels) if CAN_FINGERPRINT else None)
 
 
 def _count(samples: list[Sample]) -> dict[str, dict[str, int]]:
@@ -123,6 +140,26 @@ def _compare(groups: list[list[Sample]], check: DataCheck) -> None:
         if len({sample.label for sample in group}) > 1:
             check.two_labels.append(names)
         check.copies += len(group) - len({(sample.split, sample.label) for sample in group})
+
+
+def _compare_pictures(fingerprints: dict[Sample, np.ndarray | None], check: DataCheck) -> None:
+    """Pairs that show the same picture, of photos with different bytes."""
+    if not CAN_FINGERPRINT:
+        check.warnings.append(f"near copies were not looked for: that needs imagehash ({install_command('train')})")
+        return
+    photos = list(fingerprints)
+    pairs = near_pairs(np.array(list(fingerprints.values())).reshape(-1, BITS))
+    check.near_copies = [[photos[one].sample_id, photos[other].sample_id] for one, other, _ in pairs]
+    two = [(photos[one], photos[other]) for one, other, _ in pairs]
+    for what, found in (
+        ("within one split and label", [(a.split, a.label) == (b.split, b.label) for a, b in two]),
+        ("in several splits; data split --group-similar keeps them together", [a.split != b.split for a, b in two]),
+        ("with both labels", [a.label != b.label for a, b in two]),
+    ):
+        named = [pair for pair, is_found in zip(check.near_copies, found, strict=True) if is_found]
+        if named:
+            pairs_of = "a pair of" if len(named) == 1 else f"{len(named)} pairs of"
+            check.warnings.append(f"{pairs_of} nearly identical images {what}: {', '.join(named[0])}{_more(named)}")
 
 
 def _judge(check: DataCheck) -> None:

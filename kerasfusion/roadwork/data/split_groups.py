@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -9,10 +10,12 @@ from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.metadata_csv import plain_name
 
 
-def join_groups(digests: list[str], keys: list[str | None]) -> list[str]:
-    """One group key per photo: photos with one digest or one key are joined, and so on along such chains.
+def join_groups(digests: list[str], keys: list[str | None], alike: Iterable[tuple[int, int]] = ()) -> list[str]:
+    """One group key per photo: photos with one digest or one key, and two that are alike, are joined, and so on along
+    such chains.
 
-    The key is the smallest user key in the group, else the digest, so it does not depend on order or file names.
+    `alike` has the numbers of two photos each. The key is the smallest user key in the group, else the digest, so it
+    does not depend on order or file names.
     """
     parent: dict[str, str] = {}
 
@@ -26,8 +29,9 @@ def join_groups(digests: list[str], keys: list[str | None]) -> list[str]:
         (f"sha256:{digest}", f"key:{key}" if key is not None else None)
         for digest, key in zip(digests, keys, strict=True)
     ]
-    for digest, key in nodes:
-        first, second = sorted((root(digest), root(key or digest)))
+    joined = [*((digest, key or digest) for digest, key in nodes), *((nodes[a][0], nodes[b][0]) for a, b in alike)]
+    for one, other in joined:
+        first, second = sorted((root(one), root(other)))
         parent[second] = first
     return [root(digest) for digest, _ in nodes]
 

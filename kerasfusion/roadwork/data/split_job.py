@@ -17,6 +17,7 @@ from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
 from kerasfusion.roadwork.data.imagefolder import find_photos
+from kerasfusion.roadwork.data.near_copies import find_near_copies
 from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
 from kerasfusion.roadwork.data.target_names import free_names
 from kerasfusion.splits import assign_splits
@@ -54,6 +55,7 @@ def split_dataset(
     seed: int = 42,
     group_regex: str | None = None,
     group_csv: Path | None = None,
+    group_similar: bool = False,
     link: bool = False,
     follow_links: bool = False,
     progress: Callable[..., Iterable] = track,
@@ -73,6 +75,7 @@ def split_dataset(
         group_regex: searched in each file's name; the first group is the photo's group key. Files that do not
             match are groups of their own.
         group_csv: a CSV with the columns path (relative to `src`, every photo) and group.
+        group_similar: photos that show the same picture (near copies, neighbouring frames) are of one group too.
         link: hard links instead of copies.
         follow_links: also take what symbolic links reach that lead out of `src`.
         progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
@@ -86,23 +89,26 @@ def split_dataset(
     shares = {"train": 1 - val - test, "val": val, "test": test}
     _check_request(src, out, shares, group_regex, group_csv)
     with only_writer_of(out):
-        return _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, progress)
-
-
-def _split(src, out, shares, seed, group_regex, group_csv, link, follow_links, progress) -> SplitSummary:
-    photos, listing = find_photos(src, follow_links)
-    paths = [photo.path for photo in photos]
-    digests = list(progress(ordered_map(source_sha256, paths), "read", total=len(paths)))
-    keys, notes = group_keys(photos, src, group_regex, group_csv)
-    groups = join_groups(digests, keys)
-    splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
-    wanted = [f"{split}/{CLASS_NAMES[photo.label]}/{photo.name}" for split, photo in zip(splits, photos, strict=True)]
-    targets = free_names(wanted, digests)
-    _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
-    notes += listing.notes()
-    counts = collections.Counter((split, photo.label) for split, photo in zip(splits, photos, strict=True))
-    table = {split: {name: counts[split, i] for i, name in enumerate(CLASS_NAMES)} for split in SPLITS}
-    return SplitSummary(out, table, len(set(groups)), notes)
+        photos, listing = find_photos(src, follow_links)
+        paths = [photo.path for photo in photos]
+        digests = list(progress(ordered_map(source_sha256, paths), "read", total=len(paths)))
+        keys, notes = group_keys(photos, src, group_regex, group_csv)
+        groups = join_groups(digests, keys)
+        if group_similar:
+            alike, more = find_near_copies(paths, progress)
+            before, groups = len(set(groups)), join_groups(digests, keys, alike)
+            notes += [
+                f"{len(alike)} pairs of nearly identical photos: {before} groups became {len(set(groups))}",
+                *more,
+            ]
+        splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
+        wanted = [f"{part}/{CLASS_NAMES[photo.label]}/{photo.name}" for part, photo in zip(splits, photos, strict=True)]
+        targets = free_names(wanted, digests)
+        _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
+        notes += listing.notes()
+        counts = collections.Counter((part, photo.label) for part, photo in zip(splits, photos, strict=True))
+        table = {part: {name: counts[part, i] for i, name in enumerate(CLASS_NAMES)} for part in SPLITS}
+        return SplitSummary(out, table, len(set(groups)), notes)
 
 
 def _check_request(

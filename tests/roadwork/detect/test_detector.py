@@ -16,7 +16,7 @@ from kerasfusion.roadwork.detect.latency import measure_latency
 from kerasfusion.roadwork.detect.predict import predict
 from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
 from kerasfusion.roadwork.precompute import branch_cache
-from kerasfusion.roadwork.precompute.shards import _read_views
+from kerasfusion.roadwork.precompute.shards import _read
 from tests.material.hugging_face_vit import SIZE
 
 
@@ -65,7 +65,7 @@ def test_pixels_are_those_that_training_and_precompute_saw(detector, fitted):
     for row, sample in enumerate(training.samples):
         served = detector.prepare(read_image(sample.path)[0])
         np.testing.assert_array_equal(served["image"], trained_on.take(np.array([row]))[0])
-        asked = _read_views(sample, {"image": SIZE, "yolo_image": 32}, fitted.data.max_pixels)
+        _, (asked,) = _read(sample, {"image": SIZE, "yolo_image": 32}, fitted)
         np.testing.assert_array_equal(served["image"], asked.squashed)
         np.testing.assert_array_equal(served["yolo_image"], asked.crop)
 
