@@ -65,7 +65,7 @@ def test_who_is_always_right_earns_all_and_who_sees_no_roadwork_an_eighth_of_his
 
 
 def test_a_rehearsal_can_be_made_again_and_another_seed_gives_another(photos, model, tmp_path):
-    request = Request(photos, model, layout="crop", challenges=100, repeats=3, out=tmp_path / "out")
+    request = Request(photos, model, layout="plain", challenges=100, repeats=3, out=tmp_path / "out")
     first, second = (replace(rehearse(request, quiet), waited=None) for _ in range(2))
     assert first == second
     assert replace(rehearse(replace(request, seed=1), quiet), waited=None, seed=42) != first
