@@ -11,14 +11,14 @@ from PIL import Image
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
-LATE, SILENT = "late", "without an answer"
+LATE, ABSENT, SILENT = "late", "nobody there", "without an answer"
 
 
 class UnansweredError(KerasFusionError):
     """The service gave no answer.
 
     Args:
-        why: LATE, SILENT, or "refused (STATUS)", to be counted by.
+        why: LATE, ABSENT (no connection), SILENT (one that broke), or "refused (STATUS)", to be counted by.
         what, where, todo: as KerasFusionError takes them.
     """
 
@@ -50,15 +50,22 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
             what = f"the service answered {error.code}: {_reason(error)}"
             raise UnansweredError(f"refused ({error.code})", what, where=url) from error
         except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a length that is no number
-            late = isinstance(getattr(error, "reason", error), TimeoutError)
             raise UnansweredError(
-                LATE if late else SILENT,
+                _why(error),
                 f"no answer from the service: {error or type(error).__name__}",
                 where=url,
                 todo="start it: kerasfusion miner serve MODEL",
             ) from error
 
     return request
+
+
+def _why(error: Exception) -> str:
+    cause = getattr(error, "reason", error)  # urllib wraps what happens before the request is sent
+    if isinstance(cause, TimeoutError):
+        return LATE
+    broken = isinstance(cause, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
+    return ABSENT if isinstance(error, urllib.error.URLError) and not broken else SILENT
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

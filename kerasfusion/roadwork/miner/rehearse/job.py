@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.errors import RequestError, require
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.run_folder import require_folder
@@ -20,7 +20,7 @@ from kerasfusion.roadwork.detect.latency import VALIDATOR_TIMEOUT_MS
 from kerasfusion.roadwork.evaluate.rehearsal import NAME, Earned, Rehearsal, Waited, keep_rehearsal
 from kerasfusion.roadwork.evaluate.rehearsal_figure import reward_in_turn
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
-from kerasfusion.roadwork.miner.check.service_latency import SILENT
+from kerasfusion.roadwork.miner.check.service_latency import ABSENT
 from kerasfusion.roadwork.miner.rehearse.asking import Reply
 from kerasfusion.roadwork.miner.rehearse.pool import Challenge, Drawing, Pool
 from kerasfusion.roadwork.miner.rehearse.repeats import between, draw_repeats, earn, given
@@ -126,7 +126,7 @@ def choose_photos(folder: Path) -> list[Sample]:
 def _ask_all(challenges: Iterator[Challenge], source: Source, request: Request, report: Callable[[str], None]) -> Pool:
     """Every challenge's reply, and the cost said after a few."""
     pool, first = Pool(), next(challenges)
-    _refuse_silence(source.ask(first.jpeg()))  # also warms up: not counted
+    _refuse_absence(source.ask(first.jpeg()))  # also warms up: not counted
     begin = time.perf_counter()
     pool.add(first, source.ask)
     for challenge in islice(challenges, TRIED - 1):
@@ -150,11 +150,10 @@ def _refuse_other_model(request: Request, source: Source, pool: Pool) -> None:
         refuse_other_model(request.model, answered.model_sha256, source.name)
 
 
-def _refuse_silence(reply: Reply) -> None:
+def _refuse_absence(reply: Reply) -> None:
     """Stop if there is no service at all; one that answers badly is rehearsed as it is."""
-    if reply.lost == SILENT:
-        error = reply.error
-        raise KerasFusionError(error.what, where=error.where, todo=error.todo) from error
+    if reply.lost == ABSENT:
+        raise reply.error
 
 
 def _describe(request: Request, source: Source, samples: Sequence[Sample], pool: Pool, deadline_s: float) -> Rehearsal:
@@ -190,10 +189,9 @@ def _describe(request: Request, source: Source, samples: Sequence[Sample], pool:
 
 
 def _digest(request: Request, pool: Pool) -> str | None:
-    """Of the file that a service answers with: the named one, else as its answers say."""
-    if request.model is not None:
-        return file_sha256(request.model)
-    return next((reply.model_sha256 for reply in pool.replies if reply.model_sha256), None)
+    """Of the file that a service answers with, as its answers say: of the named one, if that is it."""
+    said = next((reply.model_sha256 for reply in pool.replies if reply.model_sha256), None)
+    return file_sha256(request.model) if said and request.model else said
 
 
 def _run_folder(model: Path | None) -> Path | None:

@@ -72,7 +72,7 @@ def test_nobody_there_is_told_apart_from_a_refusal():
     with ToldService(0.5) as service:
         ask = ask_service(DetectorSettings(service_url=service.url), 5)
     reply = ask(JPEG)
-    assert reply.lost == "without an answer"
+    assert reply.lost == "nobody there"
     assert "miner serve" in reply.error.todo
 
 

@@ -65,7 +65,7 @@ def test_who_is_always_right_earns_all_and_who_sees_no_roadwork_an_eighth_of_his
 
 
 def test_a_rehearsal_can_be_made_again_and_another_seed_gives_another(photos, model, tmp_path):
-    request = Request(photos, model, layout="crop", challenges=100, repeats=3, out=tmp_path / "out")
+    request = Request(photos, model, layout="plain", challenges=100, repeats=3, out=tmp_path / "out")
     first, second = (replace(rehearse(request, quiet), waited=None) for _ in range(2))
     assert first == second
     assert replace(rehearse(replace(request, seed=1), quiet), waited=None, seed=42) != first
@@ -127,7 +127,7 @@ def test_of_the_longest_strip_that_can_be_read_and_the_smallest_photo_every_chal
 
 
 def test_a_service_that_answers_badly_is_counted_and_paid_as_the_validators_would(photos, tmp_path):
-    told = [0.5, 0.5, 0.5, ("status", 503), b"?", 2.0, ("hang up",), float("nan"), ("status", 503), 0.1]
+    told = [("hang up",), 0.5, 0.5, ("status", 503), b"?", 2.0, ("hang up",), float("nan"), ("status", 503), 0.1]
     with ToldService(*told) as service:
         request = Request(photos, service_url=service.url, layout="plain", challenges=100, repeats=4, out=tmp_path)
         found = rehearse(request, quiet)
