@@ -105,7 +105,7 @@ def system_of_run(folder: Path) -> str:
     """
     require_run_folder(folder)
     said = (read_yaml(folder / "config.yaml") or {}).get("system")
-    return said or ("fume" if "network" in read_metrics(folder / METRICS) else "roadwork")
+    return said or ("fume" if "network" in (read_json(folder / METRICS) or {}) else "roadwork")
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:

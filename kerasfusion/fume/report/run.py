@@ -10,7 +10,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
-from kerasfusion.files.run_files import EVALUATED, METRICS, read_environment, read_evaluated, read_latency, read_metrics
+from kerasfusion.files.run_files import EVALUATED, METRICS, read_environment, read_evaluated, read_latency
 from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
@@ -108,7 +108,7 @@ def read_run(folder: Path) -> Run:
     if not (folder / "config.yaml").is_file():
         raise RequestError("this is not a run's folder", where=folder, expected="config.yaml, such as in runs/NAME")
     config = load_config(FumeConfig, folder / "config.yaml")
-    history, report = _read_history(folder, config), read_metrics(folder / METRICS)
+    history, report = _read_history(folder, config), read_json(folder / METRICS) or {}
     if not history and not report:
         raise RequestError(
             "the run has nothing to report yet",
