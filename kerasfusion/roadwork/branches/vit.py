@@ -6,12 +6,14 @@ Architecture: Dosovitskiy et al., "An Image is Worth 16x16 Words", arXiv 2010.11
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.files.digests import files_sha256, lines_sha256
+from kerasfusion.files.digests import files_sha256, json_sha256, lines_sha256
 from kerasfusion.files.h5_check import refuse_foreign_weights
+from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.branches.vit_description import (
     VitDescription,
     describe_network,
@@ -47,6 +49,8 @@ class VitCheckpoint:
         offset: three summands: pixels in 0..255 times scale plus offset is what the network expects.
         order: positions of (no_roadwork, roadwork) among the network's outputs.
         network: what config.json says of the network; None for a preset, which keras-hub reads.
+        settings: what config.json decides of the answers and neither the weights nor the other attributes show: numbers
+            and texts by name.
     """
 
     folder: Path
@@ -56,6 +60,7 @@ class VitCheckpoint:
     offset: tuple[float, ...]
     order: tuple[int, int]
     network: VitDescription | None
+    settings: dict[str, Any]
 
 
 def read_checkpoint(source: str, class_names: tuple[str, ...] | None = None) -> VitCheckpoint:
@@ -184,6 +189,7 @@ def _hugging_face_facts(folder: Path, config: dict, class_names: tuple[str, ...]
         "image_size": network.image_size,
         "order": class_order(names, folder),
         "network": network,
+        "settings": {name: getattr(network, name) for name in ("activation", "epsilon", "heads")},
         **read_pixel_steps(_read_object(processor), network.image_size, processor),
     }
 
@@ -230,7 +236,36 @@ def _preset_facts(folder: Path, config: dict, class_names: tuple[str, ...] | Non
         "offset": offset,
         "order": class_order(class_names, folder),
         "network": None,
+        "settings": _preset_settings(folder, config["config"], len(class_names)),
     }
+
+
+def _preset_settings(folder: Path, network: dict, classes: int) -> dict[str, Any]:
+    """A digest of what a preset says of its network; keras-hub builds it by task.json, and never asks config.json."""
+    path = folder / "task.json"
+    try:
+        task = _read_object(path)["config"]
+        built = task["backbone"]["config"]
+        outputs = task["num_classes"]
+        changed = differences(network | {"name": None}, built | {"name": None})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RequestError(
+            "not what keras-hub says of a classifier",
+            where=path,
+            expected="what ViTImageClassifier.save_to_preset wrote",
+            todo="copy the preset again, or save it again",
+        ) from error
+    if changed:
+        raise RequestError(
+            "config.json and task.json describe two networks; the first is read here, the second by keras-hub:\n  - "
+            + "\n  - ".join(changed),
+            where=path,
+            todo="bring both from one save_to_preset",
+        )
+    if outputs != classes:
+        raise RequestError(f"num_classes: {outputs}", where=path, expected=f"{classes}, as vit.class_names has")
+    head = {name: task.get(name) for name in ("pooling", "activation", "intermediate_dim")}
+    return {"config_sha256": json_sha256(network | head | {"name": None})}
 
 
 def _three(value: float | list[float] | None, default: float) -> tuple[float, ...]:

@@ -1,14 +1,12 @@
 """Asking the service that answers for a miner, as the installed detector does."""
 
 import http.client
-import io
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-from PIL import Image
-
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.data.image_kinds import image_suffix
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
 LATE, ABSENT, SILENT = "late", "nobody there", "without an answer"
@@ -40,9 +38,7 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def request(photo: bytes) -> bytes:
-        with Image.open(io.BytesIO(photo)) as image:
-            content_type = image.get_format_mimetype()
-        asked = urllib.request.Request(url, data=photo, headers={"Content-Type": content_type})
+        asked = urllib.request.Request(url, data=photo, headers={"Content-Type": _content_type(photo)})
         try:
             with opener.open(asked, timeout=settings.timeout_s) as answer:
                 return answer.read()
@@ -74,3 +70,11 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return error.read(2000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return "its reason did not arrive"
+
+
+def _content_type(photo: bytes) -> str:
+    """By the first bytes: what else a file says may be odd, and is no matter here."""
+    suffix = image_suffix(photo)
+    if suffix is None:
+        return "application/octet-stream"
+    return "image/" + {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:])
