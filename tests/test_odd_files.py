@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from tests.material.hugging_face_vit import write_vit
 from tests.material.image_metadata import chunk, entry, exif, with_chunk
 from tests.material.odd_annotations import ANNOTATIONS, rewrite
 from tests.material.odd_commands import COMMANDS, PhotoCommands, invoke
+from tests.material.odd_masks import HUGE_TEXT, MASKS
 from tests.material.odd_photos import READABLE, REFUSED, encoded, write_set
 from tests.roadwork.data.import_material import make_rows
 
@@ -129,7 +128,7 @@ def test_a_folder_has_the_same_photos_for_every_command(tmp_path, commands, comm
 def test_a_locked_folder_costs_no_class_without_a_word(tmp_path, commands, command, monkeypatch):
     root = write_set(tmp_path / "set", {}, PLAIN)
     odd_photos.write(root / "test" / "roadwork" / "site2" / "far.jpg", odd_photos.plain(150))
-    lock(monkeypatch, "site2")
+    odd_photos.lock(monkeypatch, "site2")
     done = commands.run(command, root)
     assert done.code == 1, done.output
     assert "site2" in done.output
@@ -137,18 +136,6 @@ def test_a_locked_folder_costs_no_class_without_a_word(tmp_path, commands, comma
         assert done.count == 2 * PLAIN
     else:
         assert "cannot enter the folder: Permission denied" in done.output
-
-
-def lock(patch, name):
-    """As chmod 000 does for all but root, who tests may be run as."""
-    enter = os.scandir
-
-    def refuse(folder):
-        if not isinstance(folder, int) and Path(folder).name == name:
-            raise PermissionError(13, "Permission denied", str(folder))
-        return enter(folder)
-
-    patch.setattr(os, "scandir", refuse)
 
 
 @pytest.mark.parametrize("command", COPIES)
@@ -287,7 +274,6 @@ def evaluate_fume(model, root):
     return done, json.loads(told)["test"] if done.code == 0 else None
 
 
-HUGE_TEXT = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(70_000_000), 1))
 FRAMES = {
     "orientation and odd tags": (lambda frame: encoded(frame, "PNG", exif=exif(1, entry(0x0100, 9, 1, bytes(4)))), ""),
     "a large text": (lambda frame: with_chunk(encoded(frame, "PNG"), HUGE_TEXT), ""),
@@ -325,3 +311,41 @@ def test_odd_frames_are_answered_as_plain_ones_or_named(tmp_path, fume_model, mo
         assert first["plumes"]["co2"]["pixels"] == int((drawn[0]["co2"][1] == GAS).sum())
         assert first["state"] == "Transitional"
         assert report["co2_mask"]["miou"] == 1
+
+
+@pytest.mark.parametrize("what", MASKS)
+def test_odd_masks_are_the_truth_or_named(tmp_path, fume_model, monkeypatch, what):
+    leave_out_costs(monkeypatch)
+    make, words = MASKS[what]
+    drawn = write_set_of_frames(tmp_path, [("co2 ch4", 1, 1, "a")])
+    path = tmp_path / "co2" / "masks" / "test00.png"
+    path.write_bytes(make(drawn[0]["co2"][1]))
+    done, report = evaluate_fume(fume_model, tmp_path)
+    if words:
+        assert done.code == 1, done.output
+        assert words in done.output
+        assert str(path) in done.output
+    else:
+        assert done.code == 0, done.output
+        rows = np.array(report["co2_mask"]["confusion_matrix"])
+        np.testing.assert_array_equal(rows, np.diag(np.bincount(drawn[0]["co2"][1].ravel(), minlength=3)))
+
+
+def test_what_cannot_be_reached_costs_no_other_frame_its_answer(tmp_path, fume_model, monkeypatch):
+    drawn = write_set_of_frames(tmp_path, [("co2 ch4", 1, 1, "a")])
+    frames = tmp_path / "co2" / "frames"
+    (frames / "gone.png").symlink_to("/nowhere/a.png")
+    (frames / "up").symlink_to(frames)
+    os.mkfifo(frames / "pipe.png")
+    odd_photos.write(frames / "locked" / "far.png", odd_photos.png())
+    odd_photos.lock(monkeypatch, "locked")
+    folders = [part for gas in ("co2", "ch4") for part in (f"--{gas}", tmp_path / gas / "frames")]
+    done = invoke("predict", fume_model, *folders, "--json")
+    assert done.code == 1, done.output
+    told = {row["name"]: row for row in map(json.loads, filter(lambda line: line[:1] == "{", done.output.splitlines()))}
+    assert told.keys() == {"gone", "up", "pipe", "locked", "test00"}
+    assert told["test00"]["plumes"]["co2"]["pixels"] == int((drawn[0]["co2"][1] == GAS).sum())
+    for name in ("gone", "up", "pipe", "locked"):
+        assert told[name]["error"], name
+    assert "it is no file" in told["pipe"]["error"]
+    assert str(frames / "gone.png") in told["gone"]["error"]

@@ -84,6 +84,42 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             return _upright(image, max_pixels, orientation, lambda part: _to_rgb(part).convert("L"))
 
 
+def read_values(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read an image file whose samples are numbers, not levels: as they are stored, whatever their width.
+
+    A palette's file gives its indices. Of several channels those that are used, which are not 0 throughout, must say
+    the same; alpha does not count.
+
+    Returns:
+        (H, W) of an integer type, upright.
+
+    Raises:
+        ImageError: the file cannot be read, is not a whole image, or is in colours; names the file.
+    """
+    with _naming(path):
+        data = _read_bytes(path)
+        with _opened(data, max_pixels) as (image, orientation):
+            return _one_channel(_upright(image, max_pixels, orientation, _without_alpha, keeps_values=True))
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ImageError("floating-point pixels are no numbers of classes", expected="integers")
+    if image.mode in ("LA", "PA"):
+        return image.getchannel(0)
+    to = {"1": "L", "RGBA": "RGB"}.get(image.mode)
+    return image if to is None else image.convert(to)
+
+
+def _one_channel(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 2:
+        return pixels
+    used = [channel for channel in np.moveaxis(pixels, -1, 0) if channel.any()] or [pixels[..., 0]]
+    if any(not np.array_equal(used[0], other) for other in used[1:]):
+        raise ImageError("the pixels are colours", expected="one channel, or channels that say the same")
+    return used[0]
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
@@ -153,13 +189,18 @@ def upright_rgb(image: Image.Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def _upright(
-    image: Image.Image, max_pixels: int, orientation: int | None, convert: Callable[[Image.Image], Image.Image]
+    image: Image.Image,
+    max_pixels: int,
+    orientation: int | None,
+    convert: Callable[[Image.Image], Image.Image],
+    keeps_values: bool = False,
 ) -> np.ndarray:
     _refuse_by_size(*image.size, max_pixels)
     image.load()
     width, height = image.size  # a TIFF's are turned now
     orientation = stored_orientation(image) if orientation is None else orientation
-    block = partial(_block, image, _surplus_bits(image), _TURNS.get(orientation), convert)
+    shift = None if keeps_values else _surplus_bits(image)
+    block = partial(_block, image, shift, _TURNS.get(orientation), convert)
     step = max(1, _BAND // width)
     if step >= height:
         return block(0, height)
@@ -170,7 +211,7 @@ def _upright(
         part = block(top, bottom)
         if pixels is None:
             shape = (width, height) if orientation in _ACROSS else (height, width)
-            pixels = np.empty((*shape, *part.shape[2:]), np.uint8)
+            pixels = np.empty((*shape, *part.shape[2:]), part.dtype)
         rows = slice(height - bottom, height - top) if orientation in _REVERSED else slice(top, bottom)
         pixels[(slice(None), rows) if orientation in _ACROSS else rows] = part
     return pixels

@@ -150,3 +150,15 @@ def beside_json(root: Path) -> None:
         image = Image.open(io.BytesIO(plain(number)))
         write(root / "test" / "roadwork" / f"image_{number}.mpo", encoded(image, "MPO"))
         write(root / "test" / "roadwork" / f"image_{number}.json", b'{"label": 1}')
+
+
+def lock(patch, name: str) -> None:
+    """Let a folder of this name be as chmod 000 makes it for all but root, who tests may be run as."""
+    enter = os.scandir
+
+    def refuse(folder):
+        if not isinstance(folder, int) and Path(folder).name == name:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return enter(folder)
+
+    patch.setattr(os, "scandir", refuse)

@@ -12,7 +12,7 @@ from kerasfusion.files.digests import lines_sha256, source_sha256
 from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES
 from kerasfusion.fume.data.csv_rows import name_ten
 from kerasfusion.fume.data.samples import GasFrame, Sample
-from kerasfusion.images.decoding import ImageError, read_grey
+from kerasfusion.images.decoding import ImageError, read_grey, read_values
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
@@ -24,21 +24,17 @@ def read_mask(path: Path) -> np.ndarray:
     """Read a mask.
 
     Returns:
-        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour.
+        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; see `read_values`.
 
     Raises:
         ImageError: not readable, or with other values.
     """
-    try:
-        with Image.open(path) as image:
-            mask = np.asarray(image) if image.mode == "P" else read_grey(path)
-    except (OSError, SyntaxError) as error:
-        raise ImageError(f"cannot read the mask: {error}", where=path) from error
-    if mask.max(initial=0) >= len(PIXEL_CLASSES):
+    mask = read_values(path)
+    if mask.min(initial=0) < 0 or mask.max(initial=0) >= len(PIXEL_CLASSES):
         values = np.unique(mask)
         shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
         raise ImageError(f"the mask holds {shown}", where=path, expected="0 background, 1 tube, 2 gas")
-    return mask
+    return mask.astype(np.uint8)
 
 
 def resize_frame(frame: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -1,13 +1,11 @@
 """How long a miner waits for the service that answers for it."""
 
-import io
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-from PIL import Image
-
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.data.image_kinds import image_suffix
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
 
 
@@ -24,9 +22,7 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def request(photo: bytes) -> bytes:
-        with Image.open(io.BytesIO(photo)) as image:
-            content_type = image.get_format_mimetype()
-        asked = urllib.request.Request(url, data=photo, headers={"Content-Type": content_type})
+        asked = urllib.request.Request(url, data=photo, headers={"Content-Type": _content_type(photo)})
         try:
             with opener.open(asked, timeout=settings.timeout_s) as answer:
                 return answer.read()
@@ -39,3 +35,11 @@ def request_stage(settings: DetectorSettings) -> Callable[[bytes], bytes]:
             ) from error
 
     return request
+
+
+def _content_type(photo: bytes) -> str:
+    """By the first bytes: what else a file says may be odd, and is no matter here."""
+    suffix = image_suffix(photo)
+    if suffix is None:
+        return "application/octet-stream"
+    return "image/" + {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:])
