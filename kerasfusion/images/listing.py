@@ -43,15 +43,16 @@ class PhotoListing:
     Args:
         root: the folder.
         follow_links: also follow links that lead out of it.
+        suffixes: of the files that are listed, in small letters; images' by default.
 
     Attributes:
-        others: files whose suffix is no image's.
+        others: files of other suffixes.
         left_out: hidden files and those of systems, also in hidden folders.
         unreachable: {path: why it could not be listed}.
     """
 
-    def __init__(self, root: Path, follow_links: bool = False):
-        self._given, self._root, self._follow_links = root, root.resolve(), follow_links
+    def __init__(self, root: Path, follow_links: bool = False, suffixes: frozenset[str] = IMAGE_SUFFIXES):
+        self._given, self._root, self._follow_links, self._suffixes = root, root.resolve(), follow_links, suffixes
         self.others: set[Path] = set()
         self.left_out: set[Path] = set()
         self.unreachable: dict[Path, str] = {}
@@ -61,7 +62,7 @@ class PhotoListing:
         return [child for child in self._children(folder) if child.is_dir()]
 
     def photos(self, folder: Path) -> list[Path]:
-        """The image files in `folder` and below it, sorted by their POSIX paths."""
+        """The image files (or those of `suffixes`) in `folder` and below it, sorted by their POSIX paths."""
         return sorted(self._photos(folder, ()), key=lambda path: path.as_posix())
 
     def require_whole(self) -> None:
@@ -117,7 +118,7 @@ class PhotoListing:
         for child in self._children(folder):
             if child.is_dir():
                 found += self._photos(child, (*above, identity))
-            elif child.suffix.lower() not in IMAGE_SUFFIXES:
+            elif child.suffix.lower() not in self._suffixes:
                 self.others.add(child)
             elif child.is_file():
                 found.append(child)
@@ -139,9 +140,13 @@ class PhotoListing:
             self.left_out |= _files_below(child)
             return False
         reason = self._why_unreachable(child)
-        if reason is not None:
+        if reason is None:
+            return True
+        if child.suffix.lower() not in self._suffixes and child.is_file():  # a link out, to what is not asked for
+            self.others.add(child)
+        else:
             self.unreachable[child] = reason
-        return reason is None
+        return False
 
     def _why_unreachable(self, child: Path) -> str | None:
         linked = child.is_symlink()

@@ -68,6 +68,17 @@ def test_links_inside_are_followed_and_those_out_are_named(tmp_path):
     assert names(PhotoListing(root, follow_links=True), root) == ["a/1.jpg", "b/1.jpg", "c/2.jpg", "d.jpg"]
 
 
+def test_a_link_out_to_a_file_of_another_kind_is_no_obstacle(tmp_path):
+    root = tmp_path / "root"
+    put(root, "a/1.jpg")
+    put(tmp_path, "notes.txt")
+    (root / "a" / "notes.txt").symlink_to(tmp_path / "notes.txt")
+    listing = PhotoListing(root)
+    assert names(listing, root) == ["a/1.jpg"]
+    listing.require_whole()
+    assert {path.name for path in listing.others} == {"notes.txt"}
+
+
 def test_links_to_nowhere_and_in_circles_are_named(tmp_path):
     put(tmp_path, "a/1.jpg")
     (tmp_path / "a" / "gone.jpg").symlink_to("/nowhere/2.jpg")

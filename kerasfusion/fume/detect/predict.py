@@ -93,6 +93,7 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
     Raises:
         RequestError: nothing is asked for, a combination that makes no sense, a path that does not exist, a folder
             without images, or two images of one name in it.
+        KerasFusionError: a folder that may not be entered.
     """
     given = {gas: path for gas, path in zip(GASES, (co2, ch4), strict=True) if path is not None}
     if bool(given) == (pairs is not None):
@@ -155,8 +156,10 @@ def _by_name(folder: Path, gas: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     listing = list_photos(folder)
     paths = listing.photos(folder)
-    listing.require_whole()
-    for path in paths:
+    if folder in listing.unreachable:
+        listing.require_whole()
+    # What cannot be reached is asked about too: it costs its own answer, and nobody else's.
+    for path in sorted([*paths, *listing.unreachable]):
         whole = path.relative_to(folder).with_suffix("").as_posix()
         name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
         if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):

@@ -83,7 +83,7 @@ def import_dataset(
         raise RequestError(
             "--update takes the whole source", where=f"--split {split}", todo="leave out --split, or --update"
         )
-    kind, location = _parse_source(source)
+    kind, location = _parse_source(source, follow_links)
     folder = None if kind == "hub" else Path(location) if Path(location).is_dir() else Path(location).parent
     asked = _Source(source, kind, location, only, Reach(folder, frozenset(), allow_remote, follow_links))
     record = load_record(out)
@@ -141,7 +141,7 @@ def _parse_only(split: str) -> str:
     return name
 
 
-def _parse_source(source: str) -> tuple[str, str]:
+def _parse_source(source: str, follow_links: bool) -> tuple[str, str]:
     """(kind, location): kind is hub, saved, parquet or imagefolder."""
     if source.startswith("hf:"):
         # hf://datasets/OWNER/NAME is how other programs write it.
@@ -163,7 +163,9 @@ def _parse_source(source: str) -> tuple[str, str]:
         return "imagefolder", str(path)
     if path.is_dir() and import_sources.is_saved_dataset(path):
         return "saved", str(path)
-    if path.suffix == ".parquet" or (path.is_dir() and import_sources.parquet_files(path)):
+    if path.suffix.lower() == import_sources.PARQUET or (
+        path.is_dir() and import_sources.parquet_files(path, follow_links)
+    ):
         return "parquet", str(path)
     if path.is_dir():
         return "imagefolder", str(path)
@@ -191,7 +193,7 @@ def _fingerprint(asked: _Source, out: Path) -> str:
         files = [photo.path for photo in photos]
     else:
         if kind == "parquet":
-            files = import_sources.parquet_files(root)
+            files = import_sources.parquet_files(root, asked.reach.follow_links)
         else:
             # `datasets` drops cache-*.arrow files into the folder when someone maps over it.
             files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith("cache-")]

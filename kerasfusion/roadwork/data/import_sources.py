@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasfusion.errors import KerasFusionError, RequestError, install_command
+from kerasfusion.images.listing import PhotoListing
 from kerasfusion.roadwork.data.import_reach import Reach
 from kerasfusion.roadwork.data.import_rows import SplitRows, first_line
 from kerasfusion.roadwork.data.label_names import SPLIT_SPELLINGS, find_split, parse_split
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _IMAGE_NAMES = ("image", "img", "photo")
 _LABEL_NAMES = ("label", "labels")
+PARQUET = ".parquet"
 _METADATA = "metadata.parquet"
 _ROWS_PER_READ = 4
 _BYTES_PER_READ = 1 << 20
@@ -83,7 +85,7 @@ def open_parquet(path: Path, only: str | None, reach: Reach) -> list[SplitRows]:
     _require_datasets()
     root = path if path.is_dir() else path.parent
     files: dict[str, list[Path]] = {}
-    for file in parquet_files(path):
+    for file in parquet_files(path, reach.follow_links):
         split = find_split(root.name / file.relative_to(root)) or "train"
         files.setdefault(split, []).append(file)
     try:
@@ -111,12 +113,22 @@ def open_saved(folder: Path, only: str | None, reach: Reach) -> list[SplitRows]:
     return [_saved_rows(split, saved[own], reach) for split, own in _choose(saved, only).items()]
 
 
-def parquet_files(path: Path) -> list[Path]:
-    """The Parquet files that `path` is or holds, sorted, without hidden ones and tables that only describe others."""
+def parquet_files(path: Path, follow_links: bool = False) -> list[Path]:
+    """The Parquet files that `path` is or holds, sorted, but for tables that only describe others.
+
+    What is passed over, and which links are followed, is as for photos.
+
+    Raises:
+        KerasFusionError: there are such files, and a folder beside them that may not be entered, or a link that leads
+            nowhere, in a circle or out.
+    """
     if path.is_file():
         return [path]
-    found = (file.relative_to(path) for file in path.rglob("*.parquet") if file.name != _METADATA)
-    return sorted(path / file for file in found if not any(part.startswith(".") for part in file.parts))
+    listing = PhotoListing(path, follow_links, frozenset({PARQUET}))
+    found = sorted(file for file in listing.photos(path) if file.name != _METADATA)
+    if found:
+        listing.require_whole()
+    return found
 
 
 def is_saved_dataset(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from pyarrow import parquet
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.data import import_reach
 from kerasfusion.roadwork.data.import_job import import_dataset
+from tests.material.odd_photos import lock
 from tests.roadwork.data.import_material import encode, quiet, sha256, tree, write_parquet
 
 SECRET = b"root:x:0:0"
@@ -144,3 +145,38 @@ def test_checksums_of_pages_are_verified(tmp_path, source):
     path.write_bytes(data)
     with pytest.raises(KerasFusionError, match=r"cannot read a row.*CRC"):
         import_dataset(str(path), tmp_path / "out", progress=quiet)
+
+
+def test_hidden_parquet_files_and_those_of_systems_are_left_out(tmp_path, source):
+    write_parquet(source / "deep" / "TRAIN.PARQUET", {"image": [encode(1)], "label": [1]})
+    for name in ("._a.parquet", ".cache/a.parquet", "__MACOSX/a.parquet", "deep/@eaDir/a.parquet"):
+        write_parquet(source / name, {"image": [encode(2)], "label": [1]})
+    assert import_dataset(str(source), tmp_path / "out", progress=quiet).written == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_link_out_of_a_folder_of_parquet_files_needs_permission(tmp_path, source, kind):
+    write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
+    far = write_parquet(tmp_path / "far" / "train-1.parquet", {"image": [encode(2)], "label": [1]})
+    (source / "train-1.parquet").symlink_to(far if kind == "file" else far.parent)
+    with pytest.raises(KerasFusionError, match=r"train-1\.parquet: the link leads out") as caught:
+        import_dataset(str(source), tmp_path / "out", progress=quiet)
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "out").exists()
+    assert import_dataset(str(source), tmp_path / "out", follow_links=True, progress=quiet).written == 2
+
+
+@pytest.mark.parametrize("target", ["/nowhere/a.parquet", "."])
+def test_a_link_that_leads_nowhere_or_in_a_circle_costs_no_rows_without_a_word(tmp_path, source, target):
+    write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
+    (source / "train-1.parquet").symlink_to(target)
+    with pytest.raises(KerasFusionError, match=r"train-1\.parquet: the link leads (nowhere|back)"):
+        import_dataset(str(source), tmp_path / "out", progress=quiet)
+
+
+def test_a_locked_folder_of_parquet_files_is_named(tmp_path, source, monkeypatch):
+    write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
+    write_parquet(source / "locked" / "train-1.parquet", {"image": [encode(2)], "label": [1]})
+    lock(monkeypatch, "locked")
+    with pytest.raises(KerasFusionError, match="locked: cannot enter the folder: Permission denied"):
+        import_dataset(str(source), tmp_path / "out", progress=quiet)
