@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.run_folder import environment
+from kerasfusion.files.run_folder import differences, environment
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches.ensemble import OUTPUTS, compose
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
@@ -46,6 +46,7 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
         "image_size": manifest["sizes"]["image"],
         "yolo_image_size": manifest["sizes"]["yolo_image"],
         "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
+        "vit_settings": manifest["vit"].get("settings"),
         "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},
         "yolo_trained_on": manifest["yolo"]["trained_on"],
         "versions": environment()["packages"],
@@ -67,7 +68,7 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
     expected = description["weights"]
-    refuse_other_weights("ViT", branches.vit.sha256, expected["vit"], branches.vit.folder)
+    refuse_other_vit(branches.vit, expected["vit"], description.get("vit_settings"))
     refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
     fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
     description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
@@ -92,6 +93,27 @@ def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> N
             f"{expected[:12]}...",
             where=where,
             todo=f"name the right weights with --{what.lower()}, or run precompute and fit again",
+        )
+
+
+def refuse_other_vit(vit: VitCheckpoint, sha256: str, settings: dict[str, Any] | None) -> None:
+    """Check a ViT's weights, and what its config.json says, against the one that precompute ran with.
+
+    Args:
+        vit: at hand.
+        sha256, settings: of the other; settings are None where an older version made the cache.
+
+    Raises:
+        RequestError: they differ; names each setting.
+    """
+    refuse_other_weights("ViT", vit.sha256, sha256, vit.folder)
+    changed = differences(vit.settings, settings) if settings is not None else []
+    if changed:
+        raise RequestError(
+            "the ViT's config.json describes another network than the one that precompute ran with:\n  - "
+            + "\n  - ".join(changed),
+            where=vit.folder / "config.json",
+            todo="bring config.json back as it was, or run precompute and fit again",
         )
 
 

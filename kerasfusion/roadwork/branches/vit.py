@@ -6,11 +6,12 @@ Architecture: Dosovitskiy et al., "An Image is Worth 16x16 Words", arXiv 2010.11
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasfusion.errors import RequestError, require
-from kerasfusion.files.digests import files_sha256, lines_sha256
+from kerasfusion.files.digests import files_sha256, json_sha256, lines_sha256
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.roadwork.branches.vit_description import (
     VitDescription,
@@ -47,6 +48,8 @@ class VitCheckpoint:
         offset: three summands: pixels in 0..255 times scale plus offset is what the network expects.
         order: positions of (no_roadwork, roadwork) among the network's outputs.
         network: what config.json says of the network; None for a preset, which keras-hub reads.
+        settings: what config.json decides of the answers and neither the weights nor the other attributes show: numbers
+            and texts by name.
     """
 
     folder: Path
@@ -56,6 +59,7 @@ class VitCheckpoint:
     offset: tuple[float, ...]
     order: tuple[int, int]
     network: VitDescription | None
+    settings: dict[str, Any]
 
 
 def read_checkpoint(source: str, class_names: tuple[str, ...] | None = None) -> VitCheckpoint:
@@ -184,6 +188,7 @@ def _hugging_face_facts(folder: Path, config: dict, class_names: tuple[str, ...]
         "image_size": network.image_size,
         "order": class_order(names, folder),
         "network": network,
+        "settings": {name: getattr(network, name) for name in ("activation", "epsilon", "heads")},
         **read_pixel_steps(_read_object(processor), network.image_size, processor),
     }
 
@@ -230,6 +235,7 @@ def _preset_facts(folder: Path, config: dict, class_names: tuple[str, ...] | Non
         "offset": offset,
         "order": class_order(class_names, folder),
         "network": None,
+        "settings": {"config_sha256": json_sha256({k: v for k, v in config["config"].items() if k != "name"})},
     }
 
 

@@ -73,9 +73,10 @@ def cached_branches(folder: Path, split: str, description: dict) -> dict[str, br
     """
     manifest = branch_cache.read_manifest(folder)
     found = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
-    if found != description["weights"]:
+    said = [manifest["vit"].get("settings"), description.get("vit_settings")]  # None of older versions
+    if found != description["weights"] or (None not in said and said[0] != said[1]):
         raise RequestError(
-            "the branch cache was made with other weights than the parts were fitted on",
+            "the branch cache was made with another ViT or YOLO than the parts were fitted on",
             where=folder,
             todo="name the right one with --cache, or run precompute and fit again",
         )

@@ -12,7 +12,15 @@ from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches import yolo_keras
 from kerasfusion.roadwork.branches.ensemble import build_trained_parts
-from kerasfusion.roadwork.branches.one_file import FUSION, PARTS, Branches, describe, export, refuse_other_weights
+from kerasfusion.roadwork.branches.one_file import (
+    FUSION,
+    PARTS,
+    Branches,
+    describe,
+    export,
+    refuse_other_vit,
+    refuse_other_weights,
+)
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.precompute import branch_cache
@@ -85,7 +93,7 @@ def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | No
             raise
         missing.append(error.what if error.where is None else f"{error.what}: {error.where}")
     else:
-        refuse_other_weights("ViT", vit.sha256, manifest["vit"]["sha256"], vit.folder)
+        refuse_other_vit(vit, manifest["vit"]["sha256"], manifest["vit"].get("settings"))
     if missing:
         return None, "; ".join(missing)
     return Branches(vit, yolo_keras.read_checkpoint(path)), None

@@ -152,13 +152,17 @@ class _Weights(_Part):
     sha256: str
 
 
+class _Vit(_Weights):
+    settings: dict[str, str | int | float] | None = None
+
+
 class _Manifest(_Part):
     """What is relied on; what else a manifest tells is compared with the request."""
 
     format_version: int
     sizes: dict[str, int]
     yolo: _Weights
-    vit: _Weights
+    vit: _Vit
     splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 
 

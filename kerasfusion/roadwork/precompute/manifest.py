@@ -37,6 +37,7 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
         "yolo": {"sha256": file_sha256(config.yolo_weights), "trained_on": _yolo_training(config.yolo_weights)},
         "vit": {
             "sha256": checkpoint.sha256,
+            "settings": checkpoint.settings,
             "output_order": list(checkpoint.order),
             "precision": config.cache.precision,
         },
@@ -45,6 +46,8 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
     if not (folder / cache.MANIFEST).exists():
         return {**identity, "splits": {}}
     manifest = cache.read_manifest(folder)
+    if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
+        del identity["vit"]["settings"]
     changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
     if changed:
         raise RequestError(
