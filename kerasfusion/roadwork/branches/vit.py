@@ -13,6 +13,7 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.files.digests import files_sha256, json_sha256, lines_sha256
 from kerasfusion.files.h5_check import refuse_foreign_weights
+from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.branches.vit_description import (
     VitDescription,
     describe_network,
@@ -235,8 +236,36 @@ def _preset_facts(folder: Path, config: dict, class_names: tuple[str, ...] | Non
         "offset": offset,
         "order": class_order(class_names, folder),
         "network": None,
-        "settings": {"config_sha256": json_sha256({k: v for k, v in config["config"].items() if k != "name"})},
+        "settings": _preset_settings(folder, config["config"], len(class_names)),
     }
+
+
+def _preset_settings(folder: Path, network: dict, classes: int) -> dict[str, Any]:
+    """A digest of what a preset says of its network; keras-hub builds it by task.json, and never asks config.json."""
+    path = folder / "task.json"
+    try:
+        task = _read_object(path)["config"]
+        built = task["backbone"]["config"]
+        outputs = task["num_classes"]
+        changed = differences(network | {"name": None}, built | {"name": None})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RequestError(
+            "not what keras-hub says of a classifier",
+            where=path,
+            expected="what ViTImageClassifier.save_to_preset wrote",
+            todo="copy the preset again, or save it again",
+        ) from error
+    if changed:
+        raise RequestError(
+            "config.json and task.json describe two networks; the first is read here, the second by keras-hub:\n  - "
+            + "\n  - ".join(changed),
+            where=path,
+            todo="bring both from one save_to_preset",
+        )
+    if outputs != classes:
+        raise RequestError(f"num_classes: {outputs}", where=path, expected=f"{classes}, as vit.class_names has")
+    head = {name: task.get(name) for name in ("pooling", "activation", "intermediate_dim")}
+    return {"config_sha256": json_sha256(network | head | {"name": None})}
 
 
 def _three(value: float | list[float] | None, default: float) -> tuple[float, ...]:

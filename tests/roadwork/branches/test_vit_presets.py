@@ -51,6 +51,22 @@ def network(**changes):
     return apply
 
 
+def task(backbone=None, **changes):
+    def apply(folder):
+        path = folder / "task.json"
+        content = json.loads(path.read_text())
+        content["config"].update(changes)
+        content["config"]["backbone"]["config"].update(backbone or {})
+        path.write_text(json.dumps(content))
+
+    return apply
+
+
+def both(**changes):
+    """The same in both descriptions."""
+    return lambda folder: (network(**changes)(folder), task(backbone=changes)(folder))
+
+
 def cut(name):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:700])
 
@@ -75,12 +91,18 @@ REFUSED = [
     (converter(scale=[1.0, 2.0]), "neither a Hugging Face ViT nor a keras-hub preset", ""),
     (network(image_shape=[32, 48, 3]), r"image_shape: \[32, 48, 3\]", "config.json"),
     (network(image_shape=[32, 32, 1]), r"image_shape: \[32, 32, 1\]", "config.json"),
-    (network(num_layers=2), "keras-hub cannot open the preset", ""),
+    (network(num_layers=2), r"two networks(.|\n)*num_layers: was 1, is now 2", "task.json"),
+    (network(layer_norm_epsilon=0.1), r"two networks(.|\n)*layer_norm_epsilon", "task.json"),
+    (both(num_layers=2), "keras-hub cannot open the preset", ""),
+    (both(image_shape=[64, 64, 3]), r"resizes to \[32, 32\]", "preprocessor.json"),
+    (task(num_classes=3), "num_classes: 3", "task.json"),
+    (lambda folder: (folder / "task.json").unlink(), "lacks a file", "task.json"),
+    (lambda folder: (folder / "task.json").write_text("{}"), "not what keras-hub says of a classifier", "task.json"),
     (lambda folder: (folder / "preprocessor.json").unlink(), "lacks a file", "preprocessor.json"),
     (lambda folder: (folder / "preprocessor.json").write_text("{"), "not JSON", "preprocessor.json"),
     (lambda folder: (folder / "preprocessor.json").write_text("{}"), "neither a Hugging Face ViT", ""),
-    (cut("model.weights.h5"), "", "model.weights.h5"),
-    (cut("task.weights.h5"), "", "task.weights.h5"),
+    (cut("model.weights.h5"), None, "model.weights.h5"),
+    (cut("task.weights.h5"), None, "task.weights.h5"),
     (nan_in("model.weights.h5"), "holds NaN", ""),
     (lambda folder: (folder / "task.weights.h5").unlink(), "no weights file", ""),
 ]
@@ -107,7 +129,7 @@ def test_what_its_config_says_is_part_of_what_it_is(tmp_path, preset):
     folder = shutil.copytree(preset, tmp_path / "preset")
     network(name="another_name")(folder)
     assert read_checkpoint(str(folder), NAMES).settings == plain.settings
-    network(layer_norm_epsilon=0.1)(folder)
+    both(layer_norm_epsilon=0.1)(folder)
     edited = read_checkpoint(str(folder), NAMES)
     assert edited.sha256 == plain.sha256
     assert edited.settings != plain.settings
