@@ -22,6 +22,7 @@ from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.precompute.job import precompute
 from kerasfusion.roadwork.scenes.street import write_dataset
+from kerasfusion.roadwork.yolo_training import curve
 from kerasfusion.roadwork.yolo_training.job import train_yolo
 from tests.material.hugging_face_vit import write_vit
 from tests.material.warm_python import WARM
@@ -65,11 +66,20 @@ def build_once(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def files_are_opened_in_warm_processes():
-    """Every saved and exported file is tried in a process of its own as ever, but in one that starts at once."""
+    """Every saved and exported file is tried in a process of its own as ever, but in one that starts at once.
+
+    So are the event files of a YOLO training written.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        for module in (saving, measuring):
+        for module in (saving, measuring, curve):
             patch.setattr(module, "subprocess", SimpleNamespace(run=WARM.run))
         yield
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Drawing takes most of a report's time: with this, pages have empty figures, and all else."""
+    monkeypatch.setattr("kerasfusion.report_page.page.as_svg", lambda figure, prefix: "<svg></svg>")
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +97,9 @@ def vit_folder(build_once):
 
 @pytest.fixture(scope="session")
 def yolo_weights(photos, build_once):
-    """A YOLO classifier after one epoch at 32 x 32 px."""
-    settings = Yolo(model="yolo11n-cls.yaml", image_size=32, epochs=1, workers=0)
+    """A short YOLO classifier after one epoch at 32 x 32 px."""
+    short = Path(__file__).parent / "material" / "yolo11n-short-cls.yaml"
+    settings = Yolo(model=str(short), image_size=32, epochs=1, workers=0)
 
     def build(folder):
         train, val = scan(photos, ("train",)), scan(photos, ("val",))

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source: rooms in their order, and no circle."""
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -96,8 +97,13 @@ OPTIONAL = {
 """The files that may import an optional library, inside functions only."""
 
 
-def imports(package: Path = PACKAGE) -> Iterator[tuple[str, str, bool]]:
+@functools.cache
+def imports(package: Path = PACKAGE) -> list[tuple[str, str, bool]]:
     """(file, imported module, at the top of the file) of every import in a package, also those inside functions."""
+    return list(_imports(package))
+
+
+def _imports(package: Path) -> Iterator[tuple[str, str, bool]]:
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         top = {id(node) for node in tree.body}

@@ -44,6 +44,7 @@ def write_settings(folder: Path, text: str) -> Path:
     return folder
 
 
+@pytest.mark.exports
 def test_a_process_among_foreign_settings_computes_as_one_without(tmp_path, vit_folder, photos):
     photo = next((photos / "test").rglob("*.jpg"))
     home = write_settings(tmp_path / "home", json.dumps(FOREIGN))

@@ -15,6 +15,9 @@ from kerasfusion.formats.measuring import model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
 from kerasfusion.formats.seal import end_of, read_seal
 
+pytestmark = pytest.mark.exports
+
+
 SEALED = [name for name in FORMATS if name != "keras"]
 GIVEN = {"image": np.linspace(0, 255, 2 * 8 * 8 * 3, dtype=np.float32).reshape(2, 8, 8, 3)}
 

@@ -131,6 +131,7 @@ def test_a_browser_shows_it_on_a_screen_a_phone_in_the_dark_and_on_paper(page_fi
     check_page(page_file, pictures=5)
 
 
+@pytest.mark.browser
 def test_the_title_is_text_and_details_open(page_file):
     with open_page() as page:
         page.goto(page_file.as_uri())
@@ -142,9 +143,11 @@ def test_the_title_is_text_and_details_open(page_file):
         assert page.evaluate("document.querySelector('#pictures').getBoundingClientRect().top") < 800
 
 
+@pytest.mark.browser
 def test_a_narrow_screen_gets_the_narrow_figure(page_file):
-    for width, expected in ((1100, ["wide"]), (390, ["narrow"])):
-        with open_page(width) as page:
+    with open_page() as page:
+        for width, expected in ((1100, ["wide"]), (390, ["narrow"])):
+            page.set_viewport_size({"width": width, "height": 800})
             page.goto(page_file.as_uri())
             shown = page.evaluate(
                 "[...document.querySelectorAll('.wide, .narrow')].filter(e => e.offsetHeight).map(e => e.className)"
@@ -152,6 +155,7 @@ def test_a_narrow_screen_gets_the_narrow_figure(page_file):
             assert shown == expected
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_table_shows_at_which_edge_it_goes_on(page_file, dark):
     with open_page(390, dark=dark) as page:

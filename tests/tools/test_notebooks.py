@@ -15,6 +15,17 @@ from tests.material.warm_python import WARM
 TOOLS = Path(__file__).parents[2] / "tools"
 NOTEBOOKS = ("colab.ipynb", "colab_fume.ipynb")
 MARKS = ("# @title", "# @param")
+COMMAND = ("-m", "kerasfusion")
+TINY_NETWORK = f"""
+import sys
+sys.path.append({str(TOOLS.parent)!r})
+from kerasfusion.cli.main import main
+from kerasfusion.fume.fit import train
+from tests.fume.fit.training_material import tiny_network
+train.build_network = tiny_network
+main(prog_name="kerasfusion")
+"""
+"""The command with a network of a few layers: what is tested is how the notebook goes from step to step."""
 
 
 def read(name):
@@ -27,12 +38,15 @@ def parameters_of(book):
     return cell, values
 
 
-def execute(name, folder, **parameters):
-    """Run a notebook in `folder` with other parameters; returns what its cells printed."""
+def execute(name, folder, command=COMMAND, **parameters):
+    """Run a notebook in `folder` with other parameters; returns what its cells printed.
+
+    `command` is what Python is started with where the notebook starts kerasfusion.
+    """
     book = read(name)
     cell, values = parameters_of(book)
     assert parameters.keys() <= values.keys()
-    start = [*WARM.command(), "-m", "kerasfusion"]
+    start = WARM.command(*command)
     for other in book.cells:
         other.source = other.source.replace('sys.executable, "-m", "kerasfusion"', ", ".join(map(repr, start)))
     cell.source = "\n".join(f"{key} = {value!r}" for key, value in (values | parameters).items())
@@ -112,6 +126,7 @@ def test_fume_packs_a_run_with_its_report(tmp_path):
     printed, outputs = execute(
         "colab_fume.ipynb",
         tmp_path,
+        ("-c", TINY_NETWORK),
         DATA=str(data),
         NAME="toy",
         WORK="work",

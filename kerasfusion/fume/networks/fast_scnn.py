@@ -16,6 +16,8 @@ STRIDE = 8
 
 DETAIL_CHANNELS, CONTEXT_CHANNELS = 64, 128
 POOLED_SIZES = (1, 2, 3, 6)
+BOTTLENECKS = ((64, 2, 3), (96, 2, 3), (128, 1, 3))
+"""The global feature extractor: filters, stride of the first, number of inverted residuals."""
 
 
 def build_encoder(height: int, width: int, channels: int = 1, name: str = "encoder") -> keras.Model:
@@ -34,10 +36,9 @@ def build_encoder(height: int, width: int, channels: int = 1, name: str = "encod
     x = normalised(_conv(frame, 32, kernel=3, stride=2), "relu")
     x = separable(x, 48, stride=2)
     detail = x = separable(x, DETAIL_CHANNELS, stride=2)
-    for filters, stride in ((64, 2), (96, 2), (128, 1)):
-        x = _bottleneck(x, filters, stride)
-        x = _bottleneck(x, filters, 1)
-        x = _bottleneck(x, filters, 1)
+    for filters, stride, count in BOTTLENECKS:
+        for number in range(count):
+            x = _bottleneck(x, filters, 1 if number else stride)
     return keras.Model(frame, {"detail": detail, "context": _pyramid_pooling(x)}, name=name)
 
 

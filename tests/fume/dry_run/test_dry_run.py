@@ -20,8 +20,7 @@ from kerasfusion.fume.fit.train import settings_of
 from kerasfusion.fume.fit.training_data import load_split
 from kerasfusion.machine.step_clock import Pace
 from kerasfusion.trainer import Checkpoint, write_checkpoint
-from tests.fume.fit.test_train import tiny_network
-from tests.fume.fit.training_material import HEIGHT, WIDTH, write_set
+from tests.fume.fit.training_material import HEIGHT, WIDTH, tiny_network, write_set
 
 pytestmark = pytest.mark.trains
 

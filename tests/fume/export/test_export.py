@@ -1,6 +1,7 @@
 """Networks in other formats: the same states and masks, and a refusal where they are others."""
 
 import json
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from kerasfusion.fume.export.samples import drawn_samples, read_check_samples
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.networks.architectures import build_network, with_probabilities
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader, write_set
+from tests.material.fast_scnn_blocks import few_blocks
 
 pytestmark = pytest.mark.exports
 
@@ -32,10 +34,11 @@ CASES = {
 }
 
 
-def random_network(name):
+def random_network(name, blocks):
     """A network with random weights, statistics and scales, so that every layer matters."""
     keras.utils.set_random_seed(1)
-    network = with_probabilities(build_network(name, HEIGHT, WIDTH))
+    with blocks:
+        network = with_probabilities(build_network(name, HEIGHT, WIDTH))
     rng = np.random.default_rng(2)
     for weight in network.weights:
         if "scale" in weight.path:
@@ -53,7 +56,7 @@ def as_asked(inputs):
 
 @pytest.fixture(scope="module", params=CASES)
 def network(request):
-    return random_network(request.param)
+    return random_network(request.param, few_blocks())
 
 
 def test_every_format_answers_as_keras_does(network, tmp_path):
@@ -118,7 +121,7 @@ def test_an_export_that_answers_otherwise_is_not_kept(saved, measured_here, monk
 
 
 def test_int8_is_refused_where_it_would_leave_nearly_everything_as_it_is(tmp_path):
-    network = random_network("ClassificationOnlyFastSCNN")
+    network = random_network("ClassificationOnlyFastSCNN", nullcontext())
     config = load_config(FumeConfig, None, [f"data.image_size=[{WIDTH}, {HEIGHT}]", f"model.name={network.name}"])
     path = tmp_path / "fume.keras"
     save_model(network, path, describe(config, network), None)

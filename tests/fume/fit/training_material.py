@@ -1,5 +1,6 @@
-"""A small paired set on which training can be watched: the state is the plume's size."""
+"""A small paired set on which training can be watched, where the state is the plume's size; and a network to train."""
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -37,3 +38,13 @@ def _frame(root, name, class_id, level, rng):
     for kind, picture in (("", np.clip(grey, 0, 255).astype(np.uint8)), ("_mask", mask)):
         Image.fromarray(picture).save(root / "frames" / f"{name}{kind}.png")
     return GasFrame(f"frames/{name}.png", f"frames/{name}_mask.png", name)
+
+
+def tiny_network(name, height, width, shared_encoder):
+    """MultiTaskFastSCNN's inputs and outputs in a few layers: what matters here is how it is trained."""
+    frame = keras.Input((height, width, 1), name="frame")
+    x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(keras.layers.Rescaling(1 / 127.5, -1)(frame))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+    pooled = keras.layers.Dropout(0.5)(keras.layers.GlobalAveragePooling2D()(x))
+    outputs = {"mask": keras.layers.Conv2D(3, 1)(x), "state": keras.layers.Dense(3)(pooled)}
+    return keras.Model({"frame": frame}, outputs)

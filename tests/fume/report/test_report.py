@@ -44,12 +44,6 @@ def page(folders):
     return write_report(folders["first"])
 
 
-@pytest.fixture
-def without_figures(monkeypatch):
-    """Drawing takes most of the time: the pages of `page` and of the comparison have figures, others go without."""
-    monkeypatch.setattr("kerasfusion.report_page.page.as_svg", lambda figure, prefix: "<svg></svg>")
-
-
 def text_of(path):
     """What a reader reads, spaces and line ends as single spaces."""
     plain = re.sub(r"<(style|svg).*?</\1>|<[^>]+>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sys
 
 import keras
 import keras_hub
@@ -15,27 +13,9 @@ from kerasfusion.files.digests import files_sha256
 from kerasfusion.images.decoding import squash
 from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint, weights_files
 from tests.material.hugging_face_vit import MEAN, SIZE, STD, write_vit
+from tests.material.transformers_vit import logits_of, pixels_by_pillow, pixels_by_torchvision
 
 pytestmark = pytest.mark.exports
-
-
-REFERENCE = """
-import sys, numpy as np, torch
-from PIL import Image
-from transformers import ViTForImageClassification, ViTImageProcessor
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
-folder, given, answered = sys.argv[1:]
-model = ViTForImageClassification.from_pretrained(folder).eval()
-with np.load(given) as arrays, torch.no_grad():
-    pixel_values = torch.tensor(arrays["pixel_values"]).permute(0, 3, 1, 2)
-    photo = Image.fromarray(arrays["photo"])
-    np.savez(
-        answered,
-        logits=model(pixel_values).logits.numpy(),
-        pillow=ViTImageProcessorPil.from_pretrained(folder)(photo, return_tensors="np")["pixel_values"][0],
-        torchvision=ViTImageProcessor.from_pretrained(folder)(photo, return_tensors="pt")["pixel_values"][0].numpy(),
-    )
-"""
 
 
 def random_images(count):
@@ -44,36 +24,26 @@ def random_images(count):
     return (rng.integers(0, 256, (count, SIZE, SIZE, 3)) * [1.0, 0.7, 0.4]).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def reference(vit_folder, tmp_path_factory):
-    """What transformers makes of the same checkpoint: logits, and a 1280 x 720 photo's pixels in both its ways."""
-    folder = tmp_path_factory.mktemp("reference")
-    rng = np.random.default_rng(5)
-    coarse = Image.fromarray(rng.integers(0, 256, (90, 160, 3)).astype(np.uint8))
-    photo = np.asarray(coarse.resize((1280, 720), Image.Resampling.BICUBIC))
-    np.savez(folder / "in.npz", pixel_values=((random_images(5) / 255 - MEAN) / STD).astype(np.float32), photo=photo)
-    command = [sys.executable, "-c", REFERENCE, str(vit_folder), str(folder / "in.npz"), str(folder / "out.npz")]
-    subprocess.run(command, check=True, capture_output=True)
-    with np.load(folder / "out.npz") as arrays:
-        return {"photo": photo, **arrays}
-
-
-def test_logits_equal_those_of_transformers(vit_folder, reference):
+def test_logits_equal_those_of_transformers(vit_folder):
     """Parity of the model: the same pixels."""
     branch = build_vit(read_checkpoint(str(vit_folder)))
     logits = keras.Model(branch.input, branch.get_layer("vit").input)(random_images(5))
-    assert np.abs(reference["logits"]).max() > 1  # not a comparison of zeros
-    assert np.abs(logits - reference["logits"]).max() < 2e-5
+    pixel_values = ((random_images(5) / 255 - MEAN) / STD).astype(np.float32)
+    expected = logits_of(vit_folder, pixel_values.transpose(0, 3, 1, 2))
+    assert np.abs(expected).max() > 1  # not a comparison of zeros
+    assert np.abs(logits - expected).max() < 2e-5
 
 
-def test_preprocessing_equals_that_of_transformers(vit_folder, reference):
+def test_preprocessing_equals_that_of_transformers(vit_folder):
     """Parity of the preprocessing: a 1280 x 720 photo."""
+    coarse = Image.fromarray(np.random.default_rng(5).integers(0, 256, (90, 160, 3)).astype(np.uint8))
+    photo = np.asarray(coarse.resize((1280, 720), Image.Resampling.BICUBIC))
     checkpoint = read_checkpoint(str(vit_folder))
-    ours = squash(reference["photo"], SIZE) * np.array(checkpoint.scale) + np.array(checkpoint.offset)
-    difference = np.abs(ours - reference["pillow"].transpose(1, 2, 0))
+    ours = squash(photo, SIZE) * np.array(checkpoint.scale) + np.array(checkpoint.offset)
+    difference = np.abs(ours - pixels_by_pillow(vit_folder, photo).transpose(1, 2, 0))
     assert difference.max() < 1e-6
     # torchvision resizes with its own fixed-point weights: at most one level of 255 apart.
-    levels = np.abs(ours - reference["torchvision"].transpose(1, 2, 0)) * np.array(STD) * 255
+    levels = np.abs(ours - pixels_by_torchvision(vit_folder, photo).transpose(1, 2, 0)) * np.array(STD) * 255
     assert levels.max() < 1.01
 
 

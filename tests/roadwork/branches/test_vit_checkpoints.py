@@ -1,13 +1,13 @@
 """ViT checkpoints as people have them: answered as transformers answers them, or refused in a sentence."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch_file
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
@@ -15,27 +15,14 @@ from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint
 from kerasfusion.roadwork.branches.vit_description import ACTIVATIONS
 from kerasfusion.roadwork.dry_run.weights_at_hand import check_vit
 from tests.material.hugging_face_vit import write_vit
+from tests.material.transformers_vit import logits_of, pixels_by_pillow
 
-REFERENCE = """
-import sys
-from pathlib import Path
-import numpy as np, torch
-from PIL import Image
-from transformers import ViTForImageClassification
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
-for folder in sorted(Path(sys.argv[1]).iterdir()):
-    photo = Image.fromarray(np.load(folder / "photo.npy"))
-    pixels = ViTImageProcessorPil.from_pretrained(folder)(photo, return_tensors="pt")
-    with torch.no_grad():
-        logits = ViTForImageClassification.from_pretrained(folder).eval()(**pixels).logits
-    np.save(folder / "logits.npy", logits.numpy())
-"""
 ACTIVATION_NAMES = [name for name in ACTIVATIONS if name != "gelu_fast"]  # differs by rounding alone
 DRAWN = 16
 
 
 def drawn_checkpoint(folder, number):
-    """A checkpoint of random shape and preprocessing, with a photo of its own size."""
+    """Write a checkpoint of random shape and preprocessing; returns a photo of its own size."""
     rng = np.random.default_rng(number)
 
     def one_of(*values):
@@ -71,7 +58,7 @@ def drawn_checkpoint(folder, number):
         if not rng.integers(3):
             edit(folder / file, {key: None})
     side = network["image_size"]
-    np.save(folder / "photo.npy", rng.integers(0, 256, (side, side, 3), np.uint8))
+    return rng.integers(0, 256, (side, side, 3), np.uint8)
 
 
 def edit(path, changes):
@@ -85,14 +72,13 @@ def logits(folder, pixels):
     return np.asarray(keras.Model(branch.input, branch.get_layer("vit").input)(pixels))
 
 
+@pytest.mark.exports
 def test_checkpoints_drawn_at_random_answer_as_transformers_does(tmp_path):
-    folders = [tmp_path / f"{number:02}" for number in range(DRAWN)]
-    for number, folder in enumerate(folders):
-        drawn_checkpoint(folder, number)
-    subprocess.run([sys.executable, "-c", REFERENCE, tmp_path], check=True, capture_output=True)
-    for folder in folders:
-        expected = np.load(folder / "logits.npy")
-        found = logits(folder, np.load(folder / "photo.npy")[None].astype(np.float32))
+    for number in range(DRAWN):
+        folder = tmp_path / f"{number:02}"
+        photo = drawn_checkpoint(folder, number)
+        expected = logits_of(folder, pixels_by_pillow(folder, photo)[None])
+        found = logits(folder, photo[None].astype(np.float32))
         assert np.abs(found - expected).max() < 1e-4 * max(1, np.abs(expected).max()), folder.name
 
 
@@ -116,12 +102,7 @@ def in_shards(folder):
 
 
 def as_torch_wrote_it(folder):
-    program = """
-import sys, torch
-from safetensors.torch import load_file
-torch.save(load_file(sys.argv[1] + "/model.safetensors"), sys.argv[1] + "/pytorch_model.bin")
-"""
-    subprocess.run([sys.executable, "-c", program, folder], check=True)
+    torch.save(load_torch_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
 
 

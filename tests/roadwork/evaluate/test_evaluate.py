@@ -49,6 +49,12 @@ def evaluation(detector, fitted):
     return evaluate(detector, scan(fitted.data.root, ("test",)), batch=5)
 
 
+@pytest.fixture
+def without_figures_of_answers(monkeypatch):
+    """Drawing takes most of an evaluation's time."""
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)
+
+
 def test_answers_are_those_of_the_file_with_pixels_made_by_hand(evaluation, model, photos):
     network, _ = load_model(model)
     for row, sample in enumerate(scan(photos, ("test",))[:5]):
@@ -59,6 +65,7 @@ def test_answers_are_those_of_the_file_with_pixels_made_by_hand(evaluation, mode
             assert evaluation.answers[name][row] == pytest.approx(float(value[0, 1]), abs=1e-5)
 
 
+@pytest.mark.usefixtures("without_figures_of_answers")
 def test_the_parts_with_the_branch_cache_answer_as_the_one_file(evaluation, parts, fitted, tmp_path):
     """What was fitted is what is deployed: the cache has ultralytics' and keras-hub's answers, the file its own."""
     result = run(Request(parts, fitted, out=tmp_path), lambda line: None)
@@ -116,9 +123,10 @@ def test_a_photo_that_changed_since_precompute_is_refused(parts, fitted, photos,
         evaluate(open_detector(parts), scan(root, ("test",)), records=records)
 
 
-def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fitted):
+def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fitted, request):
     lines = []
     result = run(Request(model, fitted, split="val"), lines.append)
+    request.getfixturevalue("without_figures_of_answers")  # from here on
     run(Request(model, fitted, split="test", max_samples=8), lines.append)
     metrics = json.loads((model.parent / "metrics.json").read_text())
     assert list(metrics) == ["val", "test"]
@@ -132,7 +140,7 @@ def test_run_keeps_metrics_and_figures_of_every_split_beside_the_model(model, fi
         assert part in text
 
 
-def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_path):
+def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_path, request):
     result = run(Request(model, fitted, split="val", out=tmp_path), lambda line: None)
     kept = read_predictions(tmp_path / "predictions_val.csv")
     assert kept.sample_ids == [sample.sample_id for sample in result.samples]
@@ -149,12 +157,14 @@ def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_pa
     assert {split: part["listing_sha256"] for split, part in record["photos"].items()} == known
     for name in ("reliability", "mcc_against_threshold", "fusion_against_branches"):
         assert (tmp_path / "figures" / f"val_{name}.png").is_file()
+    request.getfixturevalue("without_figures_of_answers")  # from here on
     lines = []
     copy = shutil.copy(model, tmp_path / "copy.keras")
     run(Request(copy, fitted, split="val", max_samples=4, out=tmp_path), lines.append)
     assert any("was of fusion.keras, and is now of copy.keras" in line for line in lines)
 
 
+@pytest.mark.usefixtures("without_figures_of_answers")
 def test_default_only_needs_no_model_of_ours(fitted, photos, vit_folder, evaluation):
     result = run(Request(None, fitted, default_only=True), lambda line: None)
     assert list(result.report) == ["vit"]

@@ -67,6 +67,7 @@ def test_order_of_the_photos_does_not_matter(runs, photos):
     assert {name: p.tolist() for name, p in after.items()} == {name: p.tolist() for name, p in before.items()}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_what_cannot_be_compared_is_said(runs, photos, tmp_path):
     out = tmp_path / "both.html"
     other = replace(answered(photos), digests=dict.fromkeys(answered(photos).sample_ids, "0" * 64))
@@ -88,6 +89,7 @@ def test_what_cannot_be_compared_is_said(runs, photos, tmp_path):
     assert f"kerasfusion evaluate {runs[1] / 'fusion.keras'}" in text
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     other = shutil.copytree(runs[0], tmp_path / "others" / "first")
     pair = read_pair(runs[0], other)
@@ -99,6 +101,7 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     assert f"Both answered every photo alike: the curve of {pair.names[0]} lies on that of others-first" in text
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_answers_that_differ_only_in_their_sureness_are_said_to(runs, photos, tmp_path):
     kept = answered(photos, FIRST_WRONG)
     surer = kept.answers | {"fusion": np.where(kept.answers["fusion"] > 0.5, 0.97, 0.03)}
@@ -112,6 +115,7 @@ def test_a_run_is_not_compared_with_itself(runs):
         write_comparison(runs[0], runs[0].parent / "." / "first")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_page_is_named_after_both(runs, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     path = write_comparison(*runs)

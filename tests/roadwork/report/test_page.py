@@ -214,6 +214,7 @@ def test_photos_with_other_names_are_photos(copy, photos):
     assert lead_of(run, {}).startswith("On 12 photos of test/, the fusion has")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_model_changed_after_its_evaluation_is_told_before_any_number(copy):
     with (copy / "fusion.keras").open("ab") as file:
         file.write(b"other")
@@ -279,6 +280,7 @@ def test_only_validation_photos_are_said_to_be_such(photos, tmp_path):
     assert "had a part in the training" in " ".join(limits_of(found))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_path):
     folder = tmp_path / "run"
     config = write_training(folder, photos)
@@ -292,6 +294,7 @@ def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_pa
     assert (note.kind, note.command) == ("missing", "kerasfusion evaluate x")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_times_of_several_files_are_told_apart(copy):
     stages = {name: {"mean_ms": 2.0, "p50_ms": 2.0, "p95_ms": 3.0} for name in ("forward", "total")}
     timed = {"load_s": 1.0, "memory_mb": 9.0, "runs": 5, "within_timeout": True, "stages": stages}
@@ -314,6 +317,7 @@ def test_photos_of_one_class_have_no_curves(photos):
     assert reliability.alt.startswith("Reliability of fusion")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_another_vit_alone_can_be_reported(photos, tmp_path):
     kept = answered(photos)
     write_training(tmp_path / "run", photos)
@@ -349,6 +353,7 @@ def test_wrong_metrics_are_named_with_their_key(copy, change, wrong):
         write_report(copy)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_answers_of_other_photos_than_the_metrics_are_refused(copy, photos):
     path, kept = copy / "predictions_test.csv", answered(photos, WRONG)
     lines = path.read_text().splitlines(keepends=True)
@@ -367,6 +372,7 @@ def test_answers_of_other_photos_than_the_metrics_are_refused(copy, photos):
     write_report(copy)
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("name", ["history.csv", "yolo/yolo_history.csv"])
 def test_a_damaged_history_costs_its_chart_only(copy, name):
     (copy / name).write_text("epoch,loss\n1,0.5\n2,x\n")
@@ -380,6 +386,7 @@ def test_a_folder_with_nothing_in_it_is_refused(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_command_writes_where_it_is_told(run, tmp_path):
     def call(*arguments):
         return CliRunner().invoke(main, ["report", *map(str, arguments)])
