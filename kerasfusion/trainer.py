@@ -115,8 +115,10 @@ def train(
     stopped = state.early_stopping.get("stopped_epoch")
     saver = _SaveEachEpoch(state, checkpoint, history, stopping, name_batch)
     if state.epoch < epochs and not stopped:
+        batches = stream(range(state.epoch, epochs))
+        _create_metrics(model, batches.element_spec)
         model.fit(
-            stream(range(state.epoch, epochs)),
+            batches,
             steps_per_epoch=steps,
             initial_epoch=state.epoch,
             epochs=epochs,
@@ -132,6 +134,24 @@ def train(
     write_history(history, state.history)  # again: a kill may have come between the last checkpoint and its row
     write_checkpoint(checkpoint, state)
     return state.history
+
+
+def _create_metrics(model: keras.Model, of_batches) -> None:
+    """Give losses and metrics their variables, which the first step would: TensorFlow would then trace it twice.
+
+    Args:
+        model: compiled.
+        of_batches: element_spec of the dataset that it is to learn from.
+    """
+
+    def zeros(spec):
+        return keras.ops.zeros([side or 1 for side in spec.shape], spec.dtype)
+
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(zeros, of_batches))
+    answers = model(inputs, training=False)
+    model.compute_loss(inputs, targets, answers, weights)
+    model.compute_metrics(inputs, targets, answers, weights)
+    model.reset_metrics()
 
 
 class _SaveEachEpoch(keras.callbacks.Callback):

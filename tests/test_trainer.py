@@ -186,3 +186,21 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     other.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     with pytest.raises(KerasFusionError, match="does not fit"):
         run(tmp_path, epochs=4, model=other)
+
+
+def test_a_step_is_traced_once(tmp_path):
+    traced, given = [], keras.Input((5,))
+    outputs = {name: keras.layers.Dense(2, name=name)(given) for name in ("a", "b")}
+    model = keras.Model(given, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(
+        keras.optimizers.Adam(0.05), dict.fromkeys(outputs, loss), weighted_metrics=dict.fromkeys(outputs, "accuracy")
+    )
+    step = model.train_step
+    model.train_step = lambda data: traced.append(data) or step(data)
+
+    def both(epochs):
+        return stream(epochs).map(lambda x, y: (x, dict.fromkeys(outputs, y), dict.fromkeys(outputs, tf.ones_like(y))))
+
+    train(model, both, steps=5, epochs=2, checkpoint=tmp_path / "state.npz", history=tmp_path / "history.csv")
+    assert len(traced) == 1

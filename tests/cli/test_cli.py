@@ -113,7 +113,9 @@ def test_fit_export_and_info(config_file, model, tmp_path):
     assert "must end in .keras" in run("export", model.parent, "--out", tmp_path / "again.h5", code=2).output
 
 
-def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path):
+def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path, monkeypatch):
+    # Figures take most of an evaluation's time, and are looked at where evaluations are tested.
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)
     flags = ["--no-default", "--out", tmp_path / "out", "--json"]
     report = json.loads(run("evaluate", model, "-c", config_file, *flags).stdout)
     assert report == json.loads((tmp_path / "out" / "metrics.json").read_text())

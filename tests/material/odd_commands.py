@@ -13,6 +13,7 @@ from kerasfusion.images.listing import list_photos
 from kerasfusion.roadwork.precompute.branch_cache import read_cache
 from tests.material.photo_reader import ReadingBranches, RecordedExport, level_of, save_photo_reader
 
+PHOTOS_ALONE = ("--set", "views.count=0")
 COMMANDS = ("predict", "data check", "data import", "data split", "precompute", "evaluate", "export")
 
 
@@ -83,13 +84,13 @@ class PhotoCommands:
 
     def _precompute(self, root, out):
         own = ("--cache", out, "--vit", self._vit, "--yolo", self._folder / "best.pt")
-        done = invoke("precompute", "--data", root, "--split", "test", *own)
+        done = invoke("precompute", "--data", root, "--split", "test", *own, *PHOTOS_ALONE)
         records = read_cache(out, ["test"]).values() if done.code == 0 else ()
-        answers = {Path(record.sample_id).name: record.vit_probs[1] for record in records}
+        answers = {Path(record.sample_id).name: float(record.vit_probs[0, 1]) for record in records}
         return Outcome(done.code, done.output, len(answers), answers)
 
     def _evaluate(self, root, out):
-        done = invoke("evaluate", self._model, "--data", root, "--out", out)
+        done = invoke("evaluate", self._model, "--data", root, "--out", out, *PHOTOS_ALONE)
         if done.code:
             return done
         with (out / "predictions_test.csv").open(newline="", encoding="utf-8") as file:

@@ -24,6 +24,7 @@ def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs:
     model = keras.Model(head.input, head.output)
     loss = keras.losses.SparseCategoricalCrossentropy()
     model.compile(keras.optimizers.Adam(config.fusion.learning_rate), loss, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)  # built by the first step, it would have that traced twice
     keras.utils.set_random_seed(config.seed)
     model.fit(
         inputs,

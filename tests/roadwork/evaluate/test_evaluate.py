@@ -161,7 +161,7 @@ def test_run_keeps_every_answer_and_what_was_asked(model, fitted, photos, tmp_pa
     lines = []
     copy = shutil.copy(model, tmp_path / "copy.keras")
     run(Request(copy, fitted, split="val", max_samples=4, out=tmp_path), lines.append)
-    assert any("was of fusion.keras, and is now of copy.keras" in line for line in lines)
+    assert any("was of fusion.keras, and will be of copy.keras" in line for line in lines)
 
 
 @pytest.mark.usefixtures("without_figures_of_answers")

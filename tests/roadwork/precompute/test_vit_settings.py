@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.branches.one_file import refuse_other_vit
 from kerasfusion.roadwork.branches.vit import read_checkpoint
-from kerasfusion.roadwork.evaluate.split import cached_branches
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.evaluate.answers import cached_branches
 from tests.material.hugging_face_vit import write_vit
-from tests.material.odd_commands import invoke
+from tests.material.odd_commands import PHOTOS_ALONE, invoke
 from tests.material.odd_photos import write_set
 from tests.material.photo_reader import ReadingBranches
 
@@ -29,7 +31,7 @@ def run(tmp_path, monkeypatch):
     root = write_set(tmp_path / "set", {})
     (tmp_path / "best.pt").write_bytes(b"stands in for weights")
     own = ("--vit", tmp_path / "vit", "--yolo", tmp_path / "best.pt", "--cache", tmp_path / "cache")
-    return lambda: invoke("precompute", "--data", root, *own)
+    return lambda: invoke("precompute", "--data", root, *own, *PHOTOS_ALONE)
 
 
 def edit(path, change):
@@ -86,8 +88,9 @@ def test_parts_are_not_evaluated_with_the_cache_of_an_edited_one(tmp_path, run):
     assert run().code == 0
     manifest = json.loads((tmp_path / "cache" / "manifest.json").read_text())
     weights = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
+    config = load_config(RoadworkConfig, settings=[f"cache.folder={tmp_path / 'cache'}", "views.count=0"])
     for settings in (manifest["vit"]["settings"], None):
-        assert cached_branches(tmp_path / "cache", "test", {"weights": weights, "vit_settings": settings})
+        assert cached_branches(config, "test", {"weights": weights, "vit_settings": settings})
     other = manifest["vit"]["settings"] | {"epsilon": 0.1}
     with pytest.raises(RequestError, match="another ViT or YOLO"):
-        cached_branches(tmp_path / "cache", "test", {"weights": weights, "vit_settings": other})
+        cached_branches(config, "test", {"weights": weights, "vit_settings": other})
