@@ -16,6 +16,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
+from kerasfusion.files.older_keras import rewrite_for_older_keras
 from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.keras_settings import clean_environment
 
@@ -54,8 +55,12 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
         path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent)
     partial = own_partial(path)
+    written = own_partial(path.with_stem(f"{path.stem}-as-written"))
     try:
-        model.save(partial, include_optimizer=False)
+        model.save(written, include_optimizer=False)
+        with disk_errors(path):
+            rewrite_for_older_keras(written, partial)
+        written.unlink()
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(DESCRIPTION, json.dumps(description, indent=1))
         if sample is not None:
@@ -63,6 +68,7 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
             _compare(expected, _answers_of_a_clean_process(partial, sample), path)
         partial.replace(path)
     finally:
+        written.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
 
 
