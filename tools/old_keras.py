@@ -3,8 +3,8 @@
 
     .venv/bin/python tools/old_keras.py runs/roadwork/fusion.keras runs/fume/fume.keras
 
-Makes an environment for each version in a folder that is kept, 1.5 GB each; needs a package index. The exit code is 1 if
-one of them cannot open a file, or answers otherwise.
+Makes an environment for each version in a folder that is kept, 1.5 GB each; needs a package index. The exit code is 1
+if one of them cannot open a file, or answers otherwise.
 """
 
 import os

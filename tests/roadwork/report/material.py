@@ -54,7 +54,7 @@ def write_training(folder, photos, *settings):
     (folder / "yolo" / "yolo_history.csv").write_text(YOLO_HISTORY)
     write_json(
         folder / "yolo" / "training.json",
-        {"model": "yolo11n-cls.pt", "train": seen, "val": {"splits": ["val"], "n": 12}},
+        {"weights_sha256": "0" * 64, "model": "yolo11n-cls.pt", "train": seen, "val": {"splits": ["val"], "n": 12}},
     )
     return config
 

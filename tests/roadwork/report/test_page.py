@@ -189,7 +189,8 @@ def test_limits_are_those_of_the_run(run, copy, photos):
 def test_what_a_demo_is_comes_first_among_the_limits(copy, photos):
     settings = ["vit.weights=some/vit", "yolo.model=yolo11n-cls.yaml", "efficientnetv2.weights=null"]
     write_training(copy, photos, *settings)
-    write_json(copy / "yolo" / "training.json", {"model": "yolo11n-cls.yaml", "val": {"n": 12}})
+    photos_of = {split: {"splits": [split], "n": 12} for split in ("train", "val")}
+    write_json(copy / "yolo" / "training.json", {"weights_sha256": "0" * 64, "model": "yolo11n-cls.yaml", **photos_of})
     write_evaluation(copy, photos, answered(photos, WRONG))
     run = read_run(copy)
     begins = [
