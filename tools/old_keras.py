@@ -3,7 +3,7 @@
 
     .venv/bin/python tools/old_keras.py runs/roadwork/fusion.keras runs/fume/fume.keras
 
-Makes an environment for each version in a folder that is kept, 1.5 GB each; needs a package index. The exit code is 1
+Makes an environment for each version in a folder that is kept, 2.1 GB each; needs a package index. The exit code is 1
 if one of them cannot open a file, or answers otherwise.
 """
 
