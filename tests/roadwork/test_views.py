@@ -76,7 +76,7 @@ def test_a_cache_of_other_views_is_refused_and_what_to_set_is_said(run_of_views,
     for work in (precompute, lambda config: fit(config, report=lambda line: None)):
         with pytest.raises(RequestError, match="views") as raised:
             work(config)
-    assert what in raised.value.todo
+        assert what in raised.value.todo
     assert not config.run_folder.exists()
 
 

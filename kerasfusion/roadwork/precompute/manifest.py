@@ -48,6 +48,7 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
     if not (folder / cache.MANIFEST).exists():
         return {**identity, "splits": {}}
     manifest = cache.read_manifest(folder)
+    refuse_other_views(config, manifest)
     if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
         del identity["vit"]["settings"]
     changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
