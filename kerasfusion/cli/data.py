@@ -77,10 +77,15 @@ def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: 
     """
     from kerasfusion.roadwork.data.check import check_dataset
 
-    result = check_dataset(root, **({} if max_pixels is None else {"max_pixels": max_pixels}))
+    if sheet is not None:
+        from kerasfusion.files.run_folder import require_folder
+
+        require_folder(sheet.parent)  # rather than after all the decoding
+    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    result = check_dataset(root, **limit)
     _show(result, as_json)
     if sheet is not None:
-        _draw_pairs(root, result.near_copies, sheet)
+        _draw_pairs(root, result.near_copies, sheet, limit)
     ctx.exit(0 if result.usable else 1)
 
 
@@ -149,7 +154,7 @@ def pair(root: Path, out: Path | None, as_json: bool, **choices):
     _show(summary, as_json, summary.rows())
 
 
-def _draw_pairs(root: Path, pairs: list[list[str]] | None, sheet: Path) -> None:
+def _draw_pairs(root: Path, pairs: list[list[str]] | None, sheet: Path, limit: dict[str, int]) -> None:
     """Write the sheet, or say why there is none."""
     from kerasfusion.images.png import write_png
     from kerasfusion.roadwork.data.near_copies import PAIRS_DRAWN, pairs_sheet
@@ -157,7 +162,7 @@ def _draw_pairs(root: Path, pairs: list[list[str]] | None, sheet: Path) -> None:
     if not pairs:
         click.echo("no sheet was written: there are no nearly identical photos", err=True)
         return
-    write_png(sheet, pairs_sheet(root, pairs))
+    write_png(sheet, pairs_sheet(root, pairs, **limit))
     some = f"the nearest {PAIRS_DRAWN} of {len(pairs)}" if len(pairs) > PAIRS_DRAWN else f"{len(pairs)}"
     click.echo(f"{some} pairs: {sheet}", err=True)
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kerasfusion.errors import require
-from kerasfusion.images.decoding import ImageError, read_image
+from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 
@@ -104,12 +104,13 @@ def _all_pairs(fingerprints: np.ndarray) -> Iterator[tuple[int, int, int]]:
                 yield start + row, start + column, int(differ[row, column])
 
 
-def pairs_sheet(root: Path, pairs: Sequence[Sequence[str]]) -> np.ndarray:
+def pairs_sheet(root: Path, pairs: Sequence[Sequence[str]], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The first PAIRS_DRAWN pairs side by side, with their names.
 
     Args:
         root: of the data set.
         pairs: the sample ids of one and of the other; at least one pair.
+        max_pixels: largest photo that is decoded, width x height.
 
     Returns:
         (h, w, 3) uint8.
@@ -122,7 +123,7 @@ def pairs_sheet(root: Path, pairs: Sequence[Sequence[str]]) -> np.ndarray:
     for number, names in enumerate(shown):
         x, y = GAP + number % columns * width, GAP + number // columns * height
         for place, name in enumerate(names):
-            photo = Image.fromarray(read_image(root / name)[0])
+            photo = Image.fromarray(read_image(root / name, max_pixels)[0])
             tile = ImageOps.pad(photo, (TILE, TILE), Image.Resampling.BILINEAR, "#dddddd")
             sheet.paste(tile, (x + place * (TILE + GAP), y))
             pen.text((x, y + TILE + 2 + place * (LINE - 4)), _end_of(name), "#111111", font)

@@ -140,6 +140,11 @@ def test_the_sheet_shows_the_pairs_and_is_not_written_where_there_are_none(stree
     assert f"8 pairs: {sheet}" in done.stderr
     with Image.open(sheet) as drawn:
         assert drawn.width > drawn.height / 2 > 200
+    (tmp_path / "file").write_text("no folder")
+    wrong = ["data", "check", str(tmp_path / "all"), "--sheet", str(tmp_path / "file" / "sheet.png")]
+    done = CliRunner().invoke(main, wrong)
+    assert done.exit_code == 2, done.output
+    assert "total" not in done.output  # nothing was decoded for it
     for path in (tmp_path / "all").rglob("*-*.png"):
         path.unlink()
     done = CliRunner().invoke(main, ["data", "check", str(tmp_path / "all"), "--sheet", str(tmp_path / "none.png")])
