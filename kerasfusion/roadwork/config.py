@@ -51,6 +51,10 @@ class Views:
     count: Annotated[int, Field(ge=0, le=64)] = 4
 
 
+PHOTOS_ALONE = Views(count=0)
+"""No challenges: what was asked about before there were views."""
+
+
 @dataclass(frozen=True, config=STRICT_KEYS)
 class YoloAugmentation:
     """Training augmentation, in ultralytics' terms; which of these have no effect is reported when training.

@@ -13,12 +13,11 @@ from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, 
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
 from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.challenge.views import view_count
-from kerasfusion.roadwork.config import Views, Yolo
+from kerasfusion.roadwork.config import PHOTOS_ALONE, Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import train_epochs
 from kerasfusion.roadwork.yolo_training.job import (
-    PHOTOS_ALONE,
     check_photos,
     describe_request,
     find_finished,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.images.decoding import MAX_PIXELS
-from kerasfusion.roadwork.config import Views
+from kerasfusion.roadwork.config import PHOTOS_ALONE, Views
 from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import Answers, answer
@@ -14,7 +14,6 @@ from kerasfusion.roadwork.evaluate.comparison import against_each, full_report
 from kerasfusion.roadwork.precompute import branch_cache
 
 BASELINE, MAIN = "vit", "fusion"
-PHOTOS_ALONE = Views(count=0)
 WITH_CURVES = 2
 """Classes that must be present for ROC and precision-recall curves."""
 

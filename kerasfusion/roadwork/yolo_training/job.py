@@ -20,7 +20,7 @@ from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.branches.ultralytics_library import ultralytics_version
 from kerasfusion.roadwork.branches.yolo_classifier import check_image_size
 from kerasfusion.roadwork.challenge.views import describe_views, view_count
-from kerasfusion.roadwork.config import Views, Yolo
+from kerasfusion.roadwork.config import PHOTOS_ALONE, Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints, refuse_other
@@ -28,9 +28,6 @@ from kerasfusion.roadwork.yolo_training.epochs import Epoch, train_epochs
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.roadwork.yolo_training.record import RECORD, read_record
 from kerasfusion.roadwork.yolo_training.ultralytics_trainer import view_trainer
-
-PHOTOS_ALONE = Views(count=1)
-"""What ultralytics' own trainer learns from."""
 
 
 @dataclass(frozen=True)
