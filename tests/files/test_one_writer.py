@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import filelock
 import pytest
@@ -15,10 +17,13 @@ from kerasfusion.files.run_files import record_evaluation
 from kerasfusion.fume import demo as fume_demo
 from kerasfusion.fume.ablate import job as ablate_job
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.data.pair_job import pair_dataset
 from kerasfusion.fume.evaluate import job as fume_evaluate_job
 from kerasfusion.fume.export import job as fume_export_job
 from kerasfusion.fume.fit import job as fume_job
+from kerasfusion.fume.plumes import dataset as plumes
 from kerasfusion.roadwork.calibrate import job as calibrate_job
+from kerasfusion.roadwork.challenge.job import write_challenges
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.data.import_job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
@@ -26,8 +31,17 @@ from kerasfusion.roadwork.demo import job as demo_job
 from kerasfusion.roadwork.evaluate import job as evaluate_job
 from kerasfusion.roadwork.export import job as export_job
 from kerasfusion.roadwork.fit import job as fit_job
+from kerasfusion.roadwork.miner.hub.folder import Request as PackageRequest
+from kerasfusion.roadwork.miner.hub.folder import make_folder
+from kerasfusion.roadwork.miner.legacy import job as legacy_job
+from kerasfusion.roadwork.miner.plugin import install
+from kerasfusion.roadwork.miner.plugin.install_record import NAME
+from kerasfusion.roadwork.miner.plugin.layout import find_layout
+from kerasfusion.roadwork.scenes import street
 from kerasfusion.roadwork.scenes.street import write_dataset
 from kerasfusion.roadwork.yolo_training import job as yolo_job
+from tests.fume.data import frames_material
+from tests.roadwork.miner.miner_tree import LAYOUTS, contents, write_tree
 
 
 def test_the_second_writer_is_refused_and_the_folder_is_free_afterwards(tmp_path):
@@ -235,3 +249,57 @@ def test_split_and_import_are_refused_while_their_output_is_written(tmp_path):
             run(tmp_path / "scenes", out)
         assert error.value.where == out
         assert {path.name for path in tmp_path.iterdir()} == {"scenes"}
+
+
+HOTKEY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+CREATED = {
+    "scenes": lambda source, out: write_dataset(out, {"train": 2}),
+    "plumes": lambda source, out: plumes.write_dataset(out, 3, size=(64, 64)),
+    "challenges": write_challenges,
+    "legacy": lambda source, out: legacy_job.import_legacy(None, out),
+    "package": lambda source, out: make_folder(PackageRequest(Path("fusion.onnx"), out, "a", "1.0.0", HOTKEY)),
+}
+"""What each writes to a name that it is given."""
+
+
+@pytest.mark.parametrize("job", CREATED)
+def test_what_makes_a_new_file_or_folder_is_refused_while_another_makes_it(tmp_path, job):
+    write_dataset(tmp_path / "source", {"train": 2}, seed=0)
+    out = tmp_path / "out"
+    with only_writer_of(out), pytest.raises(KerasFusionError, match="another run is writing") as error:
+        CREATED[job](tmp_path / "source", out)
+    assert error.value.where == out
+    assert {path.name for path in tmp_path.iterdir()} == {"source"}
+
+
+@pytest.mark.parametrize("write", [CREATED["scenes"], CREATED["plumes"]], ids=["scenes", "plumes"])
+def test_a_folder_that_was_filled_while_its_lock_was_asked_for_is_left_as_it_is(tmp_path, monkeypatch, write):
+    out = tmp_path / "out"
+
+    @contextmanager
+    def filled(*paths):
+        (out / "theirs").mkdir(parents=True)
+        yield
+
+    for module in (street, plumes):
+        monkeypatch.setattr(module, "only_writer_of", filled)
+    with pytest.raises(RequestError, match="already in use"):
+        write(None, out)
+    assert [path.name for path in out.iterdir()] == ["theirs"]
+
+
+def test_pairs_are_refused_while_their_folder_is_written(tmp_path):
+    root = frames_material.write_dataset(tmp_path / "set", {"train": frames_material.make_frames(1)})
+    refused_while_locked(tmp_path / "out", lambda: pair_dataset(root, tmp_path / "out"))
+    pair_dataset(root, tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["paired_train_annotations.csv"]
+
+
+def test_a_miners_tree_takes_one_install_or_uninstall_at_a_time(tmp_path):
+    layout = find_layout(write_tree(tmp_path / "tree", LAYOUTS[0]))
+    before = contents(layout.root)
+    request = install.InstallRequest(layout.root, None, service_url="http://127.0.0.1:1")
+    for run in (lambda: install.install(request), lambda: install.uninstall(layout.root)):
+        with only_writer_of(layout.detectors / NAME), pytest.raises(KerasFusionError, match="another run is writing"):
+            run()
+    assert contents(layout.root) == before

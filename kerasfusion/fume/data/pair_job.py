@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer
 from kerasfusion.fume.data.annotations import (
     GASES,
     SPLITS,
@@ -98,31 +99,36 @@ def pair_dataset(
 
     Raises:
         RequestError: no annotations, bad rows, missing files, frames that are listed twice, bad options.
-        KerasFusionError: OUT cannot be written.
+        KerasFusionError: OUT cannot be written, or another run is writing it.
     """
     root, out = Path(root), Path(out if out is not None else root)
     if not regrouping and (val is not None or test is not None):
         raise RequestError("--val and --test are shares of new splits", todo="add --regroup, or leave them out")
+    if not root.is_dir():
+        raise RequestError("the dataset folder does not exist", where=root)
+    shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
     summary = PairSummary(out, strategy, seed, regrouping)
-    splits = _read_splits(root, regrouping, summary)
+    with only_writer(out, "folder"):  # not its name from beside it: a set may lie where nothing else can be written
+        _pair(summary, root, shares)
+    return summary
+
+
+def _pair(summary: PairSummary, root: Path, shares: dict[str, float]) -> None:
+    splits = _read_splits(root, summary.regrouped, summary)
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
     check_files(root, frames)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
-    if regrouping:
-        shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
-        splits = regroup(frames, **shares, seed=seed)
-    samples = {split: pair_frames(found, strategy, seed) for split, found in splits.items()}
+    if summary.regrouped:
+        splits = regroup(frames, **shares, seed=summary.seed)
+    samples = {split: pair_frames(found, summary.strategy, summary.seed) for split, found in splits.items()}
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
     _remark(summary, frames, root)
     _write(summary, splits, samples)
-    return summary
 
 
 def _read_splits(root: Path, regrouping: bool, summary: PairSummary) -> dict[str, list[Frame]]:
     """{split: frames}; the one file of all frames stands under its name."""
-    if not root.is_dir():
-        raise RequestError("the dataset folder does not exist", where=root)
     present = [split for split in SPLITS if annotation_path(root, split).is_file()]
     expected = ", ".join(annotation_path(root, split).name for split in SPLITS)
     if not present and not (root / WHOLE).is_file():

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import write_file
 from kerasfusion.fume.data.annotations import SPLITS, Frame, annotation_path, write_frames
 from kerasfusion.fume.plumes.copies import augmented_copy
@@ -52,19 +53,21 @@ def write_dataset(
 
     Raises:
         RequestError: `out` holds something or is a file, or a number is out of range.
-        KerasFusionError: a file cannot be written.
+        KerasFusionError: a file cannot be written, or another run is writing `out`.
     """
     out = Path(out)
     check_request(out, seed, size, copies)
     tasks = [(original, gas) for original in plan(originals, seed, balanced) for gas in original.gases]
-    for name in ("frames", "masks"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-    written = ordered_map(lambda task: write_original(out, task, seed, size, copies), tasks)
-    frames = list(chain.from_iterable(progress(written, len(tasks)) if progress else written))
-    split_of = {original.original_id: original.split for original, _ in tasks}
-    found = {split: [frame for frame in frames if split_of[frame.original_id] == split] for split in SPLITS}
-    for split in SPLITS:
-        write_frames(annotation_path(out, split), found[split])
+    with only_writer_of(out):
+        check_request(out, seed, size, copies)  # another one may just have filled it
+        for name in ("frames", "masks"):
+            (out / name).mkdir(parents=True, exist_ok=True)
+        written = ordered_map(lambda task: write_original(out, task, seed, size, copies), tasks)
+        frames = list(chain.from_iterable(progress(written, len(tasks)) if progress else written))
+        split_of = {original.original_id: original.split for original, _ in tasks}
+        found = {split: [frame for frame in frames if split_of[frame.original_id] == split] for split in SPLITS}
+        for split in SPLITS:
+            write_frames(annotation_path(out, split), found[split])
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import remove_partial_files, write_file
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.parallel import ordered_map
@@ -83,11 +84,16 @@ def write_challenges(
 
     Raises:
         RequestError: no such layout or level, bad paths, no photo, or OUT holds something else.
-        KerasFusionError: a folder or link that cannot be read, or a full disk.
+        KerasFusionError: a folder or link that cannot be read, a full disk, or another run is writing OUT.
     """
     src, out = Path(src), Path(out)
     choice = Choice(layout, level, views)
     _check_out(src, out)
+    with only_writer_of(out):
+        return _challenges(src, out, choice, progress)
+
+
+def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., Iterable]) -> ChallengeSummary:
     photos, listing = find_photos(src, follow_links=True)
     summary = ChallengeSummary(out)
     plan = planned_views(src, _digests(src, photos, summary, progress), choice)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import write_file
 from kerasfusion.roadwork.scenes.canvas import Canvas, dull, hsv
 from kerasfusion.roadwork.scenes.decoys import bright_things
@@ -134,14 +135,17 @@ def write_dataset(
 
     Raises:
         RequestError: `out` holds something or is a file, or a count or the seed is negative.
+        KerasFusionError: a file cannot be written, or another run is writing `out`.
     """
     out = Path(out)
     check_request(out, counts, seed)
-    for split in counts:
-        for name in CLASSES:
-            (out / split / name).mkdir(parents=True, exist_ok=True)
-    scenes = [(split, k) for split, count in counts.items() for k in range(1, count + 1)]
-    return [write_scene(out, split, k, seed) for split, k in (progress(scenes) if progress else scenes)]
+    with only_writer_of(out):
+        check_request(out, counts, seed)  # another one may just have filled it
+        for split in counts:
+            for name in CLASSES:
+                (out / split / name).mkdir(parents=True, exist_ok=True)
+        scenes = [(split, k) for split, count in counts.items() for k in range(1, count + 1)]
+        return [write_scene(out, split, k, seed) for split, k in (progress(scenes) if progress else scenes)]
 
 
 def check_request(out: Path, counts: dict[str, int], seed: int) -> None:

@@ -14,6 +14,7 @@ import pydantic
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import copy_file, remove_partial_files, require_free_space, write_text
 from kerasfusion.formats.measuring import measure, model_parts, refuse_nonfinite
 from kerasfusion.roadwork.detect.sample_pictures import drawn_pictures
@@ -78,9 +79,14 @@ def make_folder(request: Request, report: Callable[[str], None] = print) -> HubF
     Raises:
         RequestError: a wrong name, version or hotkey, no model of roadwork, an evaluation of another file, or a folder
             with other things in it or with texts that were edited since they were made. The folder is left as it was.
-        KerasFusionError: the file does not answer in a process of its own.
+        KerasFusionError: the file does not answer in a process of its own, or another run is writing the folder.
     """
     _refuse_wrong_texts(request)
+    with only_writer_of(request.out):
+        return _make(request, report)
+
+
+def _make(request: Request, report: Callable[[str], None]) -> HubFolder:
     description = _describe(request.model)
     earlier = _refuse_foreign_files(request.out)
     evidence = find_evidence(request.model, request.evaluation)

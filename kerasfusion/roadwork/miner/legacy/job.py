@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import environment
 from kerasfusion.files.saving import load_network, save_model
 from kerasfusion.roadwork.branches.one_file import PIXELS, comparison_inputs, model_digest
@@ -46,8 +47,14 @@ def import_legacy(files: LegacyFiles, out: Path, report: Callable[[str], None] =
 
     Raises:
         RequestError: a file is damaged, hostile, or of another kind; or the hub cannot be reached.
-        KerasFusionError: the one file answers otherwise than the two, or a clean process cannot open it.
+        KerasFusionError: the one file answers otherwise than the two, a clean process cannot open it, or another run
+            is writing it.
     """
+    with only_writer_of(out):
+        _compose(files, out, report)
+
+
+def _compose(files: LegacyFiles, out: Path, report: Callable[[str], None]) -> None:
     vit, yolo = _read_vit(files), read_yolo(files.yolo)
     report(about_class(yolo, files.roadwork_class_index))
     branches = {

@@ -12,6 +12,7 @@ import yaml
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import write_file
 from kerasfusion.roadwork.miner.plugin.detector_module import IMPORT_LINE, imported_names, module_text
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
@@ -64,8 +65,14 @@ def install(request: InstallRequest, report: Callable[[str], None] = lambda line
     Raises:
         RequestError: no miner's tree, no roadwork model, a miner.env that the tree's own script has yet to make or that
             cannot be read, or a file that was edited since it was installed; then nothing of ours is written.
+        KerasFusionError: another run installs or uninstalls there.
     """
     layout = find_layout(request.root)
+    with only_writer_of(layout.detectors / NAME):
+        return _install(layout, request, report)
+
+
+def _install(layout: Layout, request: InstallRequest, report: Callable[[str], None]) -> list[Path]:
     if layout.env.exists():
         read_env(layout.env)  # one that the shell reads otherwise is refused before anything is written
     if request.write_env:
@@ -95,8 +102,14 @@ def uninstall(root: Path) -> list[str]:
 
     Raises:
         RequestError: no miner's tree, or nothing was installed there.
+        KerasFusionError: another run installs or uninstalls there.
     """
     layout = find_layout(root)
+    with only_writer_of(layout.detectors / NAME):
+        return _uninstall(layout)
+
+
+def _uninstall(layout: Layout) -> list[str]:
     record = read_record(layout.detectors)
     if record is None:
         raise RequestError("nothing was installed here", where=layout.detectors, expected=NAME)
