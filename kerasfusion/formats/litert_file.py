@@ -19,7 +19,7 @@ from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import MARK, end_of, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, end_of, meanwhile, read_undamaged, refuse_lost_seal, seal
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
@@ -56,13 +56,12 @@ def open_model(path: Path) -> OpenModel:
     """
     description = read_description(path)
     refuse_lost_seal(path, description)
-    content = path.read_bytes()
-    refuse_damaged(path, content)
-    litert = require("ai_edge_litert.interpreter", extra="export")
+    with meanwhile(read_undamaged, path) as content:
+        litert = require("ai_edge_litert.interpreter", extra="export")
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):
             # From memory: a file that is mapped and overwritten later would change or end this process.
-            interpreter = litert.Interpreter(model_content=content, num_threads=os.cpu_count())
+            interpreter = litert.Interpreter(model_content=content.result(), num_threads=os.cpu_count())
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:

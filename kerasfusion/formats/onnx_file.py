@@ -12,7 +12,7 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -54,7 +54,8 @@ def open_model(path: Path) -> OpenModel:
     Raises:
         RequestError: onnxruntime is missing, or not a file that `export` wrote.
     """
-    refuse_damaged(path)
+    with meanwhile(refuse_damaged, path):
+        _runtime(path)
     session = _session(path)
     description = _description(session, path)
     refuse_lost_seal(path, description)
@@ -76,10 +77,15 @@ def read_description(path: Path) -> dict[str, Any]:
     return _description(_session(path), path)
 
 
-def _session(path: Path):
+def _runtime(path: Path):
+    """ONNX Runtime, for a file that is there."""
     if not path.is_file():
         raise RequestError("the file does not exist", where=path, todo=MAKE_IT)
-    runtime = require("onnxruntime", extra="export")
+    return require("onnxruntime", extra="export")
+
+
+def _session(path: Path):
+    runtime = _runtime(path)
     try:
         return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no common class but Exception

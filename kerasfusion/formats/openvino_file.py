@@ -22,7 +22,7 @@ from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
-from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
@@ -74,10 +74,10 @@ def open_model(path: Path) -> OpenModel:
     """
     description = read_description(path)
     refuse_lost_seal(path, description)
-    refuse_damaged(path)
-    if description["precision"] != "float32":
-        avoid_broken_amx("openvino")
-    core = _openvino().Core()
+    with meanwhile(refuse_damaged, path):
+        if description["precision"] != "float32":
+            avoid_broken_amx("openvino")
+        core = _openvino().Core()
     core.set_property({"ENABLE_MMAP": False})  # or a file that is overwritten later would change or end this process
     settings = {"PERFORMANCE_HINT": "LATENCY", **COMPUTE[description["precision"]]}
     try:

@@ -15,8 +15,11 @@ byte has to be looked at: zlib's CRC-32 does 3.3 GB/s on that machine, and a mer
 """
 
 import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_crc32
@@ -34,6 +37,7 @@ _AROUND = {
 UNKNOWN = b"00000000"
 MARK = {"sealed": True}
 """What the description of a sealed file says."""
+_Result = TypeVar("_Result")
 
 
 def end_of(suffix: str, digits: bytes = UNKNOWN) -> bytes:
@@ -73,12 +77,25 @@ def what_is_checked(path: Path, description: dict[str, Any]) -> str:
     return f"CRC-32 {named}" if named else "nothing: the file holds no checksum, export it again to give it one"
 
 
-def refuse_damaged(path: Path, content: bytes | None = None) -> None:
-    """Compare a file that is sealed, and its weights, with the CRC-32 that it names.
+@contextmanager
+def meanwhile(check: Callable[[Path], _Result], path: Path) -> Iterator[Future[_Result]]:
+    """Have a file checked in a thread while the block imports the library that is to read it.
+
+    At the end of the block the check is done, and what it refuses is raised: no byte of the file may be given to the
+    library before.
 
     Args:
+        check: `refuse_damaged` or `read_undamaged`.
         path: the file.
-        content: its bytes, where they are at hand; None reads the file once.
+    """
+    with ThreadPoolExecutor(1, "checksum") as pool:
+        checked = pool.submit(check, path)
+        yield checked
+    checked.result()
+
+
+def refuse_damaged(path: Path) -> None:
+    """Compare a file that is sealed, and its weights, with the CRC-32 that it names.
 
     Raises:
         RequestError: it is not the file that was written, or its weights are missing or are not.
@@ -89,18 +106,19 @@ def refuse_damaged(path: Path, content: bytes | None = None) -> None:
     weights = path.with_suffix(".bin")
     if path.suffix == ".xml" and not weights.is_file():
         raise RequestError("the weights of the model are missing", where=weights, todo=EXPORT_AGAIN)
-    if content is None:
-        found = f"{_crc32(path, path.stat().st_size - len(end_of(path.suffix))):08x}"
-    else:
-        found = f"{zlib.crc32(memoryview(content)[: -len(end_of(path.suffix))]):08x}"
-    if found != named:
-        beside = f", or {weights.name} beside it is" if path.suffix == ".xml" else ""
-        raise RequestError(
-            f"the file is damaged or was altered{beside}: it is not what was written",
-            where=path,
-            expected=f"CRC-32 {named}, found {found}",
-            todo=EXPORT_AGAIN,
-        )
+    _refuse_other(path, named, _crc32(path, path.stat().st_size - len(end_of(path.suffix))))
+
+
+def read_undamaged(path: Path) -> bytes:
+    """The bytes of a file without weights beside it; the same that are compared, if it is sealed.
+
+    Raises:
+        RequestError: it is not the file that was written.
+    """
+    named, content = read_seal(path), path.read_bytes()
+    if named is not None:
+        _refuse_other(path, named, zlib.crc32(memoryview(content)[: -len(end_of(path.suffix))]))
+    return content
 
 
 def refuse_lost_seal(path: Path, description: dict[str, Any]) -> None:
@@ -113,6 +131,17 @@ def refuse_lost_seal(path: Path, description: dict[str, Any]) -> None:
         raise RequestError(
             "the file is cut short or damaged: it was written with a checksum at its end, which is not there",
             where=path,
+            todo=EXPORT_AGAIN,
+        )
+
+
+def _refuse_other(path: Path, named: str, found: int) -> None:
+    if f"{found:08x}" != named:
+        beside = f", or {path.with_suffix('.bin').name} beside it is" if path.suffix == ".xml" else ""
+        raise RequestError(
+            f"the file is damaged or was altered{beside}: it is not what was written",
+            where=path,
+            expected=f"CRC-32 {named}, found {found:08x}",
             todo=EXPORT_AGAIN,
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import zlib
 
 import keras
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
+from kerasfusion.formats import seal
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
 from kerasfusion.formats.seal import end_of, read_seal
@@ -154,3 +156,44 @@ def test_onnx_with_a_damaged_end_is_opened_or_refused_but_never_ends_raw(files, 
         except RequestError:
             continue
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_library_that_is_missing_is_told_and_not_the_damage_that_it_would_not_have_met(
+    files, tmp_path, monkeypatch, name
+):
+    path = copy_to(tmp_path, files[name])
+    flip(model_parts(path)[-1], 999)
+    monkeypatch.setattr(format_module(name), "require", lambda *given, **named: refuse("not installed"))
+    with pytest.raises(RequestError, match="not installed"):
+        open_model(path)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_the_library_gets_a_file_only_once_it_is_known_to_be_whole(files, tmp_path, monkeypatch, name):
+    """However long the check takes: here until the library was imported."""
+    path = copy_to(tmp_path, files[name])
+    flip(model_parts(path)[-1], 999)
+    imported, order = threading.Event(), []
+    compare, require = seal._refuse_other, format_module(name).require
+
+    def late(*given):
+        assert imported.wait(60)
+        order.append("compared")
+        compare(*given)
+
+    def required(*given, **named):
+        library = require(*given, **named)
+        order.append("imported")
+        imported.set()
+        return library
+
+    monkeypatch.setattr(seal, "_refuse_other", late)
+    monkeypatch.setattr(format_module(name), "require", required)
+    with pytest.raises(RequestError, match="damaged or was altered"):
+        open_model(path)
+    assert order == ["imported", "compared"]
+
+
+def refuse(what):
+    raise RequestError(what)

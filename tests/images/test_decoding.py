@@ -119,9 +119,25 @@ def test_a_strip_is_refused_before_it_is_decoded(size):
     assert decode_image(encode(Image.new("L", (3, 150)), "PNG")).shape == (150, 3, 3)
 
 
-def test_the_longest_photo_stays_small_on_its_way():
-    pixels = np.zeros((40, 2000, 3), np.uint8)
-    assert crop_centre(pixels, 64).shape == (64, 64, 3)  # by way of 64 x 3200
+@pytest.mark.parametrize("shape", [(40, 2000), (2000, 40), (1, 50), (100, 4999), (3, 150), (500, 500)])
+@pytest.mark.parametrize("size", [8, 64, 224])
+def test_the_longest_photo_stays_small_on_its_way(monkeypatch, shape, size):
+    resize, asked = Image.Image.resize, []
+
+    def resized(image, to, *given):
+        asked.append(to[0] * to[1])
+        return resize(image, to, *given)
+
+    monkeypatch.setattr(Image.Image, "resize", resized)
+    assert crop_centre(np.zeros((*shape, 3), np.uint8), size).shape == (size, size, 3)
+    assert max(asked) <= max(shape[0] * shape[1], 50 * size * size)
+
+
+@pytest.mark.parametrize("shape", [(1, 1_000_000), (1_000_000, 1), (1, 51), (101, 2)])
+def test_a_strip_that_no_decoder_has_refused_is_not_enlarged(shape):
+    """Its short side brought to 224 pixels, the first would take 150 GB."""
+    with pytest.raises(ImageError, match="no photo's shape"):
+        crop_centre(np.zeros((*shape, 3), np.uint8), 224)
 
 
 def test_a_limit_above_pillows_own_is_what_holds(monkeypatch):
