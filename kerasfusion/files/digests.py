@@ -3,14 +3,17 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasfusion.errors import KerasFusionError
 
-_CHUNK = 1 << 24
-"""Bytes at a time: between two chunks a thread waits for its turn, up to 5 ms while another one imports modules."""
+_ROW = 8 * 509
+"""Bytes that are added to those of the rows above and below; no page of memory or disk is a multiple of it."""
+_BLOCK = _ROW << 10
 
 
 def file_sha256(path: Path) -> str:
@@ -36,10 +39,38 @@ def file_crc32(path: Path, size: int, crc: int = 0) -> int:
 
     For what is read for each use and may be large: 0.4 s a GB, half of what sha256 takes. It tells damage, not forgery.
     """
-    buffer = memoryview(bytearray(min(size, _CHUNK)))
-    with Path(path).open("rb", buffering=0) as file:
-        while size > 0 and (read := file.readinto(buffer[: min(size, _CHUNK)])):
-            crc = zlib.crc32(buffer[:read], crc)
+    return _over_blocks(zlib.crc32, path, size, crc)
+
+
+def file_sum32(path: Path, size: int, crc: int = 0) -> int:
+    """`sum32` of a file's first `size` bytes, going on from that of what is before them."""
+    return _over_blocks(_block_sum32, path, size, crc)
+
+
+def sum32(data: bytes | memoryview) -> int:
+    """A checksum that takes a quarter of CRC-32's time: as fast as memory is.
+
+    Blocks of 4 MB, as rows of 509 little-endian numbers of 64 bits, are added up column by column; the checksum is the
+    CRC-32 of all blocks' sums, each followed by what is left below a row. Of damage, one case in 2^32 would pass; of
+    what has changed places, only rows within a block.
+    """
+    view, crc = memoryview(data), 0
+    for start in range(0, len(view), _BLOCK):
+        crc = _block_sum32(view[start : start + _BLOCK], crc)
+    return crc
+
+
+def _block_sum32(block: memoryview, crc: int) -> int:
+    rows = len(block) // _ROW
+    numbers = np.frombuffer(block, "<u8", rows * _ROW // 8).reshape(rows, -1 if rows else _ROW // 8)
+    return zlib.crc32(block[rows * _ROW :], zlib.crc32(numbers.sum(axis=0), crc))
+
+
+def _over_blocks(digest: Callable[[memoryview, int], int], path: Path, size: int, crc: int) -> int:
+    buffer = memoryview(bytearray(min(size, _BLOCK)))
+    with Path(path).open("rb") as file:
+        while size > 0 and (read := file.readinto(buffer[: min(size, _BLOCK)])):
+            crc = digest(buffer[:read], crc)
             size -= read
     return crc
 
