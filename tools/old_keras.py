@@ -24,7 +24,7 @@ from kerasfusion.reporting import table  # noqa: E402
 
 VERSIONS = {"3.5.0": "2.18.1", "3.8.0": "2.19.1", "3.11.0": "2.20.0"}
 """Keras -> the TensorFlow of its time."""
-FARTHEST = 1e-3
+FARTHEST = 1e-5
 """Largest difference of an output: other versions multiply in another order."""
 WORK = Path(tempfile.gettempdir()) / "kerasfusion-old-keras"
 
@@ -33,7 +33,11 @@ import sys
 import keras, numpy as np
 model = keras.saving.load_model(sys.argv[1], compile=False)
 rng = np.random.default_rng(0)
-inputs = {name: rng.uniform(0, 255, (4, *tensor.shape[1:])).astype("float32") for name, tensor in model.input.items()}
+inputs = {}
+for name, tensor in model.input.items():  # pictures in 0..255; what is not a picture is probabilities, or which gases
+    shape = (4, *tensor.shape[1:])
+    values = rng.uniform(0, 255, shape) if len(shape) == 4 else rng.uniform(0, 1, shape).round()
+    inputs[name] = values.astype("float32")
 np.savez(sys.argv[2], **{name: np.asarray(value) for name, value in model(inputs, training=False).items()})
 """
 

@@ -141,8 +141,7 @@ def new_classifier(image_size: int):
     Returns:
         keras_hub.models.ViTImageClassifier over pixels in -1..1; `save_to_preset` writes what `read_checkpoint` reads.
     """
-    import keras_hub
-
+    keras_hub = require("keras_hub", extra="train")
     backbone = keras_hub.models.ViTBackbone(
         image_shape=(image_size, image_size, 3), patch_size=12, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=192
     )
@@ -159,8 +158,7 @@ def _read_network(checkpoint: VitCheckpoint) -> VitNetwork:
         return network_of_tensors(read_tensors(files), checkpoint.network, checkpoint.folder)
     for path in files:
         refuse_foreign_weights(path, path)
-    import keras_hub
-
+    keras_hub = require("keras_hub", extra="train")
     try:
         task = keras_hub.models.ViTImageClassifier.from_preset(str(checkpoint.folder), preprocessor=None, compile=False)
     except Exception as error:  # keras-hub raises ValueError, KeyError, TypeError, OSError... on a damaged preset

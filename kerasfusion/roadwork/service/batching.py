@@ -92,9 +92,8 @@ class Batching:
         waiting = Waiting(photo, asyncio.get_running_loop().time(), deadline)
         self._queue.put_nowait(waiting)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await waiting.answer
-        except TimeoutError:
+            return await asyncio.wait_for(waiting.answer, deadline - asyncio.get_running_loop().time())
+        except asyncio.TimeoutError:
             raise Refusal(
                 504,
                 f"no answer within {self._settings.deadline_s:g} s",
@@ -118,15 +117,15 @@ class Batching:
     async def _gather(self) -> list[Waiting]:
         """The next photos: those that are there once the first has waited for `batch_wait_ms`, or a full batch."""
         batch = [await self._queue.get()]
+        clock = asyncio.get_running_loop().time
         until = batch[0].since + self._settings.batch_wait_ms / 1000
         while len(batch) < self._settings.batch:
             try:
                 batch.append(self._queue.get_nowait())
             except asyncio.QueueEmpty:
                 try:
-                    async with asyncio.timeout_at(until):
-                        batch.append(await self._queue.get())
-                except TimeoutError:
+                    batch.append(await asyncio.wait_for(self._queue.get(), until - clock()))
+                except asyncio.TimeoutError:
                     break
         return batch
 

@@ -35,12 +35,9 @@ async def read_photo(headers: Mapping[str, str], chunks: AsyncIterator[bytes], s
     _refuse_by_headers(headers, kind, settings.max_bytes)
     body = _limited(chunks, settings.max_bytes)
     try:
-        async with asyncio.timeout(settings.read_s):
-            if kind == "multipart/form-data":
-                photo = await _file_of_form(headers, body, settings.max_bytes)
-            else:
-                photo = b"".join([chunk async for chunk in body])
-    except TimeoutError:
+        reading = _file_of_form(headers, body, settings.max_bytes) if kind == "multipart/form-data" else _whole(body)
+        photo = await asyncio.wait_for(reading, settings.read_s)
+    except asyncio.TimeoutError:
         raise Refusal(
             408,
             f"the body did not arrive within {settings.read_s:g} s",
@@ -103,6 +100,10 @@ async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterato
         if size > max_bytes:
             raise _too_large(max_bytes)
         yield chunk
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in body])
 
 
 def _too_large(max_bytes: int) -> Refusal:

@@ -1,7 +1,7 @@
 """Which versions of Python and of packages a miner's source tree asks for."""
 
 import re
-import tomllib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from kerasfusion.errors import RequestError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PYTHON = "python"
 LISTED = "requirements.miner.txt"

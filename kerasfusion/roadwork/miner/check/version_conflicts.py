@@ -1,9 +1,10 @@
 """Whether kerasfusion and a miner's packages can share one Python environment."""
 
 import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from kerasfusion.roadwork.miner.check.their_requirements import PYTHON, Need, parse_need
 
@@ -32,12 +33,33 @@ def find_conflicts(
     rows = []
     for need in sorted(theirs, key=lambda need: need.name):
         our = ours.get(need.name)
-        if our and (need.versions & our.versions).is_unsatisfiable():
+        if our and not can_be_met(need.versions & our.versions):
             rows.append(_row(need.name, f"{need.text} ({need.source})", our, installed))
     python = installed.get(PYTHON)
     if python and python not in ours[PYTHON].versions and not any(row["package"] == PYTHON for row in rows):
         rows.insert(0, _row(PYTHON, "as installed", ours[PYTHON], installed))
     return rows
+
+
+def can_be_met(versions: SpecifierSet) -> bool:
+    """Whether some version is in a range: where one is, so is one of the range's own numbers or a neighbour of one."""
+    return not len(versions) or any(near in versions for each in versions for near in _near(each.version))
+
+
+def _near(text: str) -> Iterator[str]:
+    """A bound's number, one just above, and one just below; of a name that is no number (`===name`) the name alone."""
+    number = text.removesuffix(".*")
+    yield number
+    try:
+        release = list(Version(number).release)
+    except InvalidVersion:
+        return
+    epoch = f"{Version(number).epoch}!"
+    yield epoch + ".".join(map(str, [*release, 0, 0, 1]))
+    while release and release[-1] == 0:
+        release.pop()
+    if release:
+        yield epoch + ".".join(map(str, [*release[:-1], release[-1] - 1, 999_999]))
 
 
 def _row(name: str, theirs: str, our: Need, installed: Mapping[str, str]) -> dict[str, str | None]:

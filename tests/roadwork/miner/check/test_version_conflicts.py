@@ -5,7 +5,7 @@ from packaging.specifiers import SpecifierSet
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.miner.check.their_requirements import Need, parse_need, poetry_range, read_needs
-from kerasfusion.roadwork.miner.check.version_conflicts import find_conflicts, our_needs
+from kerasfusion.roadwork.miner.check.version_conflicts import can_be_met, find_conflicts, our_needs
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,31 @@ def test_a_python_that_this_package_does_not_run_on_is_one():
     (row,) = find_conflicts([need("python", ">=3.10,<3.12")], ours, {"python": "3.10.13"})
     assert (row["package"], row["installed there"]) == ("python", "3.10.13")
     assert find_conflicts([need("python", "<3.11")], ours, {"python": "3.10.13"})[0]["theirs"] == "<3.11 (tree)"
+
+
+@pytest.mark.parametrize(
+    ("text", "possible"),
+    [
+        ("", True),
+        (">=2.18,<3", True),
+        (">=3,<2.18", False),
+        (">1.2,<1.3", True),
+        (">1.2,<=1.2", False),
+        (">=10.4,<11,>=10.0", True),
+        (">=1,<2.0,!=1", True),
+        ("==1.2,!=1.2", False),
+        ("==1.2.*,<1.2", False),
+        ("==1.2.*,>1.2.5", True),
+        ("==1.2.*,<1.2.5", True),
+        ("~=2.0.1,>=2.4", False),
+        ("~=2.0.1,>=2.0.9", True),
+        ("<0.1,>=0.0.5", True),
+        ("<0", False),
+        ("===odd", True),
+    ],
+)
+def test_a_range_that_no_version_meets(text, possible):
+    assert can_be_met(SpecifierSet(text)) is possible
 
 
 def test_our_own_ranges_are_those_of_the_base_installation():
