@@ -103,6 +103,8 @@ class Yolo:
         patience: epochs without improvement before training stops.
         workers: loader processes.
         device: "cpu", or a CUDA device number.
+        folds: 3 or 5 also trains as many classifiers that have not seen one fold of train/ each, which answer its
+            photos in precompute; 0 trains one alone.
         augmentation: see YoloAugmentation.
     """
 
@@ -114,6 +116,7 @@ class Yolo:
     patience: Count = 50
     workers: Annotated[int, Field(ge=0, le=64)] = 2
     device: str = "cpu"
+    folds: Literal[0, 3, 5] = 0
     augmentation: YoloAugmentation = YoloAugmentation()
 
 
@@ -252,3 +255,13 @@ class RoadworkConfig:
     def yolo_weights(self) -> Path:
         """The trained YOLO classifier."""
         return self.yolo.weights or self.run_folder / "yolo" / "best.pt"
+
+    @property
+    def yolo_fold_weights(self) -> list[Path]:
+        """The classifiers that have not seen one fold each, in the order of the folds."""
+        return [fold_folder(self.yolo_weights.parent, number) / "best.pt" for number in range(1, self.yolo.folds + 1)]
+
+
+def fold_folder(yolo_folder: Path, number: int) -> Path:
+    """Where the classifier is kept that has not seen fold `number` of the training photos, beside the one of all."""
+    return yolo_folder / f"fold_{number}"
