@@ -105,6 +105,8 @@ class Yolo:
         device: "cpu", or a CUDA device number.
         folds: 3 or 5 also trains as many classifiers that have not seen one fold of train/ each, which answer its
             photos in precompute; 0 trains one alone.
+        held_out: with folds, what answers photos that are not of train/: "final", the classifier of all photos, which
+            is the one that is deployed, or the "mean" of the folds' classifiers.
         augmentation: see YoloAugmentation.
     """
 
@@ -117,6 +119,7 @@ class Yolo:
     workers: Annotated[int, Field(ge=0, le=64)] = 2
     device: str = "cpu"
     folds: Literal[0, 3, 5] = 0
+    held_out: Literal["final", "mean"] = "final"
     augmentation: YoloAugmentation = YoloAugmentation()
 
 

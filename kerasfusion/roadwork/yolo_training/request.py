@@ -84,7 +84,7 @@ def plan_trainings(
     for number in range(1, folds.count + 1) if folds else ():
         kept, left_out = folds.divide(train, number)
         request = describe_request(kept, val, settings, seed, views)
-        request["fold"] = {"number": number, "of": folds.count, "left_out": describe_photos(left_out)}
+        request["fold"] = describe_fold(folds, number, left_out)
         title = f"fold {number} of {folds.count}: without {len(left_out):,} of {len(train):,} training photos"
         planned.append(Training(fold_folder(folder, number), kept, val, request, title))
     request = describe_request(train, val, settings, seed, views)
@@ -140,6 +140,11 @@ def describe_request(
         "val": describe_photos(val),
         "ultralytics": ultralytics_version(),
     }
+
+
+def describe_fold(folds: Folds, number: int, left_out: Sequence[Sample]) -> dict[str, Any]:
+    """What the record of a classifier says that has not seen one fold: number and photos of it."""
+    return {"number": number, "of": folds.count, "left_out": describe_photos(left_out)}
 
 
 def describe_photos(samples: Sequence[Sample]) -> dict[str, Any]:
