@@ -17,7 +17,7 @@ from filelock import FileLock
 from kerasfusion.config import load_config
 from kerasfusion.files import saving
 from kerasfusion.formats import measuring
-from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
+from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifiers
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.precompute.job import precompute
@@ -144,14 +144,11 @@ def make_config(photos, vit_folder, yolo_weights, short_efficientnetv2):
     return make
 
 
-class YoloInThisProcess(YoloClassifier):
+class YoloInThisProcess(YoloClassifiers):
     """Stands in for YoloProcess where its own process is not what is tested: starting one takes seconds."""
 
-    def __init__(self, weights, device="cpu"):
-        super().__init__(weights, device=device)
-
-    def submit(self, crops):
-        return lambda: self.predict(crops)
+    def submit(self, crops, answering):
+        return lambda: self.predict(crops, answering)
 
     def close(self):
         """Nothing to end."""

@@ -30,14 +30,20 @@ FIT_FLAGS = {
 @click.option("--epochs", "yolo__epochs", type=int, help="yolo.epochs")
 @click.option("--batch", "yolo__batch", type=int, help="yolo.batch")
 @click.option("--image-size", "yolo__image_size", type=int, help="yolo.image_size")
+@click.option("--folds", "yolo__folds", type=int, help="yolo.folds: 3 or 5 classifiers more, each without one fold.")
 @dry_run_options
 def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, as_json: bool, **flags):
     """Train the YOLO classifier; leaves runs/NAME/yolo/best.pt.
 
+    With --folds the photos of train/ can then be answered by a classifier that has not seen them: each fold's, in
+    runs/NAME/yolo/fold_1 and so on.
+
     Example: kerasfusion train-yolo -c configs/roadwork.yaml --epochs 30 --batch 8
     """
     from kerasfusion.files.run_folder import describe_run, require_folder
+    from kerasfusion.roadwork.config import fold_folder
     from kerasfusion.roadwork.data.dataset import hold_out, scan
+    from kerasfusion.roadwork.data.folds import find_folds
     from kerasfusion.roadwork.yolo_training.curve import tell_curve
     from kerasfusion.roadwork.yolo_training.job import train_yolo as train
     from kerasfusion.trackers.wandb_run import refuse_unusable
@@ -49,10 +55,11 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     training, held_out = hold_out(
         scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
+    folds = find_folds(training, config.data.root, config.yolo.folds, config.seed) if config.yolo.folds else None
+    how = {"seed": config.seed, "views": config.views, "max_pixels": config.data.max_pixels, "folds": folds}
     if dry_run:
         from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 
-        how = {"seed": config.seed, "views": config.views, "max_pixels": config.data.max_pixels}
         show_estimate(estimate_yolo(training, held_out, config.yolo, config.run_folder, **how), as_json)
         return
     result = train(
@@ -60,15 +67,16 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
         held_out,
         config.yolo,
         config.run_folder,
-        seed=config.seed,
-        views=config.views,
-        max_pixels=config.data.max_pixels,
+        **how,
         report=click.echo,
         begin=lambda: describe_run(config.run_folder, config),
     )
     tell_curve(config, result.history)
     curve = result.history if result.history.is_file() else "none, its file is gone"
     click.echo(f"weights: {result.weights}\ncurve: {curve}")
+    if folds:
+        first, last = fold_folder(result.weights.parent, 1), fold_folder(result.weights.parent, folds.count)
+        click.echo(f"each without one fold of train/: {first} to {last.name}")
 
 
 @click.command()

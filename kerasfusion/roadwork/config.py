@@ -103,6 +103,10 @@ class Yolo:
         patience: epochs without improvement before training stops.
         workers: loader processes.
         device: "cpu", or a CUDA device number.
+        folds: 3 or 5 also trains as many classifiers that have not seen one fold of train/ each, which answer its
+            photos in precompute; 0 trains one alone.
+        held_out: with folds, what answers photos that are not of train/: "final", the classifier of all photos, which
+            is the one that is deployed, or the "mean" of the folds' classifiers.
         augmentation: see YoloAugmentation.
     """
 
@@ -114,6 +118,8 @@ class Yolo:
     patience: Count = 50
     workers: Annotated[int, Field(ge=0, le=64)] = 2
     device: str = "cpu"
+    folds: Literal[0, 3, 5] = 0
+    held_out: Literal["final", "mean"] = "final"
     augmentation: YoloAugmentation = YoloAugmentation()
 
 
@@ -252,3 +258,13 @@ class RoadworkConfig:
     def yolo_weights(self) -> Path:
         """The trained YOLO classifier."""
         return self.yolo.weights or self.run_folder / "yolo" / "best.pt"
+
+    @property
+    def yolo_fold_weights(self) -> list[Path]:
+        """The classifiers that have not seen one fold each, in the order of the folds."""
+        return [fold_folder(self.yolo_weights.parent, number) / "best.pt" for number in range(1, self.yolo.folds + 1)]
+
+
+def fold_folder(yolo_folder: Path, number: int) -> Path:
+    """Where the classifier is kept that has not seen fold `number` of the training photos, beside the one of all."""
+    return yolo_folder / f"fold_{number}"

@@ -12,7 +12,7 @@ from kerasfusion.files.run_folder import claim_checkpoints
 from kerasfusion.roadwork.detect import precision
 from kerasfusion.roadwork.precompute.branch_cache import read_manifest
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
-from kerasfusion.roadwork.yolo_training.job import find_finished
+from kerasfusion.roadwork.yolo_training.request import find_finished
 from kerasfusion.trainer import Checkpoint, read_checkpoint, write_checkpoint
 
 NO_OBJECTS = [

@@ -83,7 +83,7 @@ def test_fit_of_fume_is_refused_before_it_touches_the_run(tmp_path, monkeypatch)
 def test_train_yolo_is_refused_before_it_touches_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(yolo_job, "check_photos", lambda *given: None)
     monkeypatch.setattr(yolo_job.ultralytics_models, "starting_model", lambda name: None)
-    monkeypatch.setattr(yolo_job, "describe_request", lambda *given: {})
+    monkeypatch.setattr(yolo_job, "plan_trainings", lambda *given: [])
     refused_while_locked(tmp_path, lambda: yolo_job.train_yolo([], [], Yolo(), tmp_path, seed=0))
 
 

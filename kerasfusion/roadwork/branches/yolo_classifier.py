@@ -1,6 +1,7 @@
 """Trained YOLO weights as a function from centre crops to probabilities."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,50 @@ class YoloClassifier:
         results = self._model.predict(pictures, imgsz=self.image_size, device=self._device, verbose=False)
         probabilities = np.stack([result.probs.data.cpu().numpy() for result in results])
         return np.ascontiguousarray(probabilities[:, self._columns], dtype=np.float32)
+
+
+class YoloClassifiers:
+    """Several classifiers, of which those answer about a crop that are named for it.
+
+    Args:
+        weights: `.pt` files.
+        device: as for `YoloClassifier`.
+
+    Attributes:
+        image_size: side of the crops that all of them take, pixels.
+
+    Raises:
+        RequestError: as `YoloClassifier`, or they take crops of different sizes.
+    """
+
+    def __init__(self, weights: Sequence[Path], device: str = "cpu"):
+        self._all = [YoloClassifier(path, device=device) for path in weights]
+        self.image_size = self._all[0].image_size
+        for path, classifier in zip(weights, self._all, strict=True):
+            if classifier.image_size != self.image_size:
+                raise RequestError(
+                    f"the YOLO classifiers take pictures of different sizes: {classifier.image_size} and "
+                    f"{self.image_size} pixels",
+                    where=path,
+                    todo="kerasfusion train-yolo with one yolo.image_size for all of them",
+                )
+
+    def predict(self, crops: np.ndarray, answering: Sequence[tuple[int, ...]]) -> np.ndarray:
+        """Classify one batch.
+
+        Args:
+            crops: as for `YoloClassifier.predict`.
+            answering: for each crop the numbers of the classifiers whose mean is the answer.
+
+        Returns:
+            (B, 2) float32 probabilities in the order of CLASS_NAMES.
+        """
+        total = np.zeros((len(crops), len(CLASS_NAMES)), np.float32)
+        for number, classifier in enumerate(self._all):
+            rows = [row for row, numbers in enumerate(answering) if number in numbers]
+            if rows:
+                total[rows] += classifier.predict(crops[rows])
+        return total / np.array([[len(numbers)] for numbers in answering], np.float32)
 
 
 def check_image_size(image_size: int) -> int:

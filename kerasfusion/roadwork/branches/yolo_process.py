@@ -1,12 +1,13 @@
-"""The YOLO classifier in a process of its own.
+"""YOLO classifiers in a process of their own.
 
-It works at the same time as the ViT, its memory is given back at the end, and TensorFlow and a CUDA build of torch,
+They work at the same time as the ViT, their memory is given back at the end, and TensorFlow and a CUDA build of torch,
 which each carry an LLVM and can abort a process that loads both, stay apart.
 """
 
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -16,24 +17,24 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError
 
-_classifier = None  # in the child process alone
+_classifiers = None  # in the child process alone
 
 
 class YoloProcess:
-    """A YOLO classifier that answers from another process, until it is closed.
+    """YOLO classifiers that answer from another process, until it is closed.
 
     Args:
-        weights: a `.pt` file of a classifier with the two classes.
+        weights: `.pt` files of classifiers with the two classes.
         device: "cpu", or a CUDA device number.
 
     Attributes:
         image_size: side of the square crops that it takes, pixels.
 
     Raises:
-        RequestError: ultralytics is not installed, or the file is not such a classifier.
+        RequestError: ultralytics is not installed, or a file is not such a classifier.
     """
 
-    def __init__(self, weights: Path, device: str = "cpu"):
+    def __init__(self, weights: Sequence[Path], device: str = "cpu"):
         self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         try:
             self.image_size: int = self._pool.submit(_load, weights, device).result()
@@ -41,13 +42,9 @@ class YoloProcess:
             self._pool.shutdown(wait=False)
             raise
 
-    def predict(self, crops: np.ndarray) -> np.ndarray:
-        """Classify crops: (B, S, S, 3) uint8 RGB -> (B, 2) float32 probabilities in the order of CLASS_NAMES."""
-        return self.submit(crops)()
-
-    def submit(self, crops: np.ndarray):
-        """Like `predict`, but returns at once; calling what it returns waits for the answer."""
-        future = self._pool.submit(_predict, crops)
+    def submit(self, crops: np.ndarray, answering: Sequence[tuple[int, ...]]):
+        """Like `YoloClassifiers.predict`, but returns at once; calling what it returns waits for the answer."""
+        future = self._pool.submit(_predict, crops, answering)
         return lambda: _answer(future)
 
     def close(self) -> None:
@@ -64,14 +61,14 @@ def _answer(future: Future) -> np.ndarray:
         ) from error
 
 
-def _load(weights: Path, device: str) -> int:
-    global _classifier
+def _load(weights: Sequence[Path], device: str) -> int:
+    global _classifiers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
+    from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifiers
 
-    _classifier = YoloClassifier(weights, device=device)
-    return _classifier.image_size
+    _classifiers = YoloClassifiers(weights, device)
+    return _classifiers.image_size
 
 
 def _end_with_parent() -> None:
@@ -80,5 +77,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _predict(crops: np.ndarray) -> np.ndarray:
-    return _classifier.predict(crops)
+def _predict(crops: np.ndarray, answering: Sequence[tuple[int, ...]]) -> np.ndarray:
+    return _classifiers.predict(crops, answering)

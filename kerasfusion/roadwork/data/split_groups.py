@@ -1,13 +1,17 @@
-"""Which photos must share a split: identical files, and files with one group key."""
+"""Which photos must share a split or a fold: identical files, and files with one group key."""
 
 import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.metadata_csv import plain_name
+
+GROUPS = "groups.csv"
+"""In the root of a set whose groups were named or found: columns path (relative to the root) and group."""
 
 
 def join_groups(digests: list[str], keys: list[str | None], alike: Iterable[tuple[int, int]] = ()) -> list[str]:
@@ -69,6 +73,38 @@ def _regex_keys(photos: list[Photo], group_regex: str) -> tuple[list[str | None]
 
 
 def _csv_keys(photos: list[Photo], src: Path, group_csv: Path) -> list[str | None]:
+    key_of = _read_csv(group_csv)
+    paths = [plain_name(photo.path.relative_to(src).as_posix()) for photo in photos]
+    missing = [path for path in paths if not key_of.get(path)]
+    if missing:
+        raise RequestError(
+            f"{len(missing)} photos have no group in the CSV: {', '.join(missing[:3])}",
+            where=group_csv,
+            expected="every photo's path relative to SRC, with a group",
+        )
+    return [key_of[path] for path in paths]
+
+
+def groups_text(group_of: Mapping[str, str]) -> str:
+    """What groups.csv holds: {path relative to the root: group}."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "group"])
+    writer.writerows(sorted(group_of.items()))
+    return text.getvalue()
+
+
+def read_groups(root: Path) -> dict[str, str]:
+    """The group of each photo that ROOT/groups.csv names, by sample id; {} without that file.
+
+    Raises:
+        RequestError: it cannot be read, or names two groups of one photo.
+    """
+    path = Path(root) / GROUPS
+    return {name: group for name, group in _read_csv(path).items() if group} if path.is_file() else {}
+
+
+def _read_csv(group_csv: Path) -> dict[str, str]:
     try:
         with group_csv.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
@@ -85,12 +121,4 @@ def _csv_keys(photos: list[Photo], src: Path, group_csv: Path) -> list[str | Non
                 where=f"{group_csv}, row {number}",
                 todo="keep one of the rows",
             )
-    paths = [plain_name(photo.path.relative_to(src).as_posix()) for photo in photos]
-    missing = [path for path in paths if not key_of.get(path)]
-    if missing:
-        raise RequestError(
-            f"{len(missing)} photos have no group in the CSV: {', '.join(missing[:3])}",
-            where=group_csv,
-            expected="every photo's path relative to SRC, with a group",
-        )
-    return [key_of[path] for path in paths]
+    return key_of

@@ -12,13 +12,13 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import source_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
-from kerasfusion.files.writing import copy_file, disk_errors, require_free_space
+from kerasfusion.files.writing import copy_file, disk_errors, require_free_space, write_text
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
 from kerasfusion.roadwork.data.imagefolder import find_photos
 from kerasfusion.roadwork.data.near_copies import find_near_copies
-from kerasfusion.roadwork.data.split_groups import group_keys, join_groups
+from kerasfusion.roadwork.data.split_groups import GROUPS, group_keys, groups_text, join_groups
 from kerasfusion.roadwork.data.target_names import free_names
 from kerasfusion.splits import assign_splits
 
@@ -64,7 +64,8 @@ def split_dataset(
 
     Stratified by class; identical files, and files of one group, always share a split. The same photos and seed
     give the same split, whatever the files' order. OUT appears whole, at the end. Photos already in split folders
-    are pooled and divided anew. With `link` the two trees share their bytes: editing a file in one edits both.
+    are pooled and divided anew. Groups that were named or found are told in OUT/groups.csv. With `link` the two trees
+    share their bytes: editing a file in one edits both.
 
     Args:
         src: an imagefolder with or without split folders.
@@ -104,7 +105,10 @@ def split_dataset(
         splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
         wanted = [f"{part}/{CLASS_NAMES[photo.label]}/{photo.name}" for part, photo in zip(splits, photos, strict=True)]
         targets = free_names(wanted, digests)
-        _write_tree(out, dict(zip(targets, paths, strict=True)), link, progress)
+        tables = {}
+        if group_similar or any(key is not None for key in keys):  # identical files are found again without it
+            tables[GROUPS] = groups_text(dict(zip(targets, groups, strict=True)))
+        _write_tree(out, dict(zip(targets, paths, strict=True)), tables, link, progress)
         notes += listing.notes()
         counts = collections.Counter((part, photo.label) for part, photo in zip(splits, photos, strict=True))
         table = {part: {name: counts[part, i] for i, name in enumerate(CLASS_NAMES)} for part in SPLITS}
@@ -130,7 +134,9 @@ def _check_request(
     require_folder(out.parent)
 
 
-def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callable[..., Iterable]) -> None:
+def _write_tree(
+    out: Path, files: dict[str, Path], tables: dict[str, str], link: bool, progress: Callable[..., Iterable]
+) -> None:
     partial = out.with_name(f"{out.name}.partial")
     if partial.exists():
         if not (partial / _MARK).is_file():
@@ -144,6 +150,8 @@ def _write_tree(out: Path, files: dict[str, Path], link: bool, progress: Callabl
             (partial / _MARK).touch()
         for target, path in progress(files.items(), "link" if link else "copy", total=len(files)):
             _place(path, partial / target, link)
+        for name, text in tables.items():
+            write_text(partial / name, text)
         with disk_errors(out):
             if out.exists():
                 out.rmdir()

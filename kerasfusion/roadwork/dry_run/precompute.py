@@ -17,6 +17,7 @@ from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
+from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
@@ -65,9 +66,10 @@ def estimate_precompute(
     require_folder(config.cache.folder)
     samples = [sample for sample in scan(config.data.root) if sample.split in splits]
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
-    branches, load = timed(lambda: Branches(config, checkpoint))
+    folds = find_fold_answers(config, scan(config.data.root))
+    branches, load = timed(lambda: Branches(config, checkpoint, folds=folds))
     with branches:
-        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"], folds)
         left = {split: _left(config, manifest, split, samples) for split in splits}
         trial = _try_out(config, branches, _tried(samples, left), load, skip_unreadable)
     count = sum(photos * view_count(config.views, split) for split, photos in left.items())

@@ -15,15 +15,11 @@ from kerasfusion.roadwork.branches import ultralytics_models
 from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.config import PHOTOS_ALONE, Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
-from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
+from kerasfusion.roadwork.data.folds import Folds
 from kerasfusion.roadwork.yolo_training.epochs import train_epochs
-from kerasfusion.roadwork.yolo_training.job import (
-    check_photos,
-    describe_request,
-    find_finished,
-    training_arguments,
-)
+from kerasfusion.roadwork.yolo_training.job import training_arguments
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
+from kerasfusion.roadwork.yolo_training.request import Training, check_photos, plan_trainings
 
 TRAIN_BATCHES = 5
 VAL_PHOTOS = 128
@@ -74,13 +70,14 @@ def estimate_yolo(
     seed: int,
     views: Views = PHOTOS_ALONE,
     max_pixels: int = MAX_PIXELS,
+    folds: Folds | None = None,
 ) -> Estimate:
     """Check what `train_yolo` checks, and measure what it would take. Nothing is written but to a temporary folder.
 
     Nor are pretrained weights downloaded: where they are not there, the trial starts from random ones.
 
     Args:
-        train, val, settings, run_folder, seed, views, max_pixels: as for `train_yolo`.
+        train, val, settings, run_folder, seed, views, max_pixels, folds: as for `train_yolo`.
 
     Raises:
         RequestError, KerasFusionError: as `train_yolo`.
@@ -90,29 +87,31 @@ def estimate_yolo(
     check_photos(train, val, settings)
     model, load = timed(lambda: ultralytics_models.starting_model(settings.model, download=False))
     here = Path(settings.model).suffix.lower() != ".pt" or Path(settings.model).is_file()
-    done = (
-        _done(run_folder / "yolo", describe_request(train, val, settings, seed, views), settings.epochs) if here else 0
-    )
+    if here:
+        planned = plan_trainings(train, val, settings, run_folder / "yolo", seed, views, folds)
+        work = [(len(each.train), settings.epochs - _done(each, settings.epochs)) for each in planned]
+    else:
+        kept = [folds.divide(train, number)[0] for number in range(1, folds.count + 1)] if folds else []
+        work = [(len(each), settings.epochs) for each in (*kept, train)]
     trial = _try_out(model, train, val, settings, seed, views, max_pixels)
-    epochs = settings.epochs - done
+    left = [(photos, epochs) for photos, epochs in work if epochs]
     return Estimate(
         "train-yolo",
-        _facts(train, val, settings, views, trial, done, here),
-        _stages(train, val, settings, views, trial, epochs, start_up + load),
-        _disk(train, val, run_folder, trial) if epochs else {},
+        _facts(train, val, settings, views, trial, work, here),
+        _stages(left, val, settings, views, trial, start_up + load),
+        _disk(left, val, run_folder, trial),
         trial.memory,
         f"{trial.steps} training steps in batches of {settings.batch}",
         time.perf_counter() - begin,
     )
 
 
-def _done(folder: Path, request: dict[str, Any], epochs: int) -> int:
+def _done(training: Training, epochs: int) -> int:
     """Epochs of an earlier training of the same request."""
-    if (folder / "best.pt").exists() and find_finished(folder, request) is not None:
+    if (training.folder / "best.pt").exists() and training.finished() is not None:
         return epochs
-    checkpoints = Checkpoints(folder / "work", request)
-    checkpoints.newest()
-    return checkpoints.epoch
+    training.checkpoints.newest()
+    return training.checkpoints.epoch
 
 
 def _try_out(model, train, val, settings: Yolo, seed: int, views: Views, max_pixels: int) -> Trial:
@@ -188,42 +187,53 @@ def _some(samples: Sequence[Sample], count: int) -> list[Sample]:
     return spread(sorted(samples, key=lambda sample: (sample.label, sample.sample_id)), max(count, len(CLASS_NAMES)))
 
 
-def _facts(train, val, settings: Yolo, views: Views, trial: Trial, done: int, here: bool) -> dict[str, Any]:
+def _facts(
+    train, val, settings: Yolo, views: Views, trial: Trial, work: Sequence[tuple[int, int]], here: bool
+) -> dict[str, Any]:
+    """`work` has (photos to learn from, epochs left) of each classifier."""
     facts: dict[str, Any] = {}
     for name, samples in (("train", train), ("held_out", val)):
         labels = Counter(sample.label for sample in samples)
         size = sum(sample.path.stat().st_size for sample in samples)
         counts = {label: labels[number] for number, label in enumerate(CLASS_NAMES)}
         facts[name] = {"photos": len(samples), **counts, "bytes": size}
-    steps = -(-len(train) // settings.batch)
+    steps, epochs = -(-len(train) // settings.batch), sum(epochs for _, epochs in work)
     return facts | {
         "starts_from": settings.model if here else f"{settings.model}, which is not here and would be downloaded first",
         "network": {"parameters": trial.parameters, "trained": trial.parameters},
-        "steps": {"epochs": settings.epochs - done, "steps_an_epoch": steps, "batch": settings.batch},
+        **({"classifiers": {"without_a_fold": len(work) - 1, "of_all_photos": 1}} if len(work) > 1 else {}),
+        "steps": {"epochs": epochs, "steps_an_epoch": steps, "batch": settings.batch},
         **({"views": {"a_photo": views.count, "layout": views.layout}} if views.count > 1 else {}),
-        "done_before": {"epochs": done},
+        "done_before": {"epochs": len(work) * settings.epochs - epochs},
     }
 
 
-def _stages(train, val, settings: Yolo, views: Views, trial: Trial, epochs: int, start_up: float) -> list[Stage]:
+def _stages(
+    left: Sequence[tuple[int, int]], val, settings: Yolo, views: Views, trial: Trial, start_up: float
+) -> list[Stage]:
     stages = [Stage("start, with torch", 1, "process", start_up)]
-    if not epochs:
+    if not left:
         return stages
-    steps, photos = -(-len(train) // settings.batch), len(train) + len(val)
-    copying = (len(train) * trial.copy + len(val) * trial.pictures) / photos
+    learned, runs = sum(photos for photos, _ in left), len(left)
+    copied = learned + runs * len(val)
+    copying = (learned * trial.copy + runs * len(val) * trial.pictures) / copied
+    steps = sum(epochs * -(-photos // settings.batch) for photos, epochs in left)
+    epochs = sum(epochs for _, epochs in left)
     pictures = len(val) * view_count(views, "val")
     return [
         *stages,
-        Stage("make small copies", photos, "photos", copying),
-        Stage("set up", 1, "run", trial.set_up),
-        Stage("train", epochs * steps, "batches", trial.step),
-        Stage("validate", (epochs + 1) * pictures, "pictures", trial.validation),
+        Stage("make small copies", copied, "photos", copying),
+        Stage("set up", runs, "run", trial.set_up),
+        Stage("train", steps, "batches", trial.step),
+        Stage("validate", (epochs + runs) * pictures, "pictures", trial.validation),
         Stage("keep the state", epochs, "epochs", trial.epoch),
-        Stage("choose the best epoch", 1, "run", trial.end),
+        Stage("choose the best epoch", runs, "run", trial.end),
     ]
 
 
-def _disk(train, val, run_folder: Path, trial: Trial) -> dict[str, int]:
-    # While it runs: best.pt and last.pt of the session, and both again in the checkpoint.
-    pictures = len(train) * trial.copy_bytes + len(val) * trial.pictures_bytes
-    return {str(run_folder / "yolo"): round(pictures + 4 * trial.weights_bytes)}
+def _disk(left: Sequence[tuple[int, int]], val, run_folder: Path, trial: Trial) -> dict[str, int]:
+    if not left:
+        return {}
+    # While one runs: best.pt and last.pt of the session, and both again in the checkpoint; of others best.pt is left.
+    pictures = max(photos for photos, _ in left) * trial.copy_bytes + len(val) * trial.pictures_bytes
+    return {str(run_folder / "yolo"): round(pictures + (3 + len(left)) * trial.weights_bytes)}

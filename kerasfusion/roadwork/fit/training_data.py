@@ -17,6 +17,7 @@ from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
 from kerasfusion.roadwork.precompute import branch_cache
+from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
 
 
@@ -61,10 +62,11 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
         Training and validation photos; None for the latter if data.validation_fraction is 0 and there is no val/.
 
     Raises:
-        RequestError: no cache for these splits, a cache of other photos or views, a class without photos, or a head
-            that is to be fitted on held-out photos when there are none.
+        RequestError: no cache for these splits, a cache of other photos, views or folds, a class without photos, or a
+            head that is to be fitted on held-out photos when there are none.
     """
     refuse_other_views(config, manifest)
+    refuse_other_folds(config, manifest)
     samples = [sample for sample in scan(config.data.root, ("train", "val")) if sample.split in ("train", "val")]
     splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
     records = branch_cache.read_cache(config.cache.folder, splits)

@@ -10,14 +10,21 @@ from kerasfusion.machine.amx import avoid_broken_amx
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_process import YoloProcess
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.precompute.fold_answers import FINAL, FoldAnswers
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A view of a photo as the branches see it: `squashed` for the ViT and `crop` for YOLO, (S, S, 3) uint8 each."""
+    """A view of a photo as the branches see it.
+
+    Attributes:
+        squashed, crop: for the ViT and for YOLO, (S, S, 3) uint8 each.
+        answering: which of YOLO's classifiers answer; see `FoldAnswers.answering`.
+    """
 
     squashed: np.ndarray
     crop: np.ndarray
+    answering: tuple[int, ...]
 
 
 class Branches:
@@ -26,13 +33,14 @@ class Branches:
     Args:
         config: names the weights of both.
         checkpoint: the ViT's.
+        folds: YOLO's classifiers that have not seen all training photos; None where there are none.
 
     Attributes:
         sizes: side of each branch's square input, pixels, by input.
         parameters: of the ViT.
     """
 
-    def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint):
+    def __init__(self, config: RoadworkConfig, checkpoint: VitCheckpoint, folds: FoldAnswers | None = None):
         if config.cache.precision == "bfloat16":
             avoid_broken_amx("tensorflow")  # before TensorFlow is there
         import tensorflow as tf
@@ -51,8 +59,13 @@ class Branches:
             lambda image: vit(image, training=False),
             input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32)],
         )
-        self._yolo = YoloProcess(config.yolo_weights, config.yolo.device)
+        self._folds = folds
+        self._yolo = YoloProcess([config.yolo_weights, *(folds.weights if folds else ())], config.yolo.device)
         self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
+
+    def answering(self, sample_id: str) -> tuple[int, ...]:
+        """Which of YOLO's classifiers answer about a photo; see `FoldAnswers.answering`."""
+        return self._folds.answering(sample_id) if self._folds else FINAL
 
     def __call__(self, pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
         """Answer one batch.
@@ -63,7 +76,8 @@ class Branches:
         Raises:
             RequestError: an answer is not in 0..1; the cache holds probabilities and nothing else.
         """
-        yolo = self._yolo.submit(np.stack([picture.crop for picture in pictures]))
+        answering = [picture.answering for picture in pictures]
+        yolo = self._yolo.submit(np.stack([picture.crop for picture in pictures]), answering)
         vit_probs = self._vit(np.stack([picture.squashed for picture in pictures]).astype(np.float32)).numpy()
         return self._checked("yolo", yolo()), self._checked("vit", vit_probs)
 

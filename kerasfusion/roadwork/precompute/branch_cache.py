@@ -176,6 +176,13 @@ class _Vit(_Weights):
     settings: dict[str, str | int | float] | None = None
 
 
+class _Folds(_Part):
+    count: int
+    held_out: str
+    classifiers: list[_Weights]
+    of: dict[str, int]
+
+
 class _Manifest(_Part):
     """What is relied on; what else a manifest tells is compared with the request."""
 
@@ -183,6 +190,7 @@ class _Manifest(_Part):
     sizes: dict[str, int]
     yolo: _Yolo
     vit: _Vit
+    folds: _Folds | None = None
     splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 
 

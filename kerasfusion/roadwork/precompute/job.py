@@ -14,6 +14,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import SPLITS, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
+from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
@@ -36,17 +37,18 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
     require_folder(config.cache.folder)
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    folds = find_fold_answers(config, samples)
     folder = config.cache.folder
     with ExitStack() as stack:
         begun = (folder / cache.MANIFEST).exists()
         if begun:  # refused before anything is loaded
             stack.enter_context(only_writer(folder, "cache"))
             with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
-                find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"])
-        branches = stack.enter_context(Branches(config, checkpoint))
+                find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"], folds)
+        branches = stack.enter_context(Branches(config, checkpoint, folds=folds))
         if not begun:  # only now: a request that is refused leaves no folder
             stack.enter_context(only_writer(folder, "cache"))
-        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"])
+        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"], folds)
         cache.remove_leftovers(folder)
         cache.write_manifest(folder, manifest)
         unreadable: dict[str, str] = {}

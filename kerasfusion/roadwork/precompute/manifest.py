@@ -12,11 +12,20 @@ from kerasfusion.roadwork.challenge.views import describe_views, views_in_words
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
 from kerasfusion.roadwork.precompute import branch_cache as cache
+from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers, refuse_other_classifiers, refuse_other_folds
 from kerasfusion.roadwork.yolo_training.record import read_record
 
 
-def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
+def find_manifest(
+    config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int, folds: FoldAnswers | None
+) -> dict:
     """The manifest of the cache folder, or what a new one says.
+
+    Args:
+        config: everything.
+        checkpoint: the ViT's.
+        yolo_image_size: side of YOLO's crops, pixels.
+        folds: as `find_fold_answers` gives them.
 
     Raises:
         RequestError: it is of other settings; names each that differs.
@@ -46,12 +55,16 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
         **describe_views(config.views),
     }
     if not (folder / cache.MANIFEST).exists():
-        return {**identity, "splits": {}}
+        return {**identity, **({"folds": folds.describe()} if folds else {}), "splits": {}}
     manifest = cache.read_manifest(folder)
     refuse_other_views(config, manifest)
+    refuse_other_folds(config, manifest)
+    if folds is not None:
+        refuse_other_classifiers(config, folds, manifest["folds"])
     if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
         del identity["vit"]["settings"]
-    changed = differences(identity, {key: value for key, value in manifest.items() if key != "splits"})
+    compared = {key: value for key, value in manifest.items() if key not in ("splits", "folds")}
+    changed = differences(identity, compared)
     if changed:
         raise RequestError(
             "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),

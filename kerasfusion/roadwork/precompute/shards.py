@@ -46,7 +46,7 @@ def fill_shard(
     answers: list[tuple[np.ndarray, np.ndarray]] = []
     waiting: list[Picture] = []
     broken: dict[str, str] = {}
-    read = ordered_map(lambda sample: _read(sample, branches.sizes, config), shard)
+    read = ordered_map(lambda sample: _read(sample, branches, config), shard)
     for sample, photo in zip(shard, read, strict=True):
         if isinstance(photo, ImageError):
             broken[sample.sample_id] = photo.what
@@ -88,11 +88,14 @@ def _is_finished(path: Path, shard, config, unreadable) -> bool:
     return True
 
 
-def _read(sample: Sample, sizes: dict[str, int], config: RoadworkConfig) -> tuple[str, list[Picture]] | ImageError:
+def _read(sample: Sample, branches: Branches, config: RoadworkConfig) -> tuple[str, list[Picture]] | ImageError:
     """A photo's digest and its views as the branches see them."""
     try:
         pixels, digest = read_image(sample.path, config.data.max_pixels)
         views = views_of(pixels, digest, sample.split, config.views)
     except ImageError as error:
         return error
-    return digest, [Picture(squash(view, sizes["image"]), crop_centre(view, sizes["yolo_image"])) for view in views]
+    sizes, answering = branches.sizes, branches.answering(sample.sample_id)
+    return digest, [
+        Picture(squash(view, sizes["image"]), crop_centre(view, sizes["yolo_image"]), answering) for view in views
+    ]

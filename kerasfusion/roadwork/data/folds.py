@@ -1,0 +1,83 @@
+"""Folds of the training photos: each photo is in one, and stays with its copies and its group."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import source_sha256
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.data.metadata_csv import plain_name
+from kerasfusion.roadwork.data.split_groups import join_groups, read_groups
+from kerasfusion.splits import assign_splits
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which fold each training photo is in.
+
+    Attributes:
+        count: how many there are, K.
+        seed: of the assignment.
+        of: sample_id -> 1..K.
+    """
+
+    count: int
+    seed: int
+    of: Mapping[str, int]
+
+    def divide(self, samples: Sequence[Sample], number: int) -> tuple[list[Sample], list[Sample]]:
+        """(the samples of the other folds, those of fold `number`)."""
+        kept = [sample for sample in samples if self.of[sample.sample_id] != number]
+        return kept, [sample for sample in samples if self.of[sample.sample_id] == number]
+
+
+def find_folds(samples: Sequence[Sample], root: Path, count: int, seed: int) -> Folds:
+    """Divide photos into folds: stratified by class as far as groups allow, decided by seed and contents alone.
+
+    Photos with the same bytes are of one group, and those that ROOT/groups.csv names one (`data split` writes it).
+
+    Args:
+        samples: of the training.
+        root: the imagefolder's.
+        count: K, 2 or more.
+        seed: another seed, other folds.
+
+    Raises:
+        RequestError: a fold would lack a class, or groups.csv is wrong.
+        KerasFusionError: a file cannot be read.
+    """
+    keys = read_groups(root)
+    paths = [sample.path for sample in samples]
+    digests = list(track(ordered_map(source_sha256, paths), "find folds", total=len(paths)))
+    groups = join_groups(digests, [keys.get(plain_name(sample.sample_id)) for sample in samples])
+    folds = assign_folds([sample.label for sample in samples], groups, count, seed)
+    _refuse_missing_class(samples, groups, folds, count, root)
+    return Folds(count, seed, {sample.sample_id: fold for sample, fold in zip(samples, folds, strict=True)})
+
+
+def assign_folds(labels: Sequence[int], groups: Sequence[str], count: int, seed: int) -> list[int]:
+    """The fold, 1..count, of each of N photos; arguments as for `assign_splits`."""
+    shares = {str(number): 1 / count for number in range(1, count + 1)}
+    # Each photo stands for `count` of them: exact shares are then whole numbers, and no rounding, which differs between
+    # processors, decides where two folds are equally good.
+    assigned = assign_splits(list(labels) * count, list(groups) * count, shares, seed)
+    return [int(number) for number in assigned[: len(labels)]]
+
+
+def _refuse_missing_class(samples, groups: Sequence[str], folds: Sequence[int], count: int, root: Path) -> None:
+    for label, name in enumerate(CLASS_NAMES):
+        held = {fold for sample, fold in zip(samples, folds, strict=True) if sample.label == label}
+        lacking = [number for number in range(1, count + 1) if number not in held]
+        if lacking:
+            groups_held = {group for sample, group in zip(samples, groups, strict=True) if sample.label == label}
+            photos = sum(sample.label == label for sample in samples)
+            raise RequestError(
+                f"fold {lacking[0]} of {count} would hold no photo of {name}: the training photos have {photos} of it "
+                f"in {len(groups_held)} groups that stay together",
+                where=root,
+                expected=f"photos of both classes in each fold, so {count} groups of each class or more",
+                todo="fewer folds (--folds 3, or 0 for none), or more photos",
+            )
