@@ -140,12 +140,15 @@ class Cache:
         shard_size: photos a file; a killed run loses at most one shard's work.
         precision: what the ViT computes in. bfloat16 moves its probabilities by up to about 0.01, and is only faster
             on a processor with matrix instructions for it (AMX).
+        vit_features: keep what the ViT's classifier sees as well, 2 bytes a number; `--dry-run` says how much that
+            is.
     """
 
     folder: Path = Path("cache/roadwork")
     batch: Count = 16
     shard_size: Count = 256
     precision: Literal["float32", "bfloat16"] = "float32"
+    vit_features: bool = False
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
