@@ -69,7 +69,7 @@ def find_manifest(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_
 def keeps_features(config: RoadworkConfig) -> bool:
     """Whether precompute keeps what the ViT's classifier sees: as the cache was begun, or as it is asked for."""
     begun = (config.cache.folder / cache.MANIFEST).exists()
-    return "features" in cache.read_manifest(config.cache.folder)["vit"] if begun else config.cache.vit_features
+    return "features" in cache.read_manifest(config.cache.folder)["vit"] if begun else config.keeps_vit_features
 
 
 def refuse_missing_features(config: RoadworkConfig, manifest: dict) -> None:
@@ -78,11 +78,12 @@ def refuse_missing_features(config: RoadworkConfig, manifest: dict) -> None:
     Raises:
         RequestError: it does not.
     """
-    if config.cache.vit_features and "features" not in manifest["vit"]:
+    if config.keeps_vit_features and "features" not in manifest["vit"]:
         raise RequestError(
             "the branch cache holds the ViT's probabilities alone, and the configuration asks for its features too",
             where=config.cache.folder,
-            todo="kerasfusion precompute into a new folder (--cache), or go without: --set cache.vit_features=false",
+            todo="kerasfusion precompute into a new folder (--cache), or go without: --set cache.vit_features=false "
+            "--set fusion.head=linear",
         )
 
 
