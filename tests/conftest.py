@@ -168,6 +168,20 @@ def cached(make_config, build_once, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def featured(make_config, build_once, tmp_path_factory):
+    """Two views a photo, and a branch cache of train/ and val/ that holds the ViT's features too."""
+    settings = ("views.count=2", "cache.vit_features=true")
+
+    def build(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("kerasfusion.roadwork.precompute.answering.YoloProcess", YoloInThisProcess)
+            precompute(make_config(folder, *settings), ("train", "val"))
+
+    built = build_once("featured", build)
+    return make_config(shutil.copytree(built, tmp_path_factory.mktemp("featured") / "toy"), *settings)
+
+
+@pytest.fixture(scope="session")
 def fitted(make_config, build_once, cached):
     """A finished run of the toy configuration with light augmentation: its folder holds fusion.keras."""
     from kerasfusion.roadwork.fit.job import fit

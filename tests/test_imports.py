@@ -91,6 +91,7 @@ OPTIONAL = {
     "keras_hub": ("roadwork/branches/vit.py",),
     "keras_cv": ("images/augmentation.py",),
     "pillow_heif": ("images/heif.py",),
+    "sklearn": ("roadwork/fit/logistic.py",),
     "datasets": ("roadwork/data/import_sources.py",),
     "wandb": ("trackers/wandb_run.py",),
 }

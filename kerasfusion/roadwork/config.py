@@ -146,12 +146,15 @@ class Cache:
         shard_size: photos a file; a killed run loses at most one shard's work.
         precision: what the ViT computes in. bfloat16 moves its probabilities by up to about 0.01, and is only faster
             on a processor with matrix instructions for it (AMX).
+        vit_features: keep what the ViT's classifier sees as well, 2 bytes a number; `--dry-run` says how much that
+            is. They are always kept where fusion.head learns from them.
     """
 
     folder: Path = Path("cache/roadwork")
     batch: Count = 16
     shard_size: Count = 256
     precision: Literal["float32", "bfloat16"] = "float32"
+    vit_features: bool = False
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -175,22 +178,24 @@ class EfficientNetV2:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Fusion:
-    """The head over the three branches' P(roadwork).
+    """The head over the three branches.
 
     Attributes:
-        head: "linear" 3 -> 2, or "mlp" 3 -> hidden -> 2.
+        head: "linear": of three P(roadwork); "mlp": of the same, with a hidden layer; "features": of three logits and
+            what ViT and EfficientNetV2 see of a photo (fit_on: val).
         hidden: width of the mlp's hidden layer.
         dropout: in the mlp, in training.
         fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
         efficientnetv2_loss_weight: weight of EfficientNetV2's own cross-entropy in the joint loss.
-        epochs: passes over the held-out photos (fit_on: val).
-        learning_rate: Adam's rate for the head (fit_on: val).
-        l2: weight of the squared kernels in the loss, against over-fitting on few photos.
+        epochs: passes over the held-out photos (fit_on: val; not of features).
+        learning_rate: Adam's rate for the head (fit_on: val; not of features).
+        l2: weight of the squared kernels in the loss, against over-fitting on few photos; that of features is chosen by
+            cross-validation.
         prior: share of roadwork among the photos that will be asked about; those that the head learns from are weighed
             to it. The subnet's validators draw half of each; null leaves the shares as they are.
     """
 
-    head: Literal["linear", "mlp"] = "linear"
+    head: Literal["linear", "mlp", "features"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
     fit_on: Literal["val", "train"] = "val"
@@ -199,6 +204,11 @@ class Fusion:
     learning_rate: Rate = 0.05
     l2: Annotated[float, Field(ge=0, le=1)] = 1e-3
     prior: Annotated[float, Field(gt=0, lt=1)] | None = 0.5
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether it learns from features of photos."""
+        return self.head == "features"
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -253,6 +263,11 @@ class RoadworkConfig:
     def run_folder(self) -> Path:
         """Everything that one run leaves behind is in here."""
         return self.runs_folder / self.name
+
+    @property
+    def keeps_vit_features(self) -> bool:
+        """Whether a new branch cache holds the ViT's features."""
+        return self.cache.vit_features or self.fusion.needs_features
 
     @property
     def yolo_weights(self) -> Path:

@@ -42,7 +42,7 @@ def save_photo_reader(path: Path) -> Path:
 class ReadingBranches:
     """Stands in for precompute's Branches: both branches answer as the model above."""
 
-    def __init__(self, config, checkpoint, folds=None):
+    def __init__(self, config, checkpoint, folds=None, with_features=False):
         self.sizes = {"image": SIDE, "yolo_image": SIDE}
 
     def answering(self, sample_id):

@@ -16,6 +16,13 @@ def logits_of(folder: Path, pixel_values: np.ndarray) -> np.ndarray:
         return ViTForImageClassification.from_pretrained(folder).eval()(torch.tensor(pixel_values)).logits.numpy()
 
 
+def features_of(folder: Path, pixel_values: np.ndarray) -> np.ndarray:
+    """(B, C) float32, what the same network's classifier sees of such pixels: the first token behind the last norm."""
+    with torch.no_grad():
+        model = ViTForImageClassification.from_pretrained(folder).eval()
+        return model.vit(torch.tensor(pixel_values)).last_hidden_state[:, 0].numpy()
+
+
 def pixels_by_pillow(folder: Path, photo: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 to what the network is given, (3, S, S)."""
     return _pixels(ViTImageProcessorPil, folder, photo)

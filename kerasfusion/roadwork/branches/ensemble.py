@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasfusion.roadwork.branches.efficientnetv2_folded import fold
+from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT
 from kerasfusion.roadwork.config import Fusion
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
@@ -23,6 +24,7 @@ HEADS = (
     "efficientnetv2_probs",
     "googlenet_probs",
     "fusion_hidden",
+    "fusion_seen",
     "fusion_probs",
     "fusion_calibration",
 )
@@ -63,7 +65,8 @@ def build_trained_parts(trunk, classifier, head):
     """What `fit` trains, with the other branches' probabilities as inputs.
 
     Returns:
-        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS.
+        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS. Where
+        the head sees features, "vit_features": (B, C) is an input too.
     """
     import keras
 
@@ -72,12 +75,16 @@ def build_trained_parts(trunk, classifier, head):
         "yolo_probs": keras.Input((2,), name="yolo_probs"),
         "vit_probs": keras.Input((2,), name="vit_probs"),
     }
+    if VIT in head.input:
+        inputs[VIT] = keras.Input(head.input[VIT].shape[1:], name=VIT)
+    features = {EFFICIENTNETV2: trunk(inputs["image"]), VIT: inputs.get(VIT)}
     branches = {
         "yolo": inputs["yolo_probs"],
         "vit": inputs["vit_probs"],
-        "efficientnetv2": classifier(trunk(inputs["image"])),
+        "efficientnetv2": classifier(features[EFFICIENTNETV2]),
     }
-    return keras.Model(inputs, _name_outputs({"fusion": head(branches), **branches}), name="trained_parts")
+    fused = _fuse(head, branches | features)
+    return keras.Model(inputs, _name_outputs({"fusion": fused, **branches}), name="trained_parts")
 
 
 def compose(parts, vit, yolo):
@@ -85,7 +92,7 @@ def compose(parts, vit, yolo):
 
     Args:
         parts: what `build_trained_parts` gave.
-        vit: what `build_vit` gave: image -> probabilities.
+        vit: what `build_vit` gave: image -> probabilities, or with features where the parts take these.
         yolo: what `build_yolo` gave: yolo_image -> probabilities.
 
     Returns:
@@ -97,9 +104,15 @@ def compose(parts, vit, yolo):
     classifier, head = parts.get_layer("efficientnetv2_classifier"), parts.get_layer("fusion_head")
     image = keras.Input(trunk.input_shape[1:], name="image")
     yolo_image = keras.Input(yolo.input_shape[1:], name="yolo_image")
-    answers = {"yolo": yolo(yolo_image), "vit": vit(image), "efficientnetv2": classifier(fold(trunk)(image))}
-    outputs = _name_outputs({"fusion": head(answers), **answers})
+    said = vit(image) if VIT in parts.input else {"vit": vit(image)}
+    features = {EFFICIENTNETV2: fold(trunk)(image), VIT: said.get(VIT)}
+    answers = {"yolo": yolo(yolo_image), "vit": said["vit"], "efficientnetv2": classifier(features[EFFICIENTNETV2])}
+    outputs = _name_outputs({"fusion": _fuse(head, answers | features), **answers})
     return keras.Model({"image": image, "yolo_image": yolo_image}, outputs, name="fusion")
+
+
+def _fuse(head, known: dict):
+    return head({name: known[name] for name in head.input})
 
 
 def _name_outputs(answers: dict) -> dict:

@@ -11,6 +11,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.run_folder import differences, environment
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches.ensemble import OUTPUTS, compose
+from kerasfusion.roadwork.branches.features_head import VIT
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_keras import YoloCheckpoint, build_yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
@@ -70,7 +71,8 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
     expected = description["weights"]
     refuse_other_vit(branches.vit, expected["vit"], description.get("vit_settings"))
     refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
-    fusion = compose(parts, build_vit(branches.vit), build_yolo(branches.yolo))
+    vit = build_vit(branches.vit, with_features=VIT in parts.input)
+    fusion = compose(parts, vit, build_yolo(branches.yolo))
     description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
     save_model(fusion, out, description, comparison_inputs(fusion))
 

@@ -113,12 +113,17 @@ def weights_files(folder: Path) -> list[Path]:
     return [folder / TORCH] if (folder / TORCH).is_file() else []
 
 
-def build_vit(checkpoint: VitCheckpoint):
+def build_vit(checkpoint: VitCheckpoint, with_features: bool = False):
     """The checkpoint as one Keras model.
+
+    Args:
+        checkpoint: what `read_checkpoint` gave.
+        with_features: also give the vector that its last layer sees.
 
     Returns:
         keras.Model: `image` (B, S, S, 3) float32 RGB 0..255 -> `vit` (B, 2) float32 probabilities in the order of
-        CLASS_NAMES. Normalisation, class order and softmax are inside.
+        CLASS_NAMES. Normalisation, class order and softmax are inside. With features {"vit": the same, "vit_features":
+        (B, C) float32}.
 
     Raises:
         RequestError: the weights are damaged, hold NaN, or are not those that the checkpoint describes.
@@ -129,10 +134,16 @@ def build_vit(checkpoint: VitCheckpoint):
     size = checkpoint.image_size
     image = keras.Input((size, size, 3), name="image", dtype="float32")
     pixels = keras.layers.Rescaling(list(checkpoint.scale), list(checkpoint.offset), name="vit_rescaling")(image)
-    logits = classifier(pixels)
+    logits, features = _with_features(classifier)(pixels) if with_features else (classifier(pixels), None)
     if checkpoint.order != (0, 1):
         logits = keras.ops.take(logits, list(checkpoint.order), axis=-1)
-    return keras.Model(image, keras.layers.Softmax(name="vit", dtype="float32")(logits), name="vit_branch")
+    answers = keras.layers.Softmax(name="vit", dtype="float32")(logits)
+    if with_features:
+        answers = {
+            "vit": answers,
+            "vit_features": keras.layers.Identity(name="vit_features", dtype="float32")(features),
+        }
+    return keras.Model(image, answers, name="vit_branch")
 
 
 def new_classifier(image_size: int):
@@ -150,6 +161,14 @@ def new_classifier(image_size: int):
     )
     preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(converter)
     return keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor)
+
+
+def _with_features(classifier):
+    """What `build_classifier` gave, with the input of its last layer as a second output."""
+    import keras
+
+    seen = classifier.get_layer("vit_logits").input
+    return keras.Model(classifier.input, [classifier.output, seen], name=classifier.name)
 
 
 def _read_network(checkpoint: VitCheckpoint) -> VitNetwork:

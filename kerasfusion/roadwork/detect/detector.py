@@ -59,7 +59,7 @@ class Detector:
     Attributes:
         description: what the model's file says of itself.
         outputs: names of the outputs.
-        other_inputs: names of the inputs that a photo does not give (`yolo_probs`, `vit_probs`).
+        other_inputs: names of the inputs that a photo does not give (`yolo_probs`, `vit_probs`, `vit_features`).
 
     Raises:
         RequestError: the model is broken: it gives other than two probabilities an output.
@@ -73,7 +73,8 @@ class Detector:
         self.other_inputs = tuple(name for name in model.inputs if name not in self._sizes)
         self._model, self._tta, self._max_pixels, self._where = model, tta, max_pixels, where
         blank = self.prepare(np.zeros((8, 8, 3), np.uint8))
-        self.answer([blank | {name: np.float32([0.5, 0.5]) for name in self.other_inputs}])  # compiles what is lazy
+        others = {name: np.full(model.inputs[name], 0.5, np.float32) for name in self.other_inputs}
+        self.answer([blank | others])  # compiles what is lazy
 
     def detect(self, photo: Photo) -> Detection:
         """Answer one photo.
@@ -108,7 +109,7 @@ class Detector:
         """Answer a batch.
 
         Args:
-            prepared: what `prepare` gave for each photo, with (2,) float32 for each of `other_inputs` beside it.
+            prepared: what `prepare` gave for each photo, with what each of `other_inputs` takes of it beside it.
 
         Returns:
             {output: (B,) float32 P(roadwork)}, in the order of `outputs` whatever runs the model.
@@ -159,7 +160,7 @@ def open_detector(
 
     Args:
         path: `fusion.keras` or an export of it (`.xml`, `.onnx`, `.tflite`); also `trained_parts.keras`, for photos
-            whose `yolo_probs` and `vit_probs` the caller brings.
+            whose `other_inputs` the caller brings.
         tta: see Detector.
         precision: None takes the file as it is; "float32", "bfloat16" or "int8" takes the export in that precision
             that lies beside it; "auto" tries them all on this machine and takes the fastest.

@@ -14,7 +14,7 @@ from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.branches.one_file import Branches
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, try_out
+from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, head_steps, try_out
 from kerasfusion.roadwork.fit.sources import features_name
 from kerasfusion.roadwork.fit.training_data import (
     features_path,
@@ -116,7 +116,7 @@ def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start
         Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),
     ]
     if config.fusion.fit_on == "val":
-        stages.append(Stage("fit the head", config.fusion.epochs, "epochs", trial.head[1], trial.head[0]))
+        stages.append(Stage("fit the head", *head_steps(config), trial.head[1], trial.head[0]))
     if request.branches is not None:
         # A clean process loads the same libraries and builds networks of the same size.
         once = trial.branches + start_up + request.build_seconds

@@ -16,7 +16,9 @@ from kerasfusion.roadwork.branches.one_file import Branches
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
+from kerasfusion.roadwork.fit.head_rows import head_rows
 from kerasfusion.roadwork.fit.job import find_branches
+from kerasfusion.roadwork.fit.logistic import FOLDS, STRENGTHS
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import settings_of
@@ -84,7 +86,7 @@ class Trial:
         trace: making the function that gives them; 0 where none is used.
         pace: of the training.
         trained_on: views.
-        head: (first epoch, further epoch) of the head's own fit; zeros where it has none.
+        head: (what comes once, a step) of the head's own fit, whose steps are `head_steps`; zeros where it has none.
         branches: building ViT and YOLO for the one file.
         run_bytes: of the run folder that the trial left.
     """
@@ -112,7 +114,7 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     (training, validation), checked = timed(lambda: load_photos(config, manifest))
     image_size = manifest["sizes"]["image"]
     keras.utils.set_random_seed(config.seed)  # random weights are then those whose features were kept
-    parts, built = timed(lambda: build_parts(config, image_size))
+    parts, built = timed(lambda: build_parts(config, image_size, training.features))
     done = Checkpoint()
     if not restart:
         refuse_other_settings(config.run_folder, settings_of(config, manifest))
@@ -160,6 +162,7 @@ def _some(photos: Photos, count: int) -> Photos:
         photos.labels[rows],
         photos.yolo_probs[rows],
         photos.vit_probs[rows],
+        None if photos.vit_features is None else photos.vit_features[rows],
     )
 
 
@@ -186,15 +189,28 @@ def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> 
     return folding + trace, seconds / len(some)
 
 
+def head_steps(config: RoadworkConfig) -> tuple[int, str]:
+    """How many steps the head's own fit has, at most, and what they are called."""
+    if config.fusion.needs_features:
+        return FOLDS * len(STRENGTHS), "fits"
+    return config.fusion.epochs, "epochs"
+
+
 def _time_head(request: Request) -> tuple[float, float]:
-    """(what the head's own fit takes beside its epochs, an epoch of it)."""
+    """(what the head's own fit takes once, a step of it)."""
     if request.config.fusion.fit_on != "val":
         return 0.0, 0.0
     probs = np.full((len(request.validation), 2), 0.5, np.float32)
-    seconds = []
+    if request.config.fusion.needs_features:
+        # What EfficientNetV2 makes of the photos is not known yet; how long a fit takes depends on its width.
+        drawn = np.random.default_rng(0).normal(size=(len(request.validation), request.parts.trunk.output_shape[-1]))
+        rows = head_rows(request.validation, probs, drawn.astype(np.float32))
+        fits, seconds = timed(lambda: len(fit_head(request.config, request.parts.head, rows)["nll"]) * FOLDS + 1)
+        return 0.0, seconds / fits
+    rows, seconds = head_rows(request.validation, probs), []
     for epochs in HEAD_EPOCHS:
         small = replace(request.config, fusion=replace(request.config.fusion, epochs=epochs))
-        seconds.append(timed(lambda small=small: fit_head(small, request.parts.head, request.validation, probs))[1])
+        seconds.append(timed(lambda small=small: fit_head(small, request.parts.head, rows))[1])
     epoch = max(0.0, seconds[1] - seconds[0]) / (HEAD_EPOCHS[1] - HEAD_EPOCHS[0])
     return max(0.0, seconds[0] - epoch), epoch
 

@@ -18,7 +18,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
-from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
+from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
 TRIAL_SECONDS = 6.0
@@ -38,6 +38,7 @@ class Trial:
         view_bytes: of the cache, a view.
         memory: of this process and YOLO's, bytes.
         parameters: of the ViT.
+        features: numbers that its classifier sees of a view.
     """
 
     load: float
@@ -47,6 +48,7 @@ class Trial:
     view_bytes: float
     memory: int
     parameters: int
+    features: int
 
 
 def estimate_precompute(
@@ -67,7 +69,8 @@ def estimate_precompute(
     samples = [sample for sample in scan(config.data.root) if sample.split in splits]
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, scan(config.data.root))
-    branches, load = timed(lambda: Branches(config, checkpoint, folds=folds))
+    kept = keeps_features(config)
+    branches, load = timed(lambda: Branches(config, checkpoint, folds, kept))
     with branches:
         manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"], folds)
         left = {split: _left(config, manifest, split, samples) for split in splits}
@@ -75,7 +78,8 @@ def estimate_precompute(
     count = sum(photos * view_count(config.views, split) for split, photos in left.items())
     return Estimate(
         "precompute",
-        _facts(config, samples, left, trial),
+        _facts(config, samples, left, trial)
+        | {"vit_features": {"kept": kept, "bytes_a_view": 2 * trial.features, "bytes": 2 * trial.features * count}},
         [
             Stage("start", 1, "process", start_up),
             Stage("load ViT and YOLO", 1, "run", trial.load),
@@ -129,7 +133,8 @@ def _try_out(config: RoadworkConfig, branches: Branches, samples, load: float, s
         )
     photo, first = _pace(stamps, config.cache.batch // math.gcd(config.cache.batch, views))
     memory_bytes = round(memory * 2**20)
-    return Trial(load, first, photo / views, (len(stamps) - 1) * views, size, memory_bytes, branches.parameters)
+    asked = (len(stamps) - 1) * views
+    return Trial(load, first, photo / views, asked, size, memory_bytes, branches.parameters, branches.features)
 
 
 def _pace(stamps: Sequence[float], batch: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
+from kerasfusion.roadwork.branches.features_head import VIT
 from kerasfusion.roadwork.challenge.kinds import Kind
 from kerasfusion.roadwork.challenge.views import view_count, view_kinds, views_of
 from kerasfusion.roadwork.config import RoadworkConfig, Views
@@ -65,14 +66,22 @@ def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> l
     return [samples[number] for number in sorted(chosen)]
 
 
-def cached_branches(config: RoadworkConfig, split: str, description: dict) -> dict[str, branch_cache.Record]:
-    """ViT's and YOLO's probabilities from the branch cache, for parts that were fitted on them.
+def cached_branches(
+    config: RoadworkConfig, split: str, description: dict, inputs: Sequence[str]
+) -> dict[str, branch_cache.Record]:
+    """What the branch cache holds of ViT and YOLO, for parts that were fitted on it.
+
+    Args:
+        config: where the cache is, and of which views.
+        split: which split.
+        description: of the parts.
+        inputs: what they take of a record.
 
     Returns:
         Records by sample_id.
 
     Raises:
-        RequestError: no cache, one of other weights or views, or without this split.
+        RequestError: no cache, one of other weights or views, or without this split or these inputs.
     """
     folder = config.cache.folder
     manifest = branch_cache.read_manifest(folder)
@@ -85,6 +94,12 @@ def cached_branches(config: RoadworkConfig, split: str, description: dict) -> di
             todo="name the right one with --cache, or run precompute and fit again",
         )
     refuse_other_views(config, manifest)
+    if VIT in inputs and "features" not in manifest["vit"]:
+        raise RequestError(
+            "these parts learned from the ViT's features, and the branch cache holds its probabilities alone",
+            where=folder,
+            todo="name the right one with --cache, or compose the parts (`kerasfusion export`) and evaluate the file",
+        )
     return branch_cache.read_cache(folder, [split])
 
 
@@ -150,11 +165,8 @@ def _prepare(detector: Detector, sample: Sample, views: Views, records, max_pixe
         return error
     if records is not None:
         record = _recorded(sample, digest, records)
-        cached = zip(record.yolo_probs, record.vit_probs, strict=True)
-        prepared = [
-            inputs | {"yolo_probs": yolo, "vit_probs": vit}
-            for inputs, (yolo, vit) in zip(prepared, cached, strict=True)
-        ]
+        kept = {name: getattr(record, name) for name in detector.other_inputs}
+        prepared = [inputs | {name: kept[name][view] for name in kept} for view, inputs in enumerate(prepared)]
     return prepared, digest
 
 

@@ -128,7 +128,7 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
     detector = open_detector(request.model, request.tta)
     if not detector.other_inputs:
         return detector, None
-    return detector, cached_branches(config, request.split, detector.description)
+    return detector, cached_branches(config, request.split, detector.description, detector.other_inputs)
 
 
 def _run_folder(model: Path | None) -> Path | None:

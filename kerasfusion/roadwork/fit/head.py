@@ -1,25 +1,39 @@
-"""Fit the head on held-out photos."""
+"""Fit a head on rows that no branch has learned from."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
+from kerasfusion.roadwork.branches.features_head import set_weights, what_it_sees
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.training_data import Photos
-from kerasfusion.roadwork.scoring.prior import prior_weights
+from kerasfusion.roadwork.fit.head_rows import HeadRows
+from kerasfusion.roadwork.fit.logistic import FOLDS, cross_fit, split_groups
 
 
-def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs: np.ndarray) -> None:
-    """Fit the head on held-out photos; it is small, so that this takes seconds and starts anew on resume.
+def fit_head(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
+    """Fit the head; it is small, so that this takes seconds and starts anew on resume.
 
     Each photo counts once, however many views it has: all have as many, and the loss is their mean.
 
     Args:
         config: fusion settings.
-        head: what ensemble.build_head gave; changed in place.
-        photos: N held-out photos with V views each and their cached probabilities.
-        efficientnetv2_probs: (N V, 2) float32.
+        head: what `parts.new_head` gave; changed in place.
+        rows: what it learns from.
+
+    Returns:
+        What was chosen on the way, a JSON value; empty for a head that is only trained.
+
+    Raises:
+        RequestError: too few photos to choose by cross-validation.
     """
-    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
+    if any(layer.name == "fusion_seen" for layer in head.layers):
+        return _fit_on_features(config, head, rows)
+    _train(config, head, rows)
+    return {}
+
+
+def _train(config: RoadworkConfig, head, rows: HeadRows) -> None:
     # A model of the same layers, so that the head itself is saved without a compile state.
     model = keras.Model(head.input, head.output)
     loss = keras.losses.SparseCategoricalCrossentropy()
@@ -27,10 +41,24 @@ def fit_head(config: RoadworkConfig, head, photos: Photos, efficientnetv2_probs:
     model.optimizer.build(model.trainable_variables)  # built by the first step, it would have that traced twice
     keras.utils.set_random_seed(config.seed)
     model.fit(
-        inputs,
-        photos.labels,
-        sample_weight=prior_weights(config.fusion.prior, photos.labels)[photos.labels],
-        batch_size=min(len(photos), 256),
+        {name: rows.inputs[name] for name in head.input},
+        rows.labels,
+        sample_weight=rows.weights(config.fusion.prior),
+        batch_size=min(len(rows), 256),
         epochs=config.fusion.epochs,
         verbose=0,
     )
+
+
+def _fit_on_features(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
+    folds = split_groups(rows.labels, rows.groups, config.seed, "fusion.head: features")
+    found = cross_fit(what_it_sees(head, rows.inputs), rows.labels, rows.weights(config.fusion.prior), folds)
+    set_weights(head, found.fitted.weights, found.fitted.bias)
+    return {
+        "head": "features",
+        "photos": len(np.unique(rows.groups)),
+        "views": len(rows),
+        "folds": FOLDS,
+        "strength": found.strength,
+        "nll": [{"strength": strength, "nll": nll} for strength, nll in found.scores.items()],
+    }

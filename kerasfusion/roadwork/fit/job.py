@@ -23,6 +23,7 @@ from kerasfusion.roadwork.branches.one_file import (
 )
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.fit.head_record import read_record
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
@@ -66,6 +67,8 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         parts = fit_parts(config, manifest, restart)
         model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
         description = describe(to_dict(config), manifest)
+        if chosen := read_record(folder):
+            description["head"] = chosen
         save_model(model, folder / PARTS, description, sample=None)
         if branches is None:
             (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts

@@ -21,6 +21,8 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
+from kerasfusion.roadwork.fit.head_record import keep_record
+from kerasfusion.roadwork.fit.head_rows import HeadRows, head_rows, trunk_features
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import Source, in_order, make_sources
 from kerasfusion.roadwork.fit.training_data import load_photos
@@ -46,7 +48,7 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
         raise RequestError("nothing is held out that pictures could show", where="tracking.panels_every", expected="0")
     keras.utils.set_random_seed(config.seed)
     image_size = manifest["sizes"]["image"]
-    parts = build_parts(config, image_size)
+    parts = build_parts(config, image_size, training.features)
     if restart:
         shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
     claim_checkpoints(config.run_folder, settings_of(config, manifest))
@@ -58,22 +60,18 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     watch = trackers(config.tracking, config.run_folder, config, checkpoint_of(config), panels)
     graph = train_graph(config, parts, *sources, watch)
     if config.fusion.fit_on == "val":
-        probs = _predict(config, graph, sources[1])
-        fit_head(config, parts.head, validation, probs)
+        features = trunk_features(config, parts, sources[1]) if config.fusion.needs_features else None
+        rows = head_rows(validation, _predict(config, graph, sources[1]), features)
+        keep_record(config.run_folder, fit_head(config, parts.head, rows))
         if panels is not None:
-            _draw_fitted(config, parts.head, panels, probs)
+            _draw_fitted(config, parts.head, panels, rows)
     return parts
 
 
-def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnetv2_probs: np.ndarray) -> None:
+def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, rows: HeadRows) -> None:
     """The same photos with the fusion, which while EfficientNetV2 learned was not fitted yet."""
-    photos, numbers = panels.photos, panels.numbers
-    answers = {
-        "yolo": photos.yolo_probs[numbers],
-        "vit": photos.vit_probs[numbers],
-        "efficientnetv2": efficientnetv2_probs[numbers],
-    }
-    fused = np.asarray(head(answers, training=False))
+    answers = {name: values[panels.numbers] for name, values in rows.inputs.items()}
+    fused = np.asarray(head({name: answers[name] for name in head.input}, training=False))
     picture = panels.draw({"fusion": fused[:, 1], "efficientnetv2": answers["efficientnetv2"][:, 1]})
     write_png(config.run_folder / PANELS / "fitted.png", picture)
 

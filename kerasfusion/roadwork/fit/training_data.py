@@ -16,6 +16,7 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
+from kerasfusion.roadwork.fit.head_request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
@@ -32,6 +33,7 @@ class Photos:
         digests: sha256 of each file.
         labels: (N V,) int32, index into CLASS_NAMES.
         yolo_probs, vit_probs: (N V, 2) float32.
+        vit_features: (N V, C) float16, where the branch cache holds them.
     """
 
     samples: list[Sample]
@@ -39,11 +41,17 @@ class Photos:
     labels: np.ndarray
     yolo_probs: np.ndarray
     vit_probs: np.ndarray
+    vit_features: np.ndarray | None = None
 
     @property
     def views(self) -> int:
         """V."""
         return len(self.labels) // len(self.samples)
+
+    @property
+    def features(self) -> int | None:
+        """C; None where there are none."""
+        return None if self.vit_features is None else self.vit_features.shape[1]
 
     @property
     def originals(self) -> np.ndarray:
@@ -62,11 +70,12 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
         Training and validation photos; None for the latter if data.validation_fraction is 0 and there is no val/.
 
     Raises:
-        RequestError: no cache for these splits, a cache of other photos, views or folds, a class without photos, or a
-            head that is to be fitted on held-out photos when there are none.
+        RequestError: no cache for these splits, a cache of other photos, views or folds, a class without photos, a head
+            that is to be fitted on held-out photos when there are none, or one that cannot be fitted as is asked for.
     """
     refuse_other_views(config, manifest)
     refuse_other_folds(config, manifest)
+    refuse_impossible_head(config, manifest)
     samples = [sample for sample in scan(config.data.root, ("train", "val")) if sample.split in ("train", "val")]
     splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
     records = branch_cache.read_cache(config.cache.folder, splits)
@@ -167,6 +176,7 @@ def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Phot
         labels=np.repeat(np.array([row.label for row in rows], np.int32), len(rows[0].yolo_probs)),
         yolo_probs=np.concatenate([row.yolo_probs for row in rows]),
         vit_probs=np.concatenate([row.vit_probs for row in rows]),
+        vit_features=None if rows[0].vit_features is None else np.concatenate([row.vit_features for row in rows]),
     )
 
 

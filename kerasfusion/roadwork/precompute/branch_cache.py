@@ -3,7 +3,7 @@
 A folder with `manifest.json` and `shards/SPLIT-00000.tfrecord`. A split's shards are fixed by its sorted sample ids, so
 that a resumed precompute ends in the same bytes. One tf.train.Example a photo: sample_id, image_sha256, split (bytes),
 label (int64), yolo_probs and vit_probs (2 floats a view, in the order of CLASS_NAMES; the first view is the photo
-itself).
+itself), and where the manifest says so vit_features (bytes: C little-endian float16 a view).
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,6 +34,7 @@ class Record:
         split: train, val or test.
         label: index into CLASS_NAMES.
         yolo_probs, vit_probs: (V, 2) float32 probabilities, a row a view.
+        vit_features: (V, C) float16, what the ViT's classifier sees; None where it is not kept.
     """
 
     sample_id: str
@@ -42,6 +43,7 @@ class Record:
     label: int
     yolo_probs: np.ndarray
     vit_probs: np.ndarray
+    vit_features: np.ndarray | None = None
 
 
 def shard_path(folder: Path, split: str, number: int) -> Path:
@@ -99,6 +101,7 @@ def read_shard(path: Path) -> list[Record]:
         "label": tf.io.FixedLenFeature([], tf.int64),
         "yolo_probs": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
         "vit_probs": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
+        "vit_features": tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
     dataset = tf.data.TFRecordDataset(str(path)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
     try:
@@ -174,6 +177,7 @@ class _Yolo(_Weights):
 
 class _Vit(_Weights):
     settings: dict[str, str | int | float] | None = None
+    features: Literal["float16"] | None = None
 
 
 class _Folds(_Part):
@@ -270,8 +274,11 @@ def _refuse_impossible(records: Sequence[Record], path: Path) -> None:
 def _encode(record: Record) -> bytes:
     import tensorflow as tf
 
+    def raw(value: bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
     def text(value: str):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+        return raw(value.encode())
 
     def floats(value: np.ndarray):
         return tf.train.Feature(float_list=tf.train.FloatList(value=value.ravel()))
@@ -284,12 +291,14 @@ def _encode(record: Record) -> bytes:
         "yolo_probs": floats(record.yolo_probs),
         "vit_probs": floats(record.vit_probs),
     }
+    if record.vit_features is not None:
+        feature["vit_features"] = raw(record.vit_features.astype("<f2").tobytes())
     # A protobuf map has no order of its own; the resumed cache must be the same bytes.
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
 def _decode(batch: dict[str, np.ndarray]) -> Iterable[Record]:
-    for row in range(len(batch["label"])):
+    for row, kept in enumerate(batch["vit_features"]):
         yield Record(
             sample_id=batch["sample_id"][row].decode(),
             image_sha256=batch["image_sha256"][row].decode(),
@@ -297,4 +306,5 @@ def _decode(batch: dict[str, np.ndarray]) -> Iterable[Record]:
             label=int(batch["label"][row]),
             yolo_probs=batch["yolo_probs"][row],
             vit_probs=batch["vit_probs"][row],
+            vit_features=np.frombuffer(kept, "<f2").reshape(len(batch["vit_probs"][row]), -1) if kept else None,
         )

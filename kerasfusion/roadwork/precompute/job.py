@@ -15,7 +15,7 @@ from kerasfusion.roadwork.data.dataset import SPLITS, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
-from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest
+from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
 
@@ -45,7 +45,7 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
             stack.enter_context(only_writer(folder, "cache"))
             with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
                 find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"], folds)
-        branches = stack.enter_context(Branches(config, checkpoint, folds=folds))
+        branches = stack.enter_context(Branches(config, checkpoint, folds, keeps_features(config)))
         if not begun:  # only now: a request that is refused leaves no folder
             stack.enter_context(only_writer(folder, "cache"))
         manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"], folds)

@@ -15,6 +15,9 @@ from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers, refuse_other_classifiers, refuse_other_folds
 from kerasfusion.roadwork.yolo_training.record import read_record
 
+FEATURES = "float16"
+"""How the ViT's features are kept: 2 bytes a number."""
+
 
 def find_manifest(
     config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int, folds: FoldAnswers | None
@@ -50,6 +53,7 @@ def find_manifest(
             "settings": checkpoint.settings,
             "output_order": list(checkpoint.order),
             "precision": config.cache.precision,
+            **({"features": FEATURES} if keeps_features(config) else {}),
         },
         "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
         **describe_views(config.views),
@@ -61,6 +65,7 @@ def find_manifest(
     refuse_other_folds(config, manifest)
     if folds is not None:
         refuse_other_classifiers(config, folds, manifest["folds"])
+    refuse_missing_features(config, manifest)
     if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
         del identity["vit"]["settings"]
     compared = {key: value for key, value in manifest.items() if key not in ("splits", "folds")}
@@ -72,6 +77,27 @@ def find_manifest(
             todo="name a new folder with --cache (or cache.folder), or delete this one",
         )
     return manifest
+
+
+def keeps_features(config: RoadworkConfig) -> bool:
+    """Whether precompute keeps what the ViT's classifier sees: as the cache was begun, or as it is asked for."""
+    begun = (config.cache.folder / cache.MANIFEST).exists()
+    return "features" in cache.read_manifest(config.cache.folder)["vit"] if begun else config.keeps_vit_features
+
+
+def refuse_missing_features(config: RoadworkConfig, manifest: dict) -> None:
+    """Check that a cache holds the ViT's features where the configuration asks for them.
+
+    Raises:
+        RequestError: it does not.
+    """
+    if config.keeps_vit_features and "features" not in manifest["vit"]:
+        raise RequestError(
+            "the branch cache holds the ViT's probabilities alone, and the configuration asks for its features too",
+            where=config.cache.folder,
+            todo="kerasfusion precompute into a new folder (--cache), or go without: --set cache.vit_features=false "
+            "--set fusion.head=linear",
+        )
 
 
 def refuse_other_views(config: RoadworkConfig, manifest: dict) -> None:

@@ -43,7 +43,7 @@ def fill_shard(
         yield from shard
         return
     asked: list[tuple[Sample, str]] = []
-    answers: list[tuple[np.ndarray, np.ndarray]] = []
+    answers: list[tuple[np.ndarray, ...]] = []
     waiting: list[Picture] = []
     broken: dict[str, str] = {}
     read = ordered_map(lambda sample: _read(sample, branches, config), shard)
@@ -63,15 +63,14 @@ def fill_shard(
         cache.write_shard(path, _records(asked, answers))
 
 
-def _records(
-    asked: Sequence[tuple[Sample, str]], answers: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Iterator[cache.Record]:
+def _records(asked: Sequence[tuple[Sample, str]], answers: Sequence[tuple[np.ndarray, ...]]) -> Iterator[cache.Record]:
     """What the batches of views say of each photo, which has as many views as every other."""
     if not asked:
         return
-    yolo, vit = (np.concatenate(probs).reshape(len(asked), -1, 2) for probs in zip(*answers, strict=True))
+    batches = [np.concatenate(kept) for kept in zip(*answers, strict=True)]
+    said = [rows.reshape(len(asked), -1, rows.shape[1]) for rows in batches]
     for row, (sample, digest) in enumerate(asked):
-        yield cache.Record(sample.sample_id, digest, sample.split, sample.label, yolo[row], vit[row])
+        yield cache.Record(sample.sample_id, digest, sample.split, sample.label, *(rows[row] for rows in said))
 
 
 def _is_finished(path: Path, shard, config, unreadable) -> bool:

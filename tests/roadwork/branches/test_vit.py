@@ -13,7 +13,7 @@ from kerasfusion.files.digests import files_sha256
 from kerasfusion.images.decoding import squash
 from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint, weights_files
 from tests.material.hugging_face_vit import MEAN, SIZE, STD, write_vit
-from tests.material.transformers_vit import logits_of, pixels_by_pillow, pixels_by_torchvision
+from tests.material.transformers_vit import features_of, logits_of, pixels_by_pillow, pixels_by_torchvision
 
 pytestmark = pytest.mark.exports
 
@@ -32,6 +32,16 @@ def test_logits_equal_those_of_transformers(vit_folder):
     expected = logits_of(vit_folder, pixel_values.transpose(0, 3, 1, 2))
     assert np.abs(expected).max() > 1  # not a comparison of zeros
     assert np.abs(logits - expected).max() < 2e-5
+
+
+def test_features_equal_what_the_classifier_of_transformers_sees(vit_folder):
+    branch = build_vit(read_checkpoint(str(vit_folder)), with_features=True)
+    answers = branch(random_images(5))
+    expected = features_of(vit_folder, ((random_images(5) / 255 - MEAN) / STD).astype(np.float32).transpose(0, 3, 1, 2))
+    assert expected.shape == (5, 32)
+    assert np.abs(answers["vit_features"] - expected).max() < 2e-5
+    plain = build_vit(read_checkpoint(str(vit_folder)))
+    np.testing.assert_array_equal(answers["vit"], plain(random_images(5)))
 
 
 def test_preprocessing_equals_that_of_transformers(vit_folder):
@@ -74,6 +84,25 @@ def test_keras_hub_preset_is_read_with_its_own_preprocessing(tmp_path):
     expected = np.exp(logits_are_probabilities) / np.exp(logits_are_probabilities).sum(axis=1, keepdims=True)
     branch = build_vit(read_checkpoint(str(tmp_path), ("None", "Roadwork")))
     np.testing.assert_allclose(np.asarray(branch(images)), expected, atol=1e-5)
+
+
+def test_features_of_a_preset_are_what_its_last_layer_sees(tmp_path):
+    keras.utils.set_random_seed(2)
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16
+    )
+    preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(
+        keras_hub.layers.ViTImageConverter(image_size=(32, 32), scale=0.01, crop_to_aspect_ratio=False)
+    )
+    task = keras_hub.models.ViTImageClassifier(
+        backbone, num_classes=2, preprocessor=preprocessor, pooling="gap", intermediate_dim=6
+    )
+    task.save_to_preset(str(tmp_path))
+    branch = build_vit(read_checkpoint(str(tmp_path), ("None", "Roadwork")), with_features=True)
+    images = random_images(2)[:, :32, :32]
+    expected = keras.Model(task.input, task.output_dense.input)(images * 0.01)
+    assert expected.shape == (2, 6)
+    np.testing.assert_allclose(branch(images)["vit_features"], expected, atol=1e-5)
 
 
 def test_preset_without_class_names_is_refused(tmp_path):

@@ -118,7 +118,7 @@ def test_a_photo_that_changed_since_precompute_is_refused(parts, fitted, photos,
     root = shutil.copytree(photos, tmp_path / "photos")
     first, second = sorted((root / "test" / "roadwork").iterdir())[:2]
     first.write_bytes(second.read_bytes())
-    records = cached_branches(fitted, "test", read_description(parts))
+    records = cached_branches(fitted, "test", read_description(parts), ("yolo_probs", "vit_probs"))
     with pytest.raises(RequestError, match="cache and data differ"):
         evaluate(open_detector(parts), scan(root, ("test",)), records=records)
 

@@ -16,11 +16,12 @@ from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.images.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.roadwork.branches.ensemble import build_head, build_trained_parts
 from kerasfusion.roadwork.fit.head import fit_head
+from kerasfusion.roadwork.fit.head_rows import HeadRows
 from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.fit.parts import build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import fit_parts, settings_of
-from kerasfusion.roadwork.fit.training_data import Photos, load_photos, stored_pixels
+from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
 from kerasfusion.roadwork.precompute import branch_cache
 from tests.material.hugging_face_vit import SIZE, write_vit
 
@@ -232,8 +233,9 @@ def test_the_head_learns_which_branch_to_trust(make_config, tmp_path):
     right = probs(np.where(labels == 1, 0.8, 0.2) + rng.uniform(-0.15, 0.15, 200))
     noise = [probs(rng.uniform(0, 1, 200)) for _ in range(2)]
     head = build_head(config.fusion)
-    fit_head(config, head, Photos([], [], labels, right, noise[0]), noise[1])
-    answers = np.asarray(head({"yolo": right, "vit": noise[0], "efficientnetv2": noise[1]}))
+    answered = {"yolo": right, "vit": noise[0], "efficientnetv2": noise[1]}
+    fit_head(config, head, HeadRows(labels, np.arange(200), answered))
+    answers = np.asarray(head(answered))
     assert (answers.argmax(axis=1) == labels).mean() > 0.98
 
 

@@ -90,7 +90,7 @@ def test_parts_are_not_evaluated_with_the_cache_of_an_edited_one(tmp_path, run):
     weights = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
     config = load_config(RoadworkConfig, settings=[f"cache.folder={tmp_path / 'cache'}", "views.count=0"])
     for settings in (manifest["vit"]["settings"], None):
-        assert cached_branches(config, "test", {"weights": weights, "vit_settings": settings})
+        assert cached_branches(config, "test", {"weights": weights, "vit_settings": settings}, ())
     other = manifest["vit"]["settings"] | {"epsilon": 0.1}
     with pytest.raises(RequestError, match="another ViT or YOLO"):
-        cached_branches(config, "test", {"weights": weights, "vit_settings": other})
+        cached_branches(config, "test", {"weights": weights, "vit_settings": other}, ())

@@ -1,0 +1,60 @@
+"""The rows that a head learns from, with all that it may see of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.fit.parts import Parts
+from kerasfusion.roadwork.fit.sources import Source, in_order
+from kerasfusion.roadwork.fit.training_data import Photos
+from kerasfusion.roadwork.scoring.prior import prior_weights
+
+
+@dataclass(frozen=True)
+class HeadRows:
+    """R views of photos that no branch has learned from.
+
+    Attributes:
+        labels: (R,) int32.
+        groups: (R,) int64: views of one photo, and of its exact copies, have the same.
+        inputs: {what a head may take: (R, 2) probabilities or (R, C) features}, float32.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    inputs: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """R."""
+        return len(self.labels)
+
+    def weights(self, prior: float | None) -> np.ndarray:
+        """(R,) float32, with which roadwork has the share `prior`."""
+        return prior_weights(prior, self.labels)[self.labels]
+
+
+def head_rows(photos: Photos, probs: np.ndarray, features: np.ndarray | None = None) -> HeadRows:
+    """Join what is known of held-out photos.
+
+    Args:
+        photos: N photos with V views each, cached probabilities and perhaps features.
+        probs: (N V, 2) float32, EfficientNetV2's answers.
+        features: (N V, C) float32, its features.
+    """
+    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": probs}
+    if photos.vit_features is not None:
+        inputs[VIT] = photos.vit_features.astype(np.float32)
+    if features is not None:
+        inputs[EFFICIENTNETV2] = features
+    _, of_photo = np.unique(photos.digests, return_inverse=True)
+    return HeadRows(photos.labels, np.repeat(of_photo, photos.views), inputs)
+
+
+def trunk_features(config: RoadworkConfig, parts: Parts, source: Source) -> np.ndarray:
+    """(N V, C) float32, what the final trunk makes of each row: of held-out ones, which it has not learned from."""
+    if source.name == "features":
+        return source.rows.take(np.arange(len(source.photos)))
+    return parts.trunk.predict(in_order(config, source).map(lambda arrays: arrays["image"]), verbose=0)
