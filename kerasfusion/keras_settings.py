@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.lean_import import lean
 
 BACKEND = "tensorflow"
 SETTINGS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
@@ -27,7 +28,8 @@ def use_keras() -> None:
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = BACKEND
     try:
-        import keras
+        with lean():
+            import keras
     except (ValueError, AttributeError, TypeError) as error:  # a value that it does not know; a list; a number as text
         raise RequestError(
             f"Keras cannot be loaded with the settings in its own file: {error}",

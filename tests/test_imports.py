@@ -12,6 +12,7 @@ PACKAGE = Path(kerasfusion.__file__).parent
 SHARED = [
     "errors",
     "yaml_text",
+    "lean_import",
     "keras_settings",
     "config",
     "parallel",

@@ -15,14 +15,15 @@ def import_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from kerasfusion.keras_settings import use_keras
+    from kerasfusion.lean_import import lean
 
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
-
+            with lean():
+                import tensorflow  # noqa: F401
             use_keras()
         except KerasFusionError:
             raise
