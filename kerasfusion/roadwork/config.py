@@ -182,7 +182,10 @@ class Fusion:
 
     Attributes:
         head: "linear": of three P(roadwork); "mlp": of the same, with a hidden layer; "features": of three logits and
-            what ViT and EfficientNetV2 see of a photo (fit_on: val).
+            what ViT and EfficientNetV2 see of a photo (fit_on: val); "auto": the simplest of these whose reward is
+            within one standard error of the best, in cross-validation on the held-out photos.
+        vit_adapted: fit a new linear classifier on what the ViT sees, an answer of its own beside the ViT's, which the
+            head sees too (fit_on: val).
         hidden: width of the mlp's hidden layer.
         dropout: in the mlp, in training.
         fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
@@ -195,7 +198,7 @@ class Fusion:
             to it. The subnet's validators draw half of each; null leaves the shares as they are.
     """
 
-    head: Literal["linear", "mlp", "features"] = "linear"
+    head: Literal["linear", "mlp", "features", "auto"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
     fit_on: Literal["val", "train"] = "val"
@@ -204,11 +207,17 @@ class Fusion:
     learning_rate: Rate = 0.05
     l2: Annotated[float, Field(ge=0, le=1)] = 1e-3
     prior: Annotated[float, Field(gt=0, lt=1)] | None = 0.5
+    vit_adapted: bool = False
 
     @property
     def needs_features(self) -> bool:
-        """Whether it learns from features of photos."""
-        return self.head == "features"
+        """Whether anything learns from the ViT's features."""
+        return self.vit_adapted or self.sees_features
+
+    @property
+    def sees_features(self) -> bool:
+        """Whether the head, or one of those that are tried, sees the features of ViT and EfficientNetV2."""
+        return self.head in ("features", "auto")
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)

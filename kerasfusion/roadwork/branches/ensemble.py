@@ -18,10 +18,14 @@ from kerasfusion.roadwork.config import Fusion
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
 BRANCHES = ("yolo", "vit", "efficientnetv2")
+ADAPTED = "vit_adapted"
+"""A further output and branch of some files: a new classifier on what the ViT sees."""
+
 HEADS = (
     "yolo",
     "vit_logits",
     "efficientnetv2_probs",
+    "vit_adapted_probs",
     "googlenet_probs",
     "fusion_hidden",
     "fusion_seen",
@@ -50,23 +54,28 @@ def build_head(settings: Fusion, branches: Sequence[str] = BRANCHES):
         x = keras.layers.Dropout(settings.dropout, name="fusion_dropout")(x)
     dense = keras.layers.Dense(2, activation="softmax", kernel_regularizer=l2, dtype="float32", name="fusion_probs")
     head = keras.Model(inputs, dense(x), name="fusion_head")
-    if settings.head == "linear":
-        dense.set_weights(_vote())
+    if settings.head != "mlp":
+        dense.set_weights(_vote(len(branches)))
     return head
 
 
-def _vote() -> list[np.ndarray]:
+def _vote(branches: int) -> list[np.ndarray]:
     """Weights with which a linear head is the soft vote of its branches: even at a mean P(roadwork) of one half."""
-    kernel = np.tile(np.float32([-2.0, 2.0]), (3, 1))
+    kernel = np.tile(np.float32([-2.0, 2.0]), (branches, 1))
     return [kernel, -0.5 * kernel.sum(axis=0)]
 
 
-def build_trained_parts(trunk, classifier, head):
+def build_trained_parts(trunk, classifier, head, adapted=None):
     """What `fit` trains, with the other branches' probabilities as inputs.
+
+    Args:
+        trunk, classifier: of EfficientNetV2.
+        head: over the branches.
+        adapted: the ViT's new classifier, where there is one.
 
     Returns:
         keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS. Where
-        the head sees features, "vit_features": (B, C) is an input too.
+        anything sees the ViT's features, "vit_features": (B, C) is an input too; with `adapted` ADAPTED is an output.
     """
     import keras
 
@@ -75,13 +84,16 @@ def build_trained_parts(trunk, classifier, head):
         "yolo_probs": keras.Input((2,), name="yolo_probs"),
         "vit_probs": keras.Input((2,), name="vit_probs"),
     }
-    if VIT in head.input:
+    if adapted is not None:
+        inputs[VIT] = keras.Input(adapted.input_shape[1:], name=VIT)
+    elif VIT in head.input:
         inputs[VIT] = keras.Input(head.input[VIT].shape[1:], name=VIT)
     features = {EFFICIENTNETV2: trunk(inputs["image"]), VIT: inputs.get(VIT)}
     branches = {
         "yolo": inputs["yolo_probs"],
         "vit": inputs["vit_probs"],
         "efficientnetv2": classifier(features[EFFICIENTNETV2]),
+        **({ADAPTED: adapted(features[VIT])} if adapted is not None else {}),
     }
     fused = _fuse(head, branches | features)
     return keras.Model(inputs, _name_outputs({"fusion": fused, **branches}), name="trained_parts")
@@ -102,11 +114,14 @@ def compose(parts, vit, yolo):
 
     (trunk,) = (layer for layer in parts.layers if layer.name.startswith("efficientnetv2-"))
     classifier, head = parts.get_layer("efficientnetv2_classifier"), parts.get_layer("fusion_head")
+    adapted = next((layer for layer in parts.layers if layer.name == "vit_adapted_classifier"), None)
     image = keras.Input(trunk.input_shape[1:], name="image")
     yolo_image = keras.Input(yolo.input_shape[1:], name="yolo_image")
     said = vit(image) if VIT in parts.input else {"vit": vit(image)}
     features = {EFFICIENTNETV2: fold(trunk)(image), VIT: said.get(VIT)}
     answers = {"yolo": yolo(yolo_image), "vit": said["vit"], "efficientnetv2": classifier(features[EFFICIENTNETV2])}
+    if adapted is not None:
+        answers[ADAPTED] = adapted(features[VIT])
     outputs = _name_outputs({"fusion": _fuse(head, answers | features), **answers})
     return keras.Model({"image": image, "yolo_image": yolo_image}, outputs, name="fusion")
 
@@ -118,4 +133,5 @@ def _fuse(head, known: dict):
 def _name_outputs(answers: dict) -> dict:
     import keras
 
-    return {name: keras.layers.Identity(name=name, dtype="float32")(answers[name]) for name in OUTPUTS}
+    names = [name for name in (*OUTPUTS, ADAPTED) if name in answers]
+    return {name: keras.layers.Identity(name=name, dtype="float32")(answers[name]) for name in names}

@@ -52,13 +52,24 @@ def what_it_sees(head, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.asarray(seeing({name: inputs[name] for name in head.input}, training=False))
 
 
-def set_weights(head, weights: np.ndarray, bias: float) -> None:
-    """Make the head answer P(roadwork) = sigmoid(seen @ weights + bias).
+def build_adapted(width: int):
+    """A new classifier on what the ViT sees, before it is fitted: (B, C) features -> (B, 2) probabilities, one half."""
+    import keras
+
+    features = keras.Input((width,), name=VIT)
+    dense = keras.layers.Dense(
+        2, activation="softmax", kernel_initializer="zeros", dtype="float32", name="vit_adapted_probs"
+    )
+    return keras.Model(features, dense(features), name="vit_adapted_classifier")
+
+
+def set_weights(model, weights: np.ndarray, bias: float) -> None:
+    """Make a model answer P(roadwork) = sigmoid(seen @ weights + bias).
 
     Args:
-        head: what `build_features_head` gave; changed in place.
+        model: what `build_features_head` or `build_adapted` gave; changed in place.
         weights: (F,).
         bias: a number.
     """
     half = np.asarray(weights, np.float64)[:, None] / 2
-    head.get_layer("fusion_probs").set_weights([np.hstack([-half, half]), np.array([-bias / 2, bias / 2])])
+    model.layers[-1].set_weights([np.hstack([-half, half]), np.array([-bias / 2, bias / 2])])

@@ -14,7 +14,7 @@ from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.branches.one_file import Branches
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, head_steps, try_out
+from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, try_out
 from kerasfusion.roadwork.fit.sources import features_name
 from kerasfusion.roadwork.fit.training_data import (
     features_path,
@@ -77,7 +77,7 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
         size = sum(sample.path.stat().st_size for sample in photos.samples)
         counts = {label: labels[number] for number, label in enumerate(CLASS_NAMES)}
         facts[name] = {"photos": len(photos.samples), **counts, "views_a_photo": photos.views, "bytes": size}
-    networks = (parts.trunk, parts.classifier, parts.head)
+    networks = [parts.trunk, parts.classifier, parts.head, *([parts.adapted] if parts.adapted else [])]
     trained = sum(int(np.prod(weight.shape)) for network in networks for weight in network.trainable_weights)
     return facts | {
         "network": {"parameters": sum(network.count_params() for network in networks), "trained": trained},
@@ -115,8 +115,7 @@ def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start
         Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
         Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),
     ]
-    if config.fusion.fit_on == "val":
-        stages.append(Stage("fit the head", *head_steps(config), trial.head[1], trial.head[0]))
+    stages += trial.head
     if request.branches is not None:
         # A clean process loads the same libraries and builds networks of the same size.
         once = trial.branches + start_up + request.build_seconds

@@ -8,17 +8,15 @@ import keras
 import numpy as np
 
 from kerasfusion.files.run_folder import refuse_other_settings, require_folder
-from kerasfusion.machine.probe import spread, timed
+from kerasfusion.machine.probe import Stage, spread, timed
 from kerasfusion.machine.step_clock import Pace, StepClock
 from kerasfusion.progress import silent
 from kerasfusion.roadwork.branches.efficientnetv2_folded import compiled, fold
 from kerasfusion.roadwork.branches.one_file import Branches
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.dry_run.head_trial import head_stages
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_rows import head_rows
 from kerasfusion.roadwork.fit.job import find_branches
-from kerasfusion.roadwork.fit.logistic import FOLDS, STRENGTHS
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import settings_of
@@ -34,8 +32,6 @@ from kerasfusion.trainer import Checkpoint, read_checkpoint
 
 TRAIN_BATCHES = 25
 VAL_BATCHES = 6
-HEAD_EPOCHS = (1, 11)
-"""Of the two short fits of the head; an epoch takes what the second takes longer."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class Trial:
         trace: making the function that gives them; 0 where none is used.
         pace: of the training.
         trained_on: views.
-        head: (what comes once, a step) of the head's own fit, whose steps are `head_steps`; zeros where it has none.
+        head: stages of the head's own fit; none where it learns with EfficientNetV2.
         branches: building ViT and YOLO for the one file.
         run_bytes: of the run folder that the trial left.
     """
@@ -96,7 +92,7 @@ class Trial:
     trace: float
     pace: Pace
     trained_on: int
-    head: tuple[float, float]
+    head: list[Stage]
     branches: float
     run_bytes: int
 
@@ -145,7 +141,7 @@ def try_out(request: Request) -> Trial:
         trace,
         clock.pace(),
         len(training),
-        _time_head(request),
+        head_stages(config, request.validation, request.parts) if config.fusion.fit_on == "val" else [],
         _time_branches(request.branches),
         run_bytes,
     )
@@ -187,32 +183,6 @@ def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> 
         )
     )
     return folding + trace, seconds / len(some)
-
-
-def head_steps(config: RoadworkConfig) -> tuple[int, str]:
-    """How many steps the head's own fit has, at most, and what they are called."""
-    if config.fusion.needs_features:
-        return FOLDS * len(STRENGTHS), "fits"
-    return config.fusion.epochs, "epochs"
-
-
-def _time_head(request: Request) -> tuple[float, float]:
-    """(what the head's own fit takes once, a step of it)."""
-    if request.config.fusion.fit_on != "val":
-        return 0.0, 0.0
-    probs = np.full((len(request.validation), 2), 0.5, np.float32)
-    if request.config.fusion.needs_features:
-        # What EfficientNetV2 makes of the photos is not known yet; how long a fit takes depends on its width.
-        drawn = np.random.default_rng(0).normal(size=(len(request.validation), request.parts.trunk.output_shape[-1]))
-        rows = head_rows(request.validation, probs, drawn.astype(np.float32))
-        fits, seconds = timed(lambda: len(fit_head(request.config, request.parts.head, rows)["nll"]) * FOLDS + 1)
-        return 0.0, seconds / fits
-    rows, seconds = head_rows(request.validation, probs), []
-    for epochs in HEAD_EPOCHS:
-        small = replace(request.config, fusion=replace(request.config.fusion, epochs=epochs))
-        seconds.append(timed(lambda small=small: fit_head(small, request.parts.head, rows))[1])
-    epoch = max(0.0, seconds[1] - seconds[0]) / (HEAD_EPOCHS[1] - HEAD_EPOCHS[0])
-    return max(0.0, seconds[0] - epoch), epoch
 
 
 def _time_branches(branches: Branches | None) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion.errors import RequestError
-from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, panels
+from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, SKY, panels
 from kerasfusion.files.csv_table import damaged, read_rows
 from kerasfusion.metrics import classification
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"fusion": BLUE, "vit": ORANGE, "yolo": GREEN, "efficientnetv2": PURPLE}
+COLOURS = {"fusion": BLUE, "vit": ORANGE, "yolo": GREEN, "efficientnetv2": PURPLE, "vit_adapted": SKY}
 OTHER_COLOUR = BLACK
-TITLES = {"fusion": "fusion", "vit": "ViT", "yolo": "YOLO", "efficientnetv2": "EfficientNetV2"}
+TITLES = {
+    "fusion": "fusion",
+    "vit": "ViT",
+    "yolo": "YOLO",
+    "efficientnetv2": "EfficientNetV2",
+    "vit_adapted": "ViT adapted",
+}
 PANELS_PER_ROW = 4
 
 HISTORY_AGAIN = "delete it; the command that trained, run again, writes it from what it keeps"

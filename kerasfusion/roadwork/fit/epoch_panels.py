@@ -64,7 +64,7 @@ class EpochPanels:
         """
         photos, numbers = self.photos, self.numbers
         answers = {"vit": photos.vit_probs[numbers, 1], "yolo": photos.yolo_probs[numbers, 1], **trained}
-        order = [name for name in ("fusion", "vit", "yolo", "efficientnetv2") if name in answers]
+        order = [name for name in ("fusion", "vit", "yolo", "efficientnetv2", "vit_adapted") if name in answers]
         cell = HEIGHT + (len(order) + 1) * LINE + GAP * 2
         rows = -(-len(numbers) // COLUMNS)
         sheet = Image.new("RGB", (COLUMNS * (WIDTH + GAP) + GAP, rows * cell + GAP + LINE), PAPER)

@@ -11,7 +11,7 @@ from kerasfusion.roadwork.fit.head_rows import HeadRows
 from kerasfusion.roadwork.fit.logistic import FOLDS, cross_fit, split_groups
 
 
-def fit_head(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
+def fit_head(config: RoadworkConfig, head, rows: HeadRows, folds: int = FOLDS) -> dict[str, Any]:
     """Fit the head; it is small, so that this takes seconds and starts anew on resume.
 
     Each photo counts once, however many views it has: all have as many, and the loss is their mean.
@@ -20,6 +20,7 @@ def fit_head(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
         config: fusion settings.
         head: what `parts.new_head` gave; changed in place.
         rows: what it learns from.
+        folds: of the cross-validation by which a head of features chooses its strength.
 
     Returns:
         What was chosen on the way, a JSON value; empty for a head that is only trained.
@@ -28,7 +29,7 @@ def fit_head(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
         RequestError: too few photos to choose by cross-validation.
     """
     if any(layer.name == "fusion_seen" for layer in head.layers):
-        return _fit_on_features(config, head, rows)
+        return _fit_on_features(config, head, rows, folds)
     _train(config, head, rows)
     return {}
 
@@ -50,15 +51,15 @@ def _train(config: RoadworkConfig, head, rows: HeadRows) -> None:
     )
 
 
-def _fit_on_features(config: RoadworkConfig, head, rows: HeadRows) -> dict[str, Any]:
-    folds = split_groups(rows.labels, rows.groups, config.seed, "fusion.head: features")
-    found = cross_fit(what_it_sees(head, rows.inputs), rows.labels, rows.weights(config.fusion.prior), folds)
+def _fit_on_features(config: RoadworkConfig, head, rows: HeadRows, folds: int) -> dict[str, Any]:
+    parts = split_groups(rows.labels, rows.groups, config.seed, "fusion.head: features", folds)
+    found = cross_fit(what_it_sees(head, rows.inputs), rows.labels, rows.weights(config.fusion.prior), parts)
     set_weights(head, found.fitted.weights, found.fitted.bias)
     return {
         "head": "features",
         "photos": len(np.unique(rows.groups)),
         "views": len(rows),
-        "folds": FOLDS,
+        "folds": folds,
         "strength": found.strength,
         "nll": [{"strength": strength, "nll": nll} for strength, nll in found.scores.items()],
     }

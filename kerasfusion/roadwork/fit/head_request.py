@@ -6,26 +6,27 @@ from kerasfusion.roadwork.fit.logistic import refuse_missing_library
 
 
 def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
-    """Check that a head of features finds them, is fitted by itself, and has what fits it.
+    """Check that what learns from features finds them, is fitted by itself, and has what fits it.
 
     Raises:
         RequestError: otherwise.
     """
     if not config.fusion.needs_features:
         return
-    asked = f"fusion.head: {config.fusion.head}"
+    asked = f"fusion.head: {config.fusion.head}" if config.fusion.sees_features else "fusion.vit_adapted: true"
     if config.fusion.fit_on == "train":
         raise RequestError(
             f"{asked} is fitted after EfficientNetV2, on photos that no branch has learned from",
             where="fusion.fit_on: train",
             expected="fusion.fit_on: val",
-            todo="set fusion.fit_on: val, or fusion.head: linear or mlp, which also learn jointly",
+            todo="set fusion.fit_on: val; or fusion.head: linear or mlp, which also learn jointly, and "
+            "fusion.vit_adapted: false",
         )
     if "features" not in manifest["vit"]:
         raise RequestError(
             f"{asked} learns from the ViT's features, and the branch cache holds its probabilities alone",
             where=config.cache.folder,
             todo="kerasfusion precompute with the same settings into a new folder (--cache FOLDER), which keeps them, "
-            "or set fusion.head: linear",
+            "or set fusion.head: linear and fusion.vit_adapted: false",
         )
     refuse_missing_library()

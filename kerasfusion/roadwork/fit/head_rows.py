@@ -31,6 +31,16 @@ class HeadRows:
         """R."""
         return len(self.labels)
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """C of each kind of features."""
+        return {name: self.inputs[name].shape[1] for name in (VIT, EFFICIENTNETV2) if name in self.inputs}
+
+    def take(self, numbers: np.ndarray) -> "HeadRows":
+        """The rows with these numbers."""
+        inputs = {name: values[numbers] for name, values in self.inputs.items()}
+        return HeadRows(self.labels[numbers], self.groups[numbers], inputs)
+
     def weights(self, prior: float | None) -> np.ndarray:
         """(R,) float32, with which roadwork has the share `prior`."""
         return prior_weights(prior, self.labels)[self.labels]

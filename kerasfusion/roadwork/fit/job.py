@@ -11,7 +11,6 @@ from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches import yolo_keras
-from kerasfusion.roadwork.branches.ensemble import build_trained_parts
 from kerasfusion.roadwork.branches.one_file import (
     FUSION,
     PARTS,
@@ -64,9 +63,9 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         branches, reason = find_branches(config, manifest)
         from kerasfusion.roadwork.fit.train import fit_parts
 
-        parts = fit_parts(config, manifest, restart)
-        model = build_trained_parts(parts.trunk, parts.classifier, parts.head)
-        description = describe(to_dict(config), manifest)
+        parts = fit_parts(config, manifest, restart, report)
+        model = parts.whole
+        description = describe(to_dict(config), manifest) | {"outputs": list(model.output)}
         if chosen := read_record(folder):
             description["head"] = chosen
         save_model(model, folder / PARTS, description, sample=None)

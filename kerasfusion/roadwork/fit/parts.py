@@ -1,21 +1,28 @@
 """The networks that `fit` trains: EfficientNetV2's trunk and classifier, and the head."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 
 from kerasfusion.roadwork.branches import efficientnetv2, ensemble
-from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT, build_features_head
+from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT, build_adapted, build_features_head
 from kerasfusion.roadwork.config import Fusion, RoadworkConfig
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks that are trained: EfficientNetV2's trunk and classifier, and the head."""
+    """The networks that are trained: EfficientNetV2's trunk and classifier, the head, and the ViT's new classifier."""
 
     trunk: keras.Model
     classifier: keras.Model
     head: keras.Model
+    adapted: keras.Model | None = None
+
+    @property
+    def whole(self) -> keras.Model:
+        """All of them as one model."""
+        return ensemble.build_trained_parts(self.trunk, self.classifier, self.head, self.adapted)
 
 
 def build_parts(config: RoadworkConfig, image_size: int, vit_features: int | None = None) -> Parts:
@@ -28,12 +35,20 @@ def build_parts(config: RoadworkConfig, image_size: int, vit_features: int | Non
     """
     trunk = efficientnetv2.build_trunk(config.efficientnetv2, image_size)
     classifier = efficientnetv2.build_classifier(trunk.output_shape[-1], config.efficientnetv2.dropout)
-    return Parts(trunk, classifier, new_head(config.fusion, vit_features, trunk.output_shape[-1]))
+    adapted = build_adapted(vit_features) if config.fusion.vit_adapted else None
+    branches = ensemble.BRANCHES if adapted is None else (*ensemble.BRANCHES, ensemble.ADAPTED)
+    widths = {VIT: vit_features, EFFICIENTNETV2: trunk.output_shape[-1]}
+    return Parts(trunk, classifier, new_head(config.fusion, branches, widths), adapted)
 
 
-def new_head(settings: Fusion, vit_features: int | None, efficientnetv2_features: int) -> keras.Model:
-    """The head that the settings name, not fitted; how many features there are matters to that of features alone."""
+def new_head(settings: Fusion, branches: Sequence[str], widths: Mapping[str, int | None]) -> keras.Model:
+    """The head that the settings name, not fitted.
+
+    Args:
+        settings: its kind and sizes; "auto" stands for the linear one until another is chosen.
+        branches: whose answers it sees.
+        widths: how many features there are, for a head that sees them.
+    """
     if settings.head == "features":
-        widths = {VIT: vit_features, EFFICIENTNETV2: efficientnetv2_features}
-        return build_features_head(widths, ensemble.BRANCHES)
-    return ensemble.build_head(settings)
+        return build_features_head(widths, branches)
+    return ensemble.build_head(settings, branches)

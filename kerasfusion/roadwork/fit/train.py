@@ -7,6 +7,8 @@ Two ways (fusion.fit_on):
 """
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -17,11 +19,14 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run
 from kerasfusion.images.png import write_png
 from kerasfusion.roadwork.branches import efficientnetv2
+from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.fit.adapted import adapt_vit
+from kerasfusion.roadwork.fit.choose_head import build_chosen, choose_head
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_record import keep_record
+from kerasfusion.roadwork.fit.head_record import keep_record, table_of
 from kerasfusion.roadwork.fit.head_rows import HeadRows, head_rows, trunk_features
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import Source, in_order, make_sources
@@ -29,7 +34,12 @@ from kerasfusion.roadwork.fit.training_data import load_photos
 from kerasfusion.trackers.epochs import PANELS, trackers
 
 
-def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = False) -> Parts:
+def fit_parts(
+    config: RoadworkConfig,
+    manifest: dict[str, Any],
+    restart: bool = False,
+    report: Callable[[str], None] = print,
+) -> Parts:
     """Train, or go on with a run that was killed.
 
     Nothing is written before data, cache, weights and an earlier run's settings are known to suit.
@@ -38,6 +48,7 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
         config: everything.
         manifest: of the branch cache.
         restart: forget an earlier run in the folder.
+        report: takes what the person who waits should know.
 
     Raises:
         RequestError: cache and data differ, weights are missing, the run folder holds a run with other settings, or
@@ -60,19 +71,41 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     watch = trackers(config.tracking, config.run_folder, config, checkpoint_of(config), panels)
     graph = train_graph(config, parts, *sources, watch)
     if config.fusion.fit_on == "val":
-        features = trunk_features(config, parts, sources[1]) if config.fusion.needs_features else None
-        rows = head_rows(validation, _predict(config, graph, sources[1]), features)
-        keep_record(config.run_folder, fit_head(config, parts.head, rows))
+        rows = _rows_of(config, parts, graph, sources[1])
+        parts, rows = _fit_on_rows(config, parts, rows, report)
         if panels is not None:
             _draw_fitted(config, parts.head, panels, rows)
     return parts
+
+
+def _fit_on_rows(
+    config: RoadworkConfig, parts: Parts, rows: HeadRows, report: Callable[[str], None]
+) -> tuple[Parts, HeadRows]:
+    """Fit what learns from rows that no branch has learned from; the rows come back with the adapted ViT's answers."""
+    adapted, chosen = {}, {}
+    if parts.adapted is not None:
+        rows, adapted = adapt_vit(config, parts.adapted, rows)
+    if config.fusion.head == "auto":
+        candidate, chosen = choose_head(config, rows)
+        report(table_of(chosen))
+        config, head = build_chosen(config, candidate, rows)
+        parts = replace(parts, head=head)
+    record = fit_head(config, parts.head, rows) | chosen
+    keep_record(config.run_folder, record | ({ADAPTED: adapted} if adapted else {}))
+    return parts, rows
+
+
+def _rows_of(config: RoadworkConfig, parts: Parts, graph: keras.Model, source: Source) -> HeadRows:
+    features = trunk_features(config, parts, source) if config.fusion.sees_features else None
+    return head_rows(source.photos, _predict(config, graph, source), features)
 
 
 def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, rows: HeadRows) -> None:
     """The same photos with the fusion, which while EfficientNetV2 learned was not fitted yet."""
     answers = {name: values[panels.numbers] for name, values in rows.inputs.items()}
     fused = np.asarray(head({name: answers[name] for name in head.input}, training=False))
-    picture = panels.draw({"fusion": fused[:, 1], "efficientnetv2": answers["efficientnetv2"][:, 1]})
+    of_this_fit = {name: answers[name][:, 1] for name in ("efficientnetv2", ADAPTED) if name in answers}
+    picture = panels.draw({"fusion": fused[:, 1], **of_this_fit})
     write_png(config.run_folder / PANELS / "fitted.png", picture)
 
 
@@ -80,6 +113,8 @@ def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, A
     """Settings and cache under which alone a checkpoint is gone on with, as a JSON value."""
     settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
     del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
+    if not config.fusion.vit_adapted:
+        del settings["fusion"]["vit_adapted"]  # what earlier versions began goes on
     settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {

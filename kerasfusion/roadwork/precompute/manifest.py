@@ -96,7 +96,7 @@ def refuse_missing_features(config: RoadworkConfig, manifest: dict) -> None:
             "the branch cache holds the ViT's probabilities alone, and the configuration asks for its features too",
             where=config.cache.folder,
             todo="kerasfusion precompute into a new folder (--cache), or go without: --set cache.vit_features=false "
-            "--set fusion.head=linear",
+            "--set fusion.head=linear --set fusion.vit_adapted=false",
         )
 
 

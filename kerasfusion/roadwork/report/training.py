@@ -8,6 +8,7 @@ from kerasfusion.files.run_files import flat
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
+from kerasfusion.roadwork.fit.head_record import reason_of, rows_of
 from kerasfusion.roadwork.report.run import Run
 
 OF_FIT = {
@@ -18,7 +19,7 @@ OF_FIT = {
 
 def training_section(run: Run) -> Section:
     """The curves of both trainings."""
-    return Section("Training", [*_fit_curves(run), *_yolo_curves(run)])
+    return Section("Training", [*_fit_curves(run), *_heads(run), *_yolo_curves(run)])
 
 
 def data_section(run: Run) -> Section:
@@ -51,6 +52,13 @@ def _fit_curves(run: Run) -> Iterator[Block]:
         "Loss and accuracy of the fit by epoch, training and validation.",
         narrow=history_curves(run.history, per_row=1),
     )
+
+
+def _heads(run: Run) -> Iterator[Block]:
+    """Those among which the fusion's was chosen."""
+    record = run.description.get("head", {})
+    if "tried" in record:
+        yield Table(rows_of(record), f"Heads that were tried. {reason_of(record)}.")
 
 
 def _yolo_curves(run: Run) -> Iterator[Block]:

@@ -16,7 +16,7 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.dry_run import precompute as precompute_module
 from kerasfusion.roadwork.dry_run import train_yolo as yolo_module
 from kerasfusion.roadwork.dry_run.fit import estimate_fit
-from kerasfusion.roadwork.dry_run.fit_trial import HEAD_EPOCHS
+from kerasfusion.roadwork.dry_run.head_trial import HEAD_EPOCHS
 from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 from kerasfusion.roadwork.precompute.branch_cache import shard_path

@@ -239,6 +239,6 @@ def test_a_dry_run_counts_the_fits(with_features, tmp_path):
 
 
 def test_a_new_head_has_the_widths_of_its_features():
-    head = new_head(Fusion(head="features"), 768, 1280)
+    head = new_head(Fusion(head="features"), BRANCHES, {"vit_features": 768, "efficientnetv2_features": 1280})
     assert head.count_params() == 2 * (3 + 768 + 1280) + 2
     assert isinstance(head, keras.Model)
