@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.images.decoding import MAX_PIXELS
@@ -20,6 +20,16 @@ ImageSize = Annotated[int, Field(ge=32, le=1024)]
 Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
 Strength = Literal["none", "light", "moderate", "strong"]
 Layout = Literal["crop", "letterbox", "plain", "mix"]
+Branch = Literal["vit", "yolo", "efficientnetv2"]
+
+BRANCHES: tuple[Branch, ...] = ("yolo", "vit", "efficientnetv2")
+"""In the order in which the head's weights take them."""
+
+
+def _refuse_none_left(without: tuple[Branch, ...]) -> tuple[Branch, ...]:
+    if set(without) == set(BRANCHES):
+        raise ValueError("Input should leave at least one of vit, yolo and efficientnetv2")
+    return without
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -169,10 +179,12 @@ class EfficientNetV2:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Fusion:
-    """The head over the three branches' P(roadwork).
+    """The head over the branches' P(roadwork).
 
     Attributes:
-        head: "linear" 3 -> 2, or "mlp" 3 -> hidden -> 2.
+        without: branches that are left out of the head and of the one file: vit, yolo, efficientnetv2. The branch
+            cache keeps the ViT's answers all the same, for the comparison with the default one.
+        head: "linear" 3 -> 2, or "mlp" 3 -> hidden -> 2 (fewer than 3 without some branches).
         hidden: width of the mlp's hidden layer.
         dropout: in the mlp, in training.
         fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
@@ -184,6 +196,7 @@ class Fusion:
             to it. The subnet's validators draw half of each; null leaves the shares as they are.
     """
 
+    without: Annotated[tuple[Branch, ...], AfterValidator(_refuse_none_left)] = ()
     head: Literal["linear", "mlp"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
@@ -193,6 +206,11 @@ class Fusion:
     learning_rate: Rate = 0.05
     l2: Annotated[float, Field(ge=0, le=1)] = 1e-3
     prior: Annotated[float, Field(gt=0, lt=1)] | None = 0.5
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Those that the fusion is made of."""
+        return tuple(name for name in BRANCHES if name not in self.without)
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)

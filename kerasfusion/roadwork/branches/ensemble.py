@@ -1,4 +1,4 @@
-"""The three branches and the head as one Keras graph.
+"""The branches and the head as one Keras graph; a branch that the head does not take is not in it.
 
     image -------> ViT ----------------------------> vit -------------+
     image -------> EfficientNetV2 trunk, classifier -> efficientnetv2 -+-> head -> fusion
@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasfusion.roadwork.branches.efficientnetv2_folded import fold
-from kerasfusion.roadwork.config import Fusion
+from kerasfusion.roadwork.config import BRANCHES, Fusion
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
-BRANCHES = ("yolo", "vit", "efficientnetv2")
 HEADS = (
     "yolo",
     "vit_logits",
@@ -49,33 +48,36 @@ def build_head(settings: Fusion, branches: Sequence[str] = BRANCHES):
     dense = keras.layers.Dense(2, activation="softmax", kernel_regularizer=l2, dtype="float32", name="fusion_probs")
     head = keras.Model(inputs, dense(x), name="fusion_head")
     if settings.head == "linear":
-        dense.set_weights(_vote())
+        dense.set_weights(_vote(len(branches)))
     return head
 
 
-def _vote() -> list[np.ndarray]:
+def _vote(count: int) -> list[np.ndarray]:
     """Weights with which a linear head is the soft vote of its branches: even at a mean P(roadwork) of one half."""
-    kernel = np.tile(np.float32([-2.0, 2.0]), (3, 1))
+    kernel = np.tile(np.float32([-2.0, 2.0]), (count, 1))
     return [kernel, -0.5 * kernel.sum(axis=0)]
 
 
 def build_trained_parts(trunk, classifier, head):
     """What `fit` trains, with the other branches' probabilities as inputs.
 
+    Args:
+        trunk, classifier: EfficientNetV2's; None where the head does not take it.
+        head: what `build_head` gave; it names the branches.
+
     Returns:
-        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS.
+        keras.Model: {"image": (B, S, S, 3) float32 0..255, "yolo_probs": (B, 2), "vit_probs": (B, 2)} -> OUTPUTS, as
+        far as they are of the head's branches.
     """
     import keras
 
-    inputs = {
-        "image": keras.Input(trunk.input_shape[1:], name="image"),
-        "yolo_probs": keras.Input((2,), name="yolo_probs"),
-        "vit_probs": keras.Input((2,), name="vit_probs"),
+    inputs = {"image": keras.Input(trunk.input_shape[1:], name="image")} if "efficientnetv2" in head.input else {}
+    inputs |= {
+        f"{name}_probs": keras.Input((2,), name=f"{name}_probs") for name in ("yolo", "vit") if name in head.input
     }
     branches = {
-        "yolo": inputs["yolo_probs"],
-        "vit": inputs["vit_probs"],
-        "efficientnetv2": classifier(trunk(inputs["image"])),
+        name: classifier(trunk(inputs["image"])) if name == "efficientnetv2" else inputs[f"{name}_probs"]
+        for name in _branches_of(head)
     }
     return keras.Model(inputs, _name_outputs({"fusion": head(branches), **branches}), name="trained_parts")
 
@@ -85,24 +87,41 @@ def compose(parts, vit, yolo):
 
     Args:
         parts: what `build_trained_parts` gave.
-        vit: what `build_vit` gave: image -> probabilities.
-        yolo: what `build_yolo` gave: yolo_image -> probabilities.
+        vit: what `build_vit` gave: image -> probabilities; None where the parts were trained without it.
+        yolo: what `build_yolo` gave: yolo_image -> probabilities; None where the parts were trained without it.
 
     Returns:
-        keras.Model: {"image": (B, S, S, 3), "yolo_image": (B, T, T, 3)} float32 0..255 -> OUTPUTS.
+        keras.Model: {"image": (B, S, S, 3), "yolo_image": (B, T, T, 3)} float32 0..255 -> OUTPUTS, as far as they are
+        of the parts' branches.
     """
     import keras
 
-    (trunk,) = (layer for layer in parts.layers if layer.name.startswith("efficientnetv2-"))
-    classifier, head = parts.get_layer("efficientnetv2_classifier"), parts.get_layer("fusion_head")
-    image = keras.Input(trunk.input_shape[1:], name="image")
-    yolo_image = keras.Input(yolo.input_shape[1:], name="yolo_image")
-    answers = {"yolo": yolo(yolo_image), "vit": vit(image), "efficientnetv2": classifier(fold(trunk)(image))}
-    outputs = _name_outputs({"fusion": head(answers), **answers})
-    return keras.Model({"image": image, "yolo_image": yolo_image}, outputs, name="fusion")
+    head = parts.get_layer("fusion_head")
+    trunk = next((layer for layer in parts.layers if layer.name.startswith("efficientnetv2-")), None)
+    readers = {"image": trunk or vit, "yolo_image": yolo}
+    inputs = {
+        name: keras.Input(reader.input_shape[1:], name=name) for name, reader in readers.items() if reader is not None
+    }
+    asked = {
+        "yolo": lambda: yolo(inputs["yolo_image"]),
+        "vit": lambda: vit(inputs["image"]),
+        "efficientnetv2": lambda: parts.get_layer("efficientnetv2_classifier")(fold(trunk)(inputs["image"])),
+    }
+    answers = {name: asked[name]() for name in _branches_of(head)}
+    return keras.Model(inputs, _name_outputs({"fusion": head(answers), **answers}), name="fusion")
+
+
+def outputs_of(branches: Sequence[str]) -> tuple[str, ...]:
+    """The outputs of a fusion of these branches, in their order."""
+    return tuple(name for name in OUTPUTS if name == "fusion" or name in branches)
+
+
+def _branches_of(head) -> list[str]:
+    """Always in the same order, so that the same parts make the same graph."""
+    return [name for name in BRANCHES if name in head.input]
 
 
 def _name_outputs(answers: dict) -> dict:
     import keras
 
-    return {name: keras.layers.Identity(name=name, dtype="float32")(answers[name]) for name in OUTPUTS}
+    return {name: keras.layers.Identity(name=name, dtype="float32")(answers[name]) for name in outputs_of(answers)}

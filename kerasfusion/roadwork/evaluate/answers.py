@@ -66,26 +66,47 @@ def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> l
 
 
 def cached_branches(config: RoadworkConfig, split: str, description: dict) -> dict[str, branch_cache.Record]:
-    """ViT's and YOLO's probabilities from the branch cache, for parts that were fitted on them.
+    """ViT's and YOLO's probabilities from the branch cache, for parts that were fitted on them, or to compare with.
+
+    Args:
+        config, description: as for `refuse_other_cache`.
+        split: which split.
 
     Returns:
         Records by sample_id.
 
     Raises:
-        RequestError: no cache, one of other weights or views, or without this split.
+        RequestError: as `refuse_other_cache`; or the cache is without this split.
+    """
+    refuse_other_cache(config, description)
+    return branch_cache.read_cache(config.cache.folder, [split])
+
+
+def refuse_other_cache(config: RoadworkConfig, description: dict) -> None:
+    """Check the branch cache against a model.
+
+    Args:
+        config: names the cache and its views.
+        description: of the parts, or of a whole model without the ViT, whose answers alone are then looked for.
+
+    Raises:
+        RequestError: no cache, or one of other weights or views.
     """
     folder = config.cache.folder
     manifest = branch_cache.read_manifest(folder)
-    found = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
+    expected = {} if "model_sha256" in description else dict(description.get("weights", {}))
+    if "default_vit" in description:
+        expected["vit"] = description["default_vit"]
     said = [manifest["vit"].get("settings"), description.get("vit_settings")]  # None of older versions
-    if found != description["weights"] or (None not in said and said[0] != said[1]):
+    if any(manifest[name]["sha256"] != sha256 for name, sha256 in expected.items()) or (
+        None not in said and said[0] != said[1]
+    ):
         raise RequestError(
             "the branch cache was made with another ViT or YOLO than the parts were fitted on",
             where=folder,
             todo="name the right one with --cache, or run precompute and fit again",
         )
     refuse_other_views(config, manifest)
-    return branch_cache.read_cache(folder, [split])
 
 
 def answer(
@@ -105,21 +126,31 @@ def answer(
         samples: photos of one split.
         views: which challenges are made of them.
         outputs: those to keep; None is all.
-        records: the branch cache's records, for trained parts that take ViT's and YOLO's probabilities from it.
+        records: the branch cache's records, for trained parts that take ViT's and YOLO's probabilities from it, and for
+            an output `vit` that the detector has not.
         batch: views a forward pass.
         max_pixels: largest photo that is decoded.
 
     Raises:
-        RequestError: a photo is not the one that the cache holds.
+        RequestError: a photo is not the one that the cache holds, or an output that the model has not.
     """
+    outputs = tuple(outputs or detector.outputs)
+    from_cache = [name for name in outputs if name not in detector.outputs]
+    if from_cache and (records is None or from_cache != ["vit"]):
+        raise RequestError(
+            f"the model has no output {from_cache[0]}", expected=" or ".join(detector.outputs), todo="name one of them"
+        )
     unreadable: dict[str, str] = {}
     digests: dict[str, str] = {}
     split, count = samples[0].split, view_count(views, samples[0].split)
     prepared = ordered_map(lambda sample: _prepare(detector, sample, views, records, max_pixels), samples)
-    said = {name: np.full((len(samples), count), np.nan) for name in outputs or detector.outputs}
+    said = {name: np.full((len(samples), count), np.nan) for name in outputs}
     work = _answer_all(detector, samples, prepared, batch, said, unreadable, digests)
     for _ in track(work, f"evaluate {split}", total=len(samples)):
         pass
+    for row, sample in enumerate(samples):
+        if from_cache and sample.sample_id in digests:
+            said["vit"][row] = records[sample.sample_id].vit_probs[:, 1]
     kinds = [view_kinds(views, split, digests.get(sample.sample_id)) for sample in samples]
     return Answers(split, list(samples), said, kinds, dict(sorted(unreadable.items())), digests)
 
@@ -136,8 +167,8 @@ def _answer_all(detector, samples, prepared, batch: int, answers, unreadable, di
             places, inputs = zip(*waiting[:batch], strict=True)
             del waiting[:batch]
             probs = detector.answer(inputs)
-            for name, values in answers.items():
-                values[tuple(np.transpose(places))] = probs[name]
+            for name in answers.keys() & probs.keys():
+                answers[name][tuple(np.transpose(places))] = probs[name]
         yield sample
 
 
@@ -150,10 +181,9 @@ def _prepare(detector: Detector, sample: Sample, views: Views, records, max_pixe
         return error
     if records is not None:
         record = _recorded(sample, digest, records)
-        cached = zip(record.yolo_probs, record.vit_probs, strict=True)
         prepared = [
-            inputs | {"yolo_probs": yolo, "vit_probs": vit}
-            for inputs, (yolo, vit) in zip(prepared, cached, strict=True)
+            inputs | {name: getattr(record, name)[view] for name in detector.other_inputs}
+            for view, inputs in enumerate(prepared)
         ]
     return prepared, digest
 

@@ -44,6 +44,7 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     training, validation = load_photos(config, manifest)
     if config.tracking.panels_every and validation is None:
         raise RequestError("nothing is held out that pictures could show", where="tracking.panels_every", expected="0")
+    refuse_needless(config)
     keras.utils.set_random_seed(config.seed)
     image_size = manifest["sizes"]["image"]
     parts = build_parts(config, image_size)
@@ -51,6 +52,10 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
         shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
     claim_checkpoints(config.run_folder, settings_of(config, manifest))
     describe_run(config.run_folder, config)
+    if parts.trunk is None:
+        (config.run_folder / "history.csv").unlink(missing_ok=True)  # an earlier fit's
+        fit_head(config, parts.head, validation, None)
+        return parts
     sources = make_sources(config, parts, image_size, training, validation)
     panels = None
     if config.tracking.panels_every:
@@ -65,6 +70,29 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
     return parts
 
 
+def refuse_needless(config: RoadworkConfig) -> None:
+    """Check that nothing is asked for that only a fusion with EfficientNetV2 has.
+
+    Raises:
+        RequestError: otherwise; names the key.
+    """
+    if "efficientnetv2" in config.fusion.branches:
+        return
+    if config.fusion.fit_on == "train":
+        raise RequestError(
+            "without EfficientNetV2 there is nothing that the head could be fitted jointly with",
+            where="fusion.fit_on: train, with fusion.without: efficientnetv2",
+            expected="fusion.fit_on: val",
+            todo="set fusion.fit_on: val, or leave EfficientNetV2 in",
+        )
+    if config.tracking.panels_every:
+        raise RequestError(
+            "without EfficientNetV2 there are no epochs to show pictures of",
+            where="tracking.panels_every",
+            expected="0",
+        )
+
+
 def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnetv2_probs: np.ndarray) -> None:
     """The same photos with the fusion, which while EfficientNetV2 learned was not fitted yet."""
     photos, numbers = panels.photos, panels.numbers
@@ -73,7 +101,7 @@ def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnet
         "vit": photos.vit_probs[numbers],
         "efficientnetv2": efficientnetv2_probs[numbers],
     }
-    fused = np.asarray(head(answers, training=False))
+    fused = np.asarray(head({name: answers[name] for name in head.input}, training=False))
     picture = panels.draw({"fusion": fused[:, 1], "efficientnetv2": answers["efficientnetv2"][:, 1]})
     write_png(config.run_folder / PANELS / "fitted.png", picture)
 
@@ -82,7 +110,10 @@ def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, A
     """Settings and cache under which alone a checkpoint is gone on with, as a JSON value."""
     settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
     del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
-    settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
+    if not config.fusion.without:
+        del settings["fusion"]["without"]  # so that runs go on that were begun before there was such a key
+    if "efficientnetv2" in config.fusion.branches:
+        settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
