@@ -17,6 +17,7 @@ FIT_FLAGS = {
     "vit": {"roadwork": "vit.weights"},
     "yolo": {"roadwork": "yolo.weights"},
     "augmentation": {"roadwork": "fit.augmentation"},
+    "without": {"roadwork": "fusion.without"},
     "model": {"fume": "model.name"},
 }
 """Flag of `fit` -> the key that it sets in each system."""
@@ -130,6 +131,12 @@ def precompute(
 @click.option("--vit", help="roadwork: vit.weights: hf://owner/name or a folder.")
 @click.option("--yolo", type=ANY_PATH, help="roadwork: yolo.weights: the trained best.pt.")
 @click.option("--augmentation", help="roadwork: fit.augmentation: none, light, moderate or strong.")
+@click.option(
+    "--without",
+    multiple=True,
+    callback=lambda ctx, param, names: names or None,
+    help="roadwork: fusion.without: leave vit, yolo or efficientnetv2 out of the head and the file; repeatable.",
+)
 @click.option("--model", help="fume: model.name: FUMEFastSCNN, EarlyFusionFastSCNN...")
 @click.option("--restart", is_flag=True, help="Forget an earlier fit in the run folder.")
 @dry_run_options

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.images.decoding import MAX_PIXELS
@@ -20,6 +20,16 @@ ImageSize = Annotated[int, Field(ge=32, le=1024)]
 Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
 Strength = Literal["none", "light", "moderate", "strong"]
 Layout = Literal["crop", "letterbox", "plain", "mix"]
+Branch = Literal["vit", "yolo", "efficientnetv2"]
+
+BRANCHES: tuple[Branch, ...] = ("yolo", "vit", "efficientnetv2")
+"""In the order in which the head's weights take them."""
+
+
+def _refuse_none_left(without: tuple[Branch, ...]) -> tuple[Branch, ...]:
+    if set(without) == set(BRANCHES):
+        raise ValueError("Input should leave at least one of vit, yolo and efficientnetv2")
+    return without
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -178,12 +188,14 @@ class EfficientNetV2:
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Fusion:
-    """The head over the three branches.
+    """The head over the branches.
 
     Attributes:
-        head: "linear": of three P(roadwork); "mlp": of the same, with a hidden layer; "features": of three logits and
-            what ViT and EfficientNetV2 see of a photo (fit_on: val); "auto": the simplest of these whose reward is
-            within one standard error of the best, in cross-validation on the held-out photos.
+        without: branches that are left out of the head and of the one file: vit, yolo, efficientnetv2. The branch
+            cache keeps the ViT's answers all the same, for the comparison with the default one.
+        head: "linear": of the branches' P(roadwork); "mlp": of the same, with a hidden layer; "features": of their
+            logits and what ViT and EfficientNetV2 see of a photo (fit_on: val); "auto": the simplest of these whose
+            reward is within one standard error of the best, in cross-validation on the held-out photos.
         vit_adapted: fit a new linear classifier on what the ViT sees, an answer of its own beside the ViT's, which the
             head sees too (fit_on: val).
         hidden: width of the mlp's hidden layer.
@@ -198,6 +210,7 @@ class Fusion:
             to it. The subnet's validators draw half of each; null leaves the shares as they are.
     """
 
+    without: Annotated[tuple[Branch, ...], AfterValidator(_refuse_none_left)] = ()
     head: Literal["linear", "mlp", "features", "auto"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
@@ -212,12 +225,17 @@ class Fusion:
     @property
     def needs_features(self) -> bool:
         """Whether anything learns from the ViT's features."""
-        return self.vit_adapted or self.sees_features
+        return "vit" in self.branches and (self.vit_adapted or self.sees_features)
 
     @property
     def sees_features(self) -> bool:
-        """Whether the head, or one of those that are tried, sees the features of ViT and EfficientNetV2."""
+        """Whether the head, or one of those that are tried, sees the features of its branches."""
         return self.head in ("features", "auto")
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Those that the fusion is made of."""
+        return tuple(name for name in BRANCHES if name not in self.without)
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)

@@ -1,6 +1,7 @@
 """Compose the trained parts with the ViT and YOLO into the one file that is deployed."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.files.run_folder import differences, environment
 from kerasfusion.files.saving import save_model
-from kerasfusion.roadwork.branches.ensemble import OUTPUTS, compose
+from kerasfusion.roadwork.branches.ensemble import compose, outputs_of
 from kerasfusion.roadwork.branches.features_head import VIT
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_keras import YoloCheckpoint, build_yolo
+from kerasfusion.roadwork.config import BRANCHES
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 
 PARTS = "trained_parts.keras"
@@ -26,10 +28,10 @@ PIXELS = {
 
 @dataclass(frozen=True)
 class Branches:
-    """The branches that answered for the trained parts, as checkpoints."""
+    """The branches that answered for the trained parts, as checkpoints; None for one that the fusion goes without."""
 
-    vit: VitCheckpoint
-    yolo: YoloCheckpoint
+    vit: VitCheckpoint | None
+    yolo: YoloCheckpoint | None
 
 
 def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
@@ -38,21 +40,35 @@ def describe(config: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]
     Args:
         config: the resolved configuration, as plain mappings.
         manifest: of the branch cache that the parts were fitted on.
+
+    Returns:
+        JSON types. Of branches that `fusion.without` names there is nothing but, of the ViT, the `default_vit` whose
+        answers the cache keeps.
     """
-    return {
+    branches = [name for name in BRANCHES if name not in config["fusion"]["without"]]
+    pictures = pictures_of(branches)
+    described = {
         "system": "roadwork",
         "class_names": list(CLASS_NAMES),
-        "outputs": list(OUTPUTS),
-        "pixels": PIXELS,
-        "image_size": manifest["sizes"]["image"],
-        "yolo_image_size": manifest["sizes"]["yolo_image"],
-        "weights": {"yolo": manifest["yolo"]["sha256"], "vit": manifest["vit"]["sha256"]},
+        "outputs": list(outputs_of(branches)),
+        "pixels": {name: PIXELS[name] for name in pictures},
+        **{f"{name}_size": manifest["sizes"][name] for name in pictures},
+        "weights": {name: manifest[name]["sha256"] for name in ("yolo", "vit") if name in branches},
         "vit_settings": manifest["vit"].get("settings"),
         "data": {split: done["listing_sha256"] for split, done in manifest["splits"].items()},
         "yolo_trained_on": manifest["yolo"]["trained_on"],
         "versions": environment()["packages"],
         "config": config,
     }
+    if "yolo" not in branches:
+        del described["yolo_trained_on"]
+    return described if "vit" in branches else described | {"default_vit": manifest["vit"]["sha256"]}
+
+
+def pictures_of(branches: Sequence[str]) -> list[str]:
+    """The picture inputs that these branches read, as in PIXELS."""
+    read = {"image": {"vit", "efficientnetv2"}, "yolo_image": {"yolo"}}
+    return [name for name in PIXELS if read[name] & set(branches)]
 
 
 def export(parts, description: dict[str, Any], branches: Branches, out: Path) -> None:
@@ -69,10 +85,14 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
         KerasFusionError: a clean process cannot open the file or answers otherwise.
     """
     expected = description["weights"]
-    refuse_other_vit(branches.vit, expected["vit"], description.get("vit_settings"))
-    refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
-    vit = build_vit(branches.vit, with_features=VIT in parts.input)
-    fusion = compose(parts, vit, build_yolo(branches.yolo))
+    vit = yolo = None
+    if branches.vit is not None:
+        refuse_other_vit(branches.vit, expected["vit"], description.get("vit_settings"))
+        vit = build_vit(branches.vit, with_features=VIT in parts.input)
+    if branches.yolo is not None:
+        refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
+        yolo = build_yolo(branches.yolo)
+    fusion = compose(parts, vit, yolo)
     description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
     save_model(fusion, out, description, comparison_inputs(fusion))
 

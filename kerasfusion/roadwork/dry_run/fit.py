@@ -47,6 +47,8 @@ def estimate_fit(config: RoadworkConfig, restart: bool = False) -> Estimate:
 def _stored(request: Request) -> dict[str, list[bool]]:
     """Of the photos of each role: whether earlier runs have kept pixels and features."""
     config, size, trunk = request.config, request.image_size, request.parts.trunk
+    if trunk is None:
+        return {"pixels": [], "features": []}
     name = features_name(trunk, size, efficientnetv2.weights_digest(config.efficientnetv2, trunk))
     return {
         "pixels": [pixels_path(photos, config, size).is_file() for photos in request.photos],
@@ -77,7 +79,7 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
         size = sum(sample.path.stat().st_size for sample in photos.samples)
         counts = {label: labels[number] for number, label in enumerate(CLASS_NAMES)}
         facts[name] = {"photos": len(photos.samples), **counts, "views_a_photo": photos.views, "bytes": size}
-    networks = [parts.trunk, parts.classifier, parts.head, *([parts.adapted] if parts.adapted else [])]
+    networks = [each for each in (parts.trunk, parts.classifier, parts.head, parts.adapted) if each is not None]
     trained = sum(int(np.prod(weight.shape)) for network in networks for weight in network.trainable_weights)
     return facts | {
         "network": {"parameters": sum(network.count_params() for network in networks), "trained": trained},
@@ -86,9 +88,16 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
             "epochs": request.done.epoch,
             **{f"splits_with_{kind}": sum(kept) for kind, kept in stored.items()},
         },
-        "composed": "ViT and YOLO are at hand" if request.branches else f"not yet: {request.lacking}",
+        **({"branches": list(config.fusion.branches)} if config.fusion.without else {}),
+        "composed": f"{_asked(config)} at hand" if request.branches else f"not yet: {request.lacking}",
         "run_folder": str(config.run_folder),
     }
+
+
+def _asked(config: RoadworkConfig) -> str:
+    """The branches that answered for the parts, as the subject of a sentence."""
+    titles = [title for title in ("ViT", "YOLO") if title.lower() in config.fusion.branches]
+    return f"{' and '.join(titles)} {'are' if len(titles) > 1 else 'is'}" if titles else "EfficientNetV2 alone is"
 
 
 def _steps(request: Request) -> int:
@@ -96,25 +105,14 @@ def _steps(request: Request) -> int:
 
 
 def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start_up: float) -> list[Stage]:
-    config, pace, epochs = request.config, trial.pace, request.epochs
     checked = sum(len(photos.samples) for photos in request.photos)
-    used = _uses_features(config)
-    # The function that gives features is made for each role that lacks them.
-    traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
-    # As in train.py: a batch of features in validation is 256, whatever fit.batch is.
-    held_out = len(request.validation or ())
-    batches = epochs * -(-held_out // (256 if used[1] else config.fit.batch))
-    first = 1 if epochs else 0
     stages = [
         Stage("start", 1, "process", start_up),
         Stage("check photos and cache", checked, "photos", request.check_seconds / checked),
         Stage("build the networks", 1, "run", request.build_seconds),
-        Stage("decode", _missing(request, stored["pixels"]), "views", trial.decode),
-        Stage("features", _missing(request, stored["features"], used), "views", trial.features, traced * trial.trace),
-        Stage("train", epochs * _steps(request), "batches", pace.step, first * pace.first_step),
-        Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
-        Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),
     ]
+    if request.parts.trunk is not None:
+        stages += _training(request, trial, stored)
     stages += trial.head
     if request.branches is not None:
         # A clean process loads the same libraries and builds networks of the same size.
@@ -123,11 +121,32 @@ def _stages(request: Request, trial: Trial, stored: dict[str, list[bool]], start
     return stages
 
 
+def _training(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> list[Stage]:
+    """What EfficientNetV2 takes."""
+    config, pace, epochs = request.config, trial.pace, request.epochs
+    used = _uses_features(config)
+    # The function that gives features is made for each role that lacks them.
+    traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
+    # As in train.py: a batch of features in validation is 256, whatever fit.batch is.
+    held_out = len(request.validation or ())
+    batches = epochs * -(-held_out // (256 if used[1] else config.fit.batch))
+    first = 1 if epochs else 0
+    return [
+        Stage("decode", _missing(request, stored["pixels"]), "views", trial.decode),
+        Stage("features", _missing(request, stored["features"], used), "views", trial.features, traced * trial.trace),
+        Stage("train", epochs * _steps(request), "batches", pace.step, first * pace.first_step),
+        Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
+        Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),
+    ]
+
+
 def _disk(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> dict[str, int]:
-    config, channels = request.config, request.parts.trunk.output_shape[-1]
-    pixels = _missing(request, stored["pixels"]) * request.image_size**2 * 3
-    features = _missing(request, stored["features"], _uses_features(config)) * channels * 4
-    parts = request.parts.trunk.count_params() * 4
+    config, trunk = request.config, request.parts.trunk
+    pixels = features = parts = 0
+    if trunk is not None:
+        pixels = _missing(request, stored["pixels"]) * request.image_size**2 * 3
+        features = _missing(request, stored["features"], _uses_features(config)) * trunk.output_shape[-1] * 4
+        parts = trunk.count_params() * 4
     branches = request.branches
     weights = 0 if branches is None else sum(file.stat().st_size for file in _weights_files(branches)) + parts
     return {str(config.fit.pixel_cache): pixels + features, str(config.run_folder): trial.run_bytes + parts + weights}
@@ -136,4 +155,5 @@ def _disk(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> dict
 def _weights_files(branches: Branches) -> list[Path]:
     from kerasfusion.roadwork.branches.vit import weights_files
 
-    return [*weights_files(branches.vit.folder), branches.yolo.path]
+    files = [] if branches.vit is None else weights_files(branches.vit.folder)
+    return [*files, *([] if branches.yolo is None else [branches.yolo.path])]

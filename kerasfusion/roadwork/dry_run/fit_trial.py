@@ -19,7 +19,7 @@ from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.job import find_branches
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
-from kerasfusion.roadwork.fit.train import settings_of
+from kerasfusion.roadwork.fit.train import refuse_needless, settings_of
 from kerasfusion.roadwork.fit.training_data import (
     Photos,
     load_photos,
@@ -68,8 +68,8 @@ class Request:
 
     @property
     def epochs(self) -> int:
-        """That are left, at most."""
-        return 0 if self.done.finished else self.config.fit.epochs - self.done.epoch
+        """That are left, at most; without EfficientNetV2 there are none."""
+        return 0 if self.done.finished or self.parts.trunk is None else self.config.fit.epochs - self.done.epoch
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     require_folder(config.run_folder, config.fit.pixel_cache)
     manifest = branch_cache.read_manifest(config.cache.folder)
     branches, lacking = find_branches(config, manifest)
+    refuse_needless(config)
     (training, validation), checked = timed(lambda: load_photos(config, manifest))
     image_size = manifest["sizes"]["image"]
     keras.utils.set_random_seed(config.seed)  # random weights are then those whose features were kept
@@ -121,6 +122,18 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
 def try_out(request: Request) -> Trial:
     """Train on some of the photos, as `fit` does, in a folder that is deleted."""
     config, size = request.config, request.image_size
+    if request.parts.trunk is None:
+        no_pace = Pace(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
+        return Trial(
+            0.0,
+            0.0,
+            0.0,
+            no_pace,
+            0,
+            head_stages(config, request.validation, request.parts),
+            _time_branches(request.branches),
+            0,
+        )
     training = _some(request.training, TRAIN_BATCHES * config.fit.batch)
     validation = request.validation and _some(request.validation, VAL_BATCHES * config.fit.batch)
     with tempfile.TemporaryDirectory() as folder, silent():
@@ -189,4 +202,7 @@ def _time_branches(branches: Branches | None) -> float:
     from kerasfusion.roadwork.branches.vit import build_vit
     from kerasfusion.roadwork.branches.yolo_keras import build_yolo
 
-    return 0.0 if branches is None else timed(lambda: (build_vit(branches.vit), build_yolo(branches.yolo)))[1]
+    if branches is None:
+        return 0.0
+    vit = 0.0 if branches.vit is None else timed(lambda: build_vit(branches.vit))[1]
+    return vit + (0.0 if branches.yolo is None else timed(lambda: build_yolo(branches.yolo))[1])

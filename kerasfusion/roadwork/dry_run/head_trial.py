@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kerasfusion.machine.probe import Stage, timed
-from kerasfusion.roadwork.branches.ensemble import ADAPTED, BRANCHES
+from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.adapted import adapt_vit
 from kerasfusion.roadwork.fit.choose_head import INNER_FOLDS, Candidate, build_chosen, candidates
@@ -30,7 +30,7 @@ def head_stages(config: RoadworkConfig, photos: Photos, parts: Parts) -> list[St
         photos: the held-out ones.
         parts: the networks, not trained.
     """
-    rows, stages = _rows(photos, parts.trunk.output_shape[-1]), []
+    rows, stages = _rows(photos, parts), []
     if parts.adapted is not None:
         (rows, said), seconds = timed(lambda: adapt_vit(config, parts.adapted, rows))
         stages.append(Stage("adapt the ViT", ALL_STRENGTHS, "fits", seconds / _fits(said)))
@@ -50,8 +50,11 @@ def head_stages(config: RoadworkConfig, photos: Photos, parts: Parts) -> list[St
     return stages
 
 
-def _rows(photos: Photos, width: int) -> HeadRows:
+def _rows(photos: Photos, parts: Parts) -> HeadRows:
     """With drawn features of EfficientNetV2, which are not known yet: how long a fit takes is a matter of size."""
+    if parts.trunk is None:
+        return head_rows(photos)
+    width = parts.trunk.output_shape[-1]
     probs = np.full((len(photos), 2), 0.5, np.float32)
     drawn = np.random.default_rng(0).normal(size=(len(photos), width)).astype(np.float32)
     return head_rows(photos, probs, drawn)
@@ -64,14 +67,16 @@ def _fits(said: dict) -> int:
 
 def _time_fit(config: RoadworkConfig, rows: HeadRows) -> float:
     """Seconds of one fit of a head of features."""
-    alone, head = build_chosen(config, Candidate("features", BRANCHES), rows)
+    alone, head = build_chosen(config, Candidate("features", config.fusion.branches), rows)
     said, seconds = timed(lambda: fit_head(alone, head, rows))
     return seconds / _fits(said)
 
 
 def _time_training(config: RoadworkConfig, rows: HeadRows) -> tuple[float, float]:
     """(what the fit of a head that is trained takes beside its epochs, an epoch of it)."""
-    branches = (*BRANCHES, ADAPTED) if ADAPTED in rows.inputs else BRANCHES
+    branches = config.fusion.branches
+    if ADAPTED in rows.inputs:
+        branches = (*branches, ADAPTED)
     kind = "mlp" if config.fusion.head == "mlp" else "linear"
     seconds = []
     for epochs in HEAD_EPOCHS:

@@ -67,27 +67,44 @@ def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> l
 
 
 def cached_branches(
-    config: RoadworkConfig, split: str, description: dict, inputs: Sequence[str]
+    config: RoadworkConfig, split: str, description: dict, inputs: Sequence[str] = ()
 ) -> dict[str, branch_cache.Record]:
-    """What the branch cache holds of ViT and YOLO, for parts that were fitted on it.
+    """What the branch cache holds of ViT and YOLO, for parts that were fitted on it, or to compare with.
 
     Args:
-        config: where the cache is, and of which views.
+        config, description, inputs: as for `refuse_other_cache`.
         split: which split.
-        description: of the parts.
-        inputs: what they take of a record.
 
     Returns:
         Records by sample_id.
 
     Raises:
-        RequestError: no cache, one of other weights or views, or without this split or these inputs.
+        RequestError: as `refuse_other_cache`; or the cache is without this split.
+    """
+    refuse_other_cache(config, description, inputs)
+    return branch_cache.read_cache(config.cache.folder, [split])
+
+
+def refuse_other_cache(config: RoadworkConfig, description: dict, inputs: Sequence[str] = ()) -> None:
+    """Check the branch cache against a model.
+
+    Args:
+        config: names the cache and its views.
+        description: of the parts, or of a whole model without the ViT, whose answers alone are then looked for.
+        inputs: what the parts take of a record.
+
+    Raises:
+        RequestError: no cache, one of other weights or views, or one without these inputs.
     """
     folder = config.cache.folder
     manifest = branch_cache.read_manifest(folder)
-    found = {branch: manifest[branch]["sha256"] for branch in ("yolo", "vit")}
+    expected = {} if "model_sha256" in description else dict(description.get("weights", {}))
+    if "default_vit" in description:
+        expected["vit"] = description["default_vit"]
     said = [manifest["vit"].get("settings"), description.get("vit_settings")]  # None of older versions
-    if found != description["weights"] or (None not in said and said[0] != said[1]):
+    if any(manifest[name]["sha256"] != sha256 for name, sha256 in expected.items()) or (
+        None not in said and said[0] != said[1]
+    ):
         raise RequestError(
             "the branch cache was made with another ViT or YOLO than the parts were fitted on",
             where=folder,
@@ -100,7 +117,6 @@ def cached_branches(
             where=folder,
             todo="name the right one with --cache, or compose the parts (`kerasfusion export`) and evaluate the file",
         )
-    return branch_cache.read_cache(folder, [split])
 
 
 def answer(
@@ -120,21 +136,31 @@ def answer(
         samples: photos of one split.
         views: which challenges are made of them.
         outputs: those to keep; None is all.
-        records: the branch cache's records, for trained parts that take ViT's and YOLO's probabilities from it.
+        records: the branch cache's records, for trained parts that take ViT's and YOLO's probabilities from it, and for
+            an output `vit` that the detector has not.
         batch: views a forward pass.
         max_pixels: largest photo that is decoded.
 
     Raises:
-        RequestError: a photo is not the one that the cache holds.
+        RequestError: a photo is not the one that the cache holds, or an output that the model has not.
     """
+    outputs = tuple(outputs or detector.outputs)
+    from_cache = [name for name in outputs if name not in detector.outputs]
+    if from_cache and (records is None or from_cache != ["vit"]):
+        raise RequestError(
+            f"the model has no output {from_cache[0]}", expected=" or ".join(detector.outputs), todo="name one of them"
+        )
     unreadable: dict[str, str] = {}
     digests: dict[str, str] = {}
     split, count = samples[0].split, view_count(views, samples[0].split)
     prepared = ordered_map(lambda sample: _prepare(detector, sample, views, records, max_pixels), samples)
-    said = {name: np.full((len(samples), count), np.nan) for name in outputs or detector.outputs}
+    said = {name: np.full((len(samples), count), np.nan) for name in outputs}
     work = _answer_all(detector, samples, prepared, batch, said, unreadable, digests)
     for _ in track(work, f"evaluate {split}", total=len(samples)):
         pass
+    for row, sample in enumerate(samples):
+        if from_cache and sample.sample_id in digests:
+            said["vit"][row] = records[sample.sample_id].vit_probs[:, 1]
     kinds = [view_kinds(views, split, digests.get(sample.sample_id)) for sample in samples]
     return Answers(split, list(samples), said, kinds, dict(sorted(unreadable.items())), digests)
 
@@ -151,8 +177,8 @@ def _answer_all(detector, samples, prepared, batch: int, answers, unreadable, di
             places, inputs = zip(*waiting[:batch], strict=True)
             del waiting[:batch]
             probs = detector.answer(inputs)
-            for name, values in answers.items():
-                values[tuple(np.transpose(places))] = probs[name]
+            for name in answers.keys() & probs.keys():
+                answers[name][tuple(np.transpose(places))] = probs[name]
         yield sample
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -99,6 +99,8 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         with_default=not request.no_default,
         seed=config.seed,
     )
+    if BASELINE in result.report and BASELINE not in detector.outputs:
+        result = replace(result, default_from=config.cache.folder)
     for name, reason in result.unreadable.items():
         report(f"unreadable, counted as an answer of 0.0: {name}: {reason}")
     if folder is not None:
@@ -110,7 +112,12 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
 def as_text(result: Evaluation) -> str:
     """The report as a table of outputs, the intervals, the confusion matrices and who is better."""
     rows = [{"output": _title(name), **{key: values[key] for key in SHOWN}} for name, values in result.report.items()]
-    parts = [table(rows), "", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
+    if result.default_from is not None:
+        rows = [row | {"answers": "branch cache" if row["output"] == _title(BASELINE) else "model"} for row in rows]
+    parts = [table(rows)]
+    if result.default_from is not None:
+        parts.append(f"the model goes without the ViT; the ViT's answers are those of {result.default_from}")
+    parts += ["", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
     parts += [table(_confusion(result.report)), ""]
     parts += _verdicts(result.report) if BASELINE in result.report else []
     if result.challenges:
@@ -126,9 +133,20 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
     if request.default_only:
         return open_default(config.vit.weights, config.vit.class_names), None
     detector = open_detector(request.model, request.tta)
-    if not detector.other_inputs:
+    compares = BASELINE not in detector.outputs and not request.no_default
+    if not (detector.other_inputs or compares):
         return detector, None
-    return detector, cached_branches(config, request.split, detector.description, detector.other_inputs)
+    try:
+        return detector, cached_branches(config, request.split, detector.description, detector.other_inputs)
+    except RequestError as error:
+        if detector.other_inputs:
+            raise
+        raise RequestError(
+            f"the model goes without the ViT, whose answers the branch cache would give to compare with: {error.what}",
+            where=error.where,
+            expected=error.expected,
+            todo=f"{error.todo or 'run precompute'}; or evaluate --no-default, which compares with nothing",
+        ) from error
 
 
 def _run_folder(model: Path | None) -> Path | None:
@@ -155,6 +173,7 @@ def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path
         folder,
         result.split,
         describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples)
+        | ({"default_from": "branch cache"} if result.default_from is not None else {})
         | describe_views(request.config.views)
         | answers_record(folder, result.split),
     )

@@ -26,11 +26,13 @@ class Evaluation(Answers):
         report: {output: {metric: value}} of the photos themselves, as `full_report` gives.
         challenges: the same of their challenges, by name, as `challenge_reports` gives; empty without views.
         seed: of the bootstrap.
+        default_from: the branch cache whose answers the ViT's are; None where the model gave them itself.
     """
 
     report: dict[str, dict]
     challenges: dict[str, dict[str, dict]]
     seed: int
+    default_from: Path | None = None
 
 
 def evaluate(
@@ -48,13 +50,16 @@ def evaluate(
 
     Args:
         detector, samples, views, records, batch, max_pixels: as for `answer`.
-        with_default: keep the ViT's own answers and compare the others with them.
+        with_default: keep the ViT's own answers and compare the others with them; `records` have them where the model
+            goes without the ViT.
         seed: of the bootstrap.
 
     Raises:
         RequestError: a photo is not the one that the cache holds.
     """
     names = [name for name in detector.outputs if with_default or name != BASELINE]
+    if with_default and BASELINE not in names and records is not None:
+        names.insert(1, BASELINE)  # where it stands among the outputs of a model that has it
     said = answer(detector, samples, views, outputs=names, records=records, batch=batch, max_pixels=max_pixels)
     report = full_report(said.labels, said.answers, BASELINE, seed=seed)
     challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.config import load_config
+from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, read_description
@@ -82,7 +83,7 @@ def _written(request: Request, path: Path) -> list[Path]:
 
 def _run(request: Request, path: Path, report: Callable[[str], None]) -> Exported:
     model, description = load_model(path)
-    if "vit_probs" in model.input:
+    if "model_sha256" not in description:
         composed = request.out if not _is_conversion(request) and request.out else path.with_name(FUSION)
         refuse_wrong_name(composed, ".keras")
         report(f"composing {composed} and comparing it in a clean process")
@@ -92,7 +93,7 @@ def _run(request: Request, path: Path, report: Callable[[str], None]) -> Exporte
         path, (model, description) = composed, load_model(composed)
     out = choose_name(path, request.format, request.precision, request.out)
     pictures = _pictures(model, description, request, report)
-    report(f"writing {out} and comparing it with {path} on {len(pictures['image'])} pictures")
+    report(f"writing {out} and comparing it with {path} on {len(next(iter(pictures.values())))} pictures")
     target = Target(out, request.format, request.precision, HEADS)
     return convert(path, model, description, target, pictures, compare)
 
@@ -139,9 +140,15 @@ def _validation_photos(description: dict) -> Path | None:
 
 def _find_branches(request: Request, description: dict) -> Branches:
     config = load_config(RoadworkConfig, flags=description["config"])
+    has = config.fusion.branches
+    for flag, name in (("--vit", "vit"), ("--yolo", "yolo")):
+        if getattr(request, name) is not None and name not in has:
+            raise RequestError(
+                f"these parts were trained without {name}", where=flag, todo=f"leave {flag} away, or fit again with it"
+            )
     return Branches(
-        vit=read_checkpoint(request.vit or config.vit.weights, config.vit.class_names),
-        yolo=yolo_keras.read_checkpoint(request.yolo or config.yolo_weights),
+        vit=read_checkpoint(request.vit or config.vit.weights, config.vit.class_names) if "vit" in has else None,
+        yolo=yolo_keras.read_checkpoint(request.yolo or config.yolo_weights) if "yolo" in has else None,
     )
 
 

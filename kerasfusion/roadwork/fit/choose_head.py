@@ -13,7 +13,7 @@ import numpy as np
 from kerasfusion.metrics import classification
 from kerasfusion.metrics.intervals import bootstrap
 from kerasfusion.progress import track
-from kerasfusion.roadwork.branches.ensemble import ADAPTED, BRANCHES
+from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.branches.features_head import VIT
 from kerasfusion.roadwork.config import Fusion, RoadworkConfig
 from kerasfusion.roadwork.fit.head import fit_head
@@ -49,7 +49,9 @@ class Candidate:
 
 def candidates(settings: Fusion) -> list[Candidate]:
     """All heads that are tried."""
-    seen = [BRANCHES, (*BRANCHES, ADAPTED)] if settings.vit_adapted else [BRANCHES]
+    seen = [settings.branches]
+    if settings.vit_adapted:
+        seen.append((*settings.branches, ADAPTED))
     return [Candidate(head, branches) for branches in seen for head in ("linear", "mlp", "features")]
 
 

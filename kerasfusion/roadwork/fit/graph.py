@@ -48,8 +48,9 @@ def _graph_apart(config: RoadworkConfig, parts: Parts):
 
 def _graph_jointly(config: RoadworkConfig, parts: Parts):
     inputs, probs = _efficientnetv2_graph(config, parts)
-    inputs |= {name: keras.Input((2,), name=name) for name in ("yolo_probs", "vit_probs")}
-    fused = parts.head({"yolo": inputs["yolo_probs"], "vit": inputs["vit_probs"], "efficientnetv2": probs})
+    cached = {name: keras.Input((2,), name=f"{name}_probs") for name in ("yolo", "vit") if name in parts.head.input}
+    inputs |= {f"{name}_probs": tensor for name, tensor in cached.items()}
+    fused = parts.head(cached | {"efficientnetv2": probs})
     outputs = {"fusion": _named(fused, "fusion"), "efficientnetv2": _named(probs, "efficientnetv2")}
     losses = {"fusion": 1.0, "efficientnetv2": config.fusion.efficientnetv2_loss_weight}
     return keras.Model(inputs, outputs), losses

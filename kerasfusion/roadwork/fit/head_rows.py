@@ -46,15 +46,17 @@ class HeadRows:
         return prior_weights(prior, self.labels)[self.labels]
 
 
-def head_rows(photos: Photos, probs: np.ndarray, features: np.ndarray | None = None) -> HeadRows:
+def head_rows(photos: Photos, probs: np.ndarray | None = None, features: np.ndarray | None = None) -> HeadRows:
     """Join what is known of held-out photos.
 
     Args:
         photos: N photos with V views each, cached probabilities and perhaps features.
-        probs: (N V, 2) float32, EfficientNetV2's answers.
-        features: (N V, C) float32, its features.
+        probs: (N V, 2) float32, EfficientNetV2's answers; None where the fusion goes without it.
+        features: (N V, C) float32, its features, where the head sees them.
     """
-    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": probs}
+    inputs = {"yolo": photos.yolo_probs, "vit": photos.vit_probs}
+    if probs is not None:
+        inputs["efficientnetv2"] = probs
     if photos.vit_features is not None:
         inputs[VIT] = photos.vit_features.astype(np.float32)
     if features is not None:

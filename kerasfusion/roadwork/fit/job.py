@@ -72,30 +72,37 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         if branches is None:
             (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
             return FitResult(folder / PARTS, None, reason)
-        report("composing with ViT and YOLO and comparing the file in a clean process")
+        report(f"composing{_with(branches)} and comparing the file in a clean process")
         export(model, description, branches, folder / FUSION)
         return FitResult(folder / PARTS, folder / FUSION)
 
 
+def _with(branches: Branches) -> str:
+    titles = [title for title, branch in (("ViT", branches.vit), ("YOLO", branches.yolo)) if branch is not None]
+    return f" with {' and '.join(titles)}" if titles else ""
+
+
 def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:
-    """The branches that precompute asked, looked for before the training begins, or why one is not here.
+    """The branches of the fusion that precompute asked, looked for before the training begins, or why one is not here.
 
     Raises:
         RequestError: the weights at hand are others than those that the cache was made with.
     """
     path, missing = config.yolo_weights, []
-    if path.is_file():
+    has_yolo, vit = "yolo" in config.fusion.branches, None
+    if has_yolo and path.is_file():
         refuse_other_weights("YOLO", file_sha256(path), manifest["yolo"]["sha256"], path)
-    else:
+    elif has_yolo:
         missing.append(f"the YOLO weights are not at {path} (fit --yolo FILE takes those of another run)")
-    try:
-        vit = read_checkpoint(config.vit.weights, config.vit.class_names)
-    except KerasFusionError as error:
-        if Path(config.vit.weights).exists():  # there, but not what it should be
-            raise
-        missing.append(error.what if error.where is None else f"{error.what}: {error.where}")
-    else:
-        refuse_other_vit(vit, manifest["vit"]["sha256"], manifest["vit"].get("settings"))
+    if "vit" in config.fusion.branches:
+        try:
+            vit = read_checkpoint(config.vit.weights, config.vit.class_names)
+        except KerasFusionError as error:
+            if Path(config.vit.weights).exists():  # there, but not what it should be
+                raise
+            missing.append(error.what if error.where is None else f"{error.what}: {error.where}")
+        else:
+            refuse_other_vit(vit, manifest["vit"]["sha256"], manifest["vit"].get("settings"))
     if missing:
         return None, "; ".join(missing)
-    return Branches(vit, yolo_keras.read_checkpoint(path)), None
+    return Branches(vit, yolo_keras.read_checkpoint(path) if has_yolo else None), None

@@ -12,10 +12,13 @@ from kerasfusion.roadwork.config import Fusion, RoadworkConfig
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks that are trained: EfficientNetV2's trunk and classifier, the head, and the ViT's new classifier."""
+    """The networks that are trained: EfficientNetV2's trunk and classifier, the head, and the ViT's new classifier.
 
-    trunk: keras.Model
-    classifier: keras.Model
+    None stands for what the fusion goes without.
+    """
+
+    trunk: keras.Model | None
+    classifier: keras.Model | None
     head: keras.Model
     adapted: keras.Model | None = None
 
@@ -33,11 +36,15 @@ def build_parts(config: RoadworkConfig, image_size: int, vit_features: int | Non
         image_size: side of the input, pixels.
         vit_features: how many the branch cache holds of a view; None where it holds none.
     """
-    trunk = efficientnetv2.build_trunk(config.efficientnetv2, image_size)
-    classifier = efficientnetv2.build_classifier(trunk.output_shape[-1], config.efficientnetv2.dropout)
-    adapted = build_adapted(vit_features) if config.fusion.vit_adapted else None
-    branches = ensemble.BRANCHES if adapted is None else (*ensemble.BRANCHES, ensemble.ADAPTED)
-    widths = {VIT: vit_features, EFFICIENTNETV2: trunk.output_shape[-1]}
+    branches, trunk, classifier, adapted = config.fusion.branches, None, None, None
+    widths = {VIT: vit_features}
+    if "efficientnetv2" in branches:
+        trunk = efficientnetv2.build_trunk(config.efficientnetv2, image_size)
+        widths[EFFICIENTNETV2] = trunk.output_shape[-1]
+        classifier = efficientnetv2.build_classifier(widths[EFFICIENTNETV2], config.efficientnetv2.dropout)
+    if config.fusion.vit_adapted:
+        adapted = build_adapted(vit_features)
+        branches = (*branches, ensemble.ADAPTED)
     return Parts(trunk, classifier, new_head(config.fusion, branches, widths), adapted)
 
 
@@ -46,9 +53,10 @@ def new_head(settings: Fusion, branches: Sequence[str], widths: Mapping[str, int
 
     Args:
         settings: its kind and sizes; "auto" stands for the linear one until another is chosen.
-        branches: whose answers it sees.
-        widths: how many features there are, for a head that sees them.
+        branches: whose answers it sees, and whose features, if it sees any.
+        widths: how many features there are of VIT and EFFICIENTNETV2.
     """
     if settings.head == "features":
-        return build_features_head(widths, branches)
+        seen = {name: width for name, width in widths.items() if name.removesuffix("_features") in branches}
+        return build_features_head(seen, branches)
     return ensemble.build_head(settings, branches)

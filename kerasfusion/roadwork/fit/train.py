@@ -57,6 +57,7 @@ def fit_parts(
     training, validation = load_photos(config, manifest)
     if config.tracking.panels_every and validation is None:
         raise RequestError("nothing is held out that pictures could show", where="tracking.panels_every", expected="0")
+    refuse_needless(config)
     keras.utils.set_random_seed(config.seed)
     image_size = manifest["sizes"]["image"]
     parts = build_parts(config, image_size, training.features)
@@ -64,6 +65,9 @@ def fit_parts(
         shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
     claim_checkpoints(config.run_folder, settings_of(config, manifest))
     describe_run(config.run_folder, config)
+    if parts.trunk is None:
+        (config.run_folder / "history.csv").unlink(missing_ok=True)  # an earlier fit's
+        return _fit_on_rows(config, parts, head_rows(validation), report)[0]
     sources = make_sources(config, parts, image_size, training, validation)
     panels = None
     if config.tracking.panels_every:
@@ -76,6 +80,29 @@ def fit_parts(
         if panels is not None:
             _draw_fitted(config, parts.head, panels, rows)
     return parts
+
+
+def refuse_needless(config: RoadworkConfig) -> None:
+    """Check that nothing is asked for that only a fusion with EfficientNetV2 has.
+
+    Raises:
+        RequestError: otherwise; names the key.
+    """
+    if "efficientnetv2" in config.fusion.branches:
+        return
+    if config.fusion.fit_on == "train":
+        raise RequestError(
+            "without EfficientNetV2 there is nothing that the head could be fitted jointly with",
+            where="fusion.fit_on: train, with fusion.without: efficientnetv2",
+            expected="fusion.fit_on: val",
+            todo="set fusion.fit_on: val, or leave EfficientNetV2 in",
+        )
+    if config.tracking.panels_every:
+        raise RequestError(
+            "without EfficientNetV2 there are no epochs to show pictures of",
+            where="tracking.panels_every",
+            expected="0",
+        )
 
 
 def _fit_on_rows(
@@ -113,9 +140,11 @@ def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, A
     """Settings and cache under which alone a checkpoint is gone on with, as a JSON value."""
     settings = {key: to_dict(config)[key] for key in ("seed", "efficientnetv2", "fusion", "fit")}
     del settings["fit"]["pixel_cache"]  # where pixels are kept changes nothing
-    if not config.fusion.vit_adapted:
-        del settings["fusion"]["vit_adapted"]  # what earlier versions began goes on
-    settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
+    for key in ("without", "vit_adapted"):
+        if not settings["fusion"][key]:
+            del settings["fusion"][key]  # so that runs go on that were begun before there was such a key
+    if "efficientnetv2" in config.fusion.branches:
+        settings["efficientnetv2"]["weights_sha256"] = efficientnetv2.file_digest(config.efficientnetv2)
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")

@@ -55,8 +55,10 @@ def _of_the_vit(run: Run) -> Iterator[str]:
         )
     yield (
         f"What {called('vit', run)} learned from is not known here. If some of these photos were among it, its numbers "
-        "are too good, and the fusion's with them."
+        "are too good" + ("." if "vit" in run.left_out else ", and the fusion's with them.")
     )
+    if run.record.get("default_from"):
+        yield "The model goes without the ViT, whose answers here are those that precompute kept in the branch cache."
 
 
 def _of_the_photos(run: Run, values: dict[str, Any], output: str) -> Iterator[str]:
@@ -115,11 +117,12 @@ def _of_the_branches(run: Run) -> Iterator[str]:
     seen = run.description.get("yolo_trained_on")
     if seen is not None and run.split in seen.get("splits", ()):
         yield f"YOLO learned from photos of {run.split}/: its numbers there, and the fusion's, are too good."
-    elif run.description and seen is None:
+    elif run.description and seen is None and "yolo" not in run.left_out:
         yield "What YOLO learned from is not known: no record lay beside its weights."
     if "yolo" in answered and (run.yolo_start or "").endswith(".yaml"):
         yield f"YOLO began from random weights ({run.yolo_start}), not from pretrained ones."
-    if run.setting("efficientnetv2", "weights") is None and run.setting("efficientnetv2", "variant"):
+    has = run.setting("efficientnetv2", "variant") and "efficientnetv2" not in run.left_out
+    if has and run.setting("efficientnetv2", "weights") is None:
         frozen = run.setting("efficientnetv2", "fine_tune_blocks") == 0
         yield "EfficientNetV2 started from random weights" + (
             " and its trunk was frozen: only a classifier over random features was trained." if frozen else "."
@@ -131,8 +134,9 @@ def _of_the_head(run: Run) -> Iterator[str]:
     """Photos that had two parts in the training."""
     if run.setting("fusion", "fit_on") != "val":
         return
-    parts = ["chose YOLO's epoch"] if run.yolo.get("val") else []
-    parts += ["told when EfficientNetV2's training stops"] if run.setting("fit", "patience") else []
+    parts = ["chose YOLO's epoch"] if run.yolo.get("val") and "yolo" not in run.left_out else []
+    stops = run.setting("fit", "patience") and "efficientnetv2" not in run.left_out
+    parts += ["told when EfficientNetV2's training stops"] if stops else []
     if parts:
         yield (
             f"The fusion's head was fitted on the same held-out photos that {' and '.join(parts)}: on these the "

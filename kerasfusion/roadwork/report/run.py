@@ -103,6 +103,11 @@ class Run:
         return self.vit in (None, SUBNETS_VIT)
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """The branches that the fusion goes without."""
+        return tuple(self.setting("fusion", "without") or ())
+
+    @property
     def yolo_start(self) -> str | None:
         """What YOLO's training began with; None where it was trained elsewhere."""
         chosen = None if self.setting("yolo", "weights") else self.setting("yolo", "model")

@@ -36,6 +36,9 @@ def data_section(run: Run) -> Section:
 
 
 def _fit_curves(run: Run) -> Iterator[Block]:
+    if "efficientnetv2" in run.left_out and run.description:
+        yield Note("The fusion goes without EfficientNetV2: only its head was fitted, in seconds.", kind="missing")
+        return
     if not run.history.is_file():
         data = run.setting("data", "root") or "DATA"
         yield Note("There is no history.csv: `fit` did not run here.", f"kerasfusion fit --data {data}", kind="missing")
@@ -106,11 +109,16 @@ def _photos(run: Run) -> Iterator[Block]:
 
 def _uses(run: Run) -> dict[str, str]:
     fit_on, patience = run.setting("fusion", "fit_on"), run.setting("fit", "patience")
-    trained = [branch for branch, known in (("YOLO", run.yolo or run.description), ("EfficientNetV2", True)) if known]
-    uses = {"train": "training " + " and ".join(trained), "test": "nothing but the evaluation"}
-    held_out = ["choosing YOLO's epoch"] if run.yolo.get("val") else []
+    known = {"YOLO": run.yolo or run.description, "EfficientNetV2": True}
+    trained = [name for name, is_known in known.items() if is_known and name.lower() not in run.left_out]
+    uses = {
+        "train": "training " + " and ".join(trained) if trained else "nothing",
+        "test": "nothing but the evaluation",
+    }
+    held_out = ["choosing YOLO's epoch"] if run.yolo.get("val") and "yolo" not in run.left_out else []
     held_out += ["fitting the fusion's head"] if fit_on == "val" else []
-    held_out += ["telling when EfficientNetV2's training stops"] if patience else []
+    stops = patience and "efficientnetv2" not in run.left_out
+    held_out += ["telling when EfficientNetV2's training stops"] if stops else []
     if fit_on == "train":
         uses["train"] += " and the fusion's head"
     return uses | {"val": ", ".join(held_out) or "the validation curves"}
@@ -125,11 +133,12 @@ def _weights(run: Run) -> dict[str, object]:
         "its sha256": record.get("model_sha256"),
         "its format": " ".join(filter(None, (record.get("format"), record.get("precision")))) or None,
         "default ViT" if run.has_default_vit else "ViT (not the subnet's by its name)": run.setting("vit", "weights"),
-        "ViT's sha256": weights.get("vit"),
-        "YOLO started from": _yolo(run),
+        "ViT's sha256": weights.get("vit") or run.description.get("default_vit"),
+        "YOLO started from": None if "yolo" in run.left_out else _yolo(run),
         "YOLO learned from": seen,
         "YOLO's sha256": weights.get("yolo"),
-        "EfficientNetV2 started from": _efficientnetv2(run),
+        "EfficientNetV2 started from": None if "efficientnetv2" in run.left_out else _efficientnetv2(run),
+        "left out of the fusion": ", ".join(run.left_out) or None,
         "seed": run.setting("seed"),
         "command": run.environment.get("command"),
         "Python": run.environment.get("python"),

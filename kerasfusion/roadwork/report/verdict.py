@@ -104,12 +104,16 @@ def outputs_table(run: Run, split: str) -> Table:
     """Every output on a split."""
     rows = []
     for name, values in run.metrics[split].items():
-        row: dict[str, object] = {
-            "output": title_of(name) + (" (default)" if name == BASELINE and run.has_default_vit else "")
-        }
+        row: dict[str, object] = {"output": title_of(name) + (_about_default(run) if name == BASELINE else "")}
         row |= {label: with_interval(values, key) for key, label in SHOWN.items()}
         rows.append(row)
     return Table(rows, f"All outputs on {split}/ at threshold 0.5, with 95 % bootstrap intervals.")
+
+
+def _about_default(run: Run) -> str:
+    known = ["default"] if run.has_default_vit else []
+    known += ["of the branch cache"] if BASELINE in run.left_out else []
+    return f" ({', '.join(known)})" if known else ""
 
 
 def more_table(run: Run, split: str) -> Table:

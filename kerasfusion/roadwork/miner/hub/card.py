@@ -1,5 +1,6 @@
 """README.md of a model on a hub: what it is, how to use it, what it was measured to do, and what nobody measured."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
@@ -53,7 +54,7 @@ def render(card: Card) -> str:
         data=_data(card.description, card.evidence),
         results=_results(card.description, card.evidence),
         limits="\n".join(f"- {line}" for line in limits(card.description, card.evidence)),
-        licence=_licence(card.licence),
+        licence=_licence(card.licence, card.description["outputs"]),
         files=markdown_table([{"file": f"`{name}`", "sha256": f"`{digest}`"} for name, digest in card.files.items()]),
     )
 
@@ -77,8 +78,9 @@ def _front_matter(card: Card) -> str:
 def _what(description: dict[str, Any]) -> str:
     branches = [name for name in description["outputs"] if name != "fusion"]
     return (
-        f"One graph that says how likely a street photo shows roadwork: {', '.join(branches)} answer, and a small "
-        f"learned head, `fusion`, makes one answer of theirs. Made with kerasfusion, format {description['format']}, "
+        f"One graph that says how likely a street photo shows roadwork: {', '.join(branches)} "
+        f"{'answer' if len(branches) > 1 else 'answers'}, and a small learned head, `fusion`, makes one answer of "
+        f"{'theirs' if len(branches) > 1 else 'that'}. Made with kerasfusion, format {description['format']}, "
         f"precision {description['precision']}." + _calibration(description.get("calibration"))
     )
 
@@ -135,12 +137,12 @@ def _data(description: dict[str, Any], evidence: Evidence) -> str:
 
 
 def _results(description: dict[str, Any], evidence: Evidence) -> str:
-    rehearsed = _rehearsed(evidence.rehearsal)
+    rehearsed = _rehearsed(evidence.rehearsal, description)
     if evidence.missing is not None:
         missing = f"**Not evaluated.** Nobody measured this file on test photos: {evidence.missing}."
         return "\n\n".join([missing, *rehearsed])
     rows = [
-        {"output": f"`{name}`" + (" (the default ViT)" if name == "vit" else "")}
+        {"output": _titled(name, description)}
         | {key: _with_interval(values, key) for key in METRICS}
         | {"photos": values["n"]}
         for name, values in evidence.outputs.items()
@@ -154,6 +156,12 @@ def _results(description: dict[str, Any], evidence: Evidence) -> str:
         *rehearsed,
     ]
     return "\n\n".join(lines)
+
+
+def _titled(output: str, description: dict[str, Any]) -> str:
+    if output != "vit":
+        return f"`{output}`"
+    return "`vit` (the default ViT)" if output in description["outputs"] else "the default ViT (not in this file)"
 
 
 def _photos(description: dict[str, Any], evidence: Evidence) -> str:
@@ -182,13 +190,13 @@ def _verdict(versus: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _rehearsed(found: Rehearsal | None) -> list[str]:
+def _rehearsed(found: Rehearsal | None, description: dict[str, Any]) -> list[str]:
     """What a validator would have paid, if that was rehearsed."""
     if found is None:
         return ["The subnet's loop was not rehearsed with it (`kerasfusion miner rehearse`)."]
     rows = [
         {
-            "output": f"`{name}`" + (" (the default ViT)" if name == "vit" else ""),
+            "output": _titled(name, description),
             "reward": "{:.4f} [{:.4f}, {:.4f}]".format(earned.reward, *earned.reward_over_repeats),
             "MCC of the last 100": f"{earned.mcc:.4f}",
             "accuracy of the last 10": f"{earned.accuracy:.4f}",
@@ -203,11 +211,16 @@ def _rehearsed(found: Rehearsal | None) -> list[str]:
     ]
 
 
-def _licence(licence: str) -> str:
-    return (
-        f"`{licence}` is what whoever made this folder says. The file holds weights of several makers: a YOLO "
-        "classifier trained with ultralytics, whose vendor states that models trained with it fall under AGPL-3.0 "
-        "unless one holds its enterprise licence (https://www.ultralytics.com/license); the pretrained weights that "
-        "the other branches began with, if they did, have licences of their own, as have the photos. The code of "
-        "kerasfusion is under Apache-2.0."
+def _licence(licence: str, outputs: Sequence[str]) -> str:
+    held = (
+        "The file holds weights of several makers: a YOLO classifier trained with ultralytics, whose vendor states "
+        "that models trained with it fall under AGPL-3.0 unless one holds its enterprise licence "
+        "(https://www.ultralytics.com/license); the pretrained weights that the other branches began with, if they "
+        "did, have licences of their own, as have the photos."
     )
+    if "yolo" not in outputs:
+        held = (
+            "There is no YOLO in the file; the pretrained weights that its branches began with, if they did, have "
+            "licences of their own, as have the photos."
+        )
+    return f"`{licence}` is what whoever made this folder says. {held} The code of kerasfusion is under Apache-2.0."

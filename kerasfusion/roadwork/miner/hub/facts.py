@@ -31,14 +31,15 @@ def limits(description: dict[str, Any], evidence: Evidence) -> list[str]:
     lines += _calibration_limits(description.get("calibration"))
     if evidence.missing is None:
         lines += _measured_limits(evidence.outputs["fusion"], evidence.record)
+    too_good = "its own numbers and the fusion's" if "vit" in description["outputs"] else "its own numbers"
     lines += [
-        "Whether the default ViT had seen some of these photos when it was trained is not known; if so, its own "
-        "numbers and the fusion's are too good.",
+        f"Whether the default ViT had seen some of these photos when it was trained is not known; if so, {too_good} "
+        "are too good.",
         "Night, rain, snow, other cameras and other countries: not measured apart; what the photos above do not show, "
         "nobody knows of.",
     ]
     lines += _vit_limits(config.get("vit", {}).get("weights"), description.get("weights", {}).get("vit"))
-    random = _from_random(config)
+    random = _from_random(config, description["outputs"])
     if random:
         lines.append(f"Trained from random weights, not from pretrained ones: {', '.join(random)}.")
     return lines
@@ -87,7 +88,7 @@ def _measured_limits(values: dict[str, Any], record: dict[str, Any]) -> list[str
 
 
 def _vit_limits(source: str | None, digest: str | None) -> list[str]:
-    if source is None or source.partition("@")[0] == DEFAULT_VIT:
+    if source is None or digest is None or source.partition("@")[0] == DEFAULT_VIT:
         return []
     found = f"`{source}`" if source.startswith("hf://") else "a folder of whoever made this"
     return [
@@ -96,10 +97,10 @@ def _vit_limits(source: str | None, digest: str | None) -> list[str]:
     ]
 
 
-def _from_random(config: dict[str, Any]) -> list[str]:
+def _from_random(config: dict[str, Any], outputs: Sequence[str]) -> list[str]:
     found = []
-    if str(config.get("yolo", {}).get("model", "")).endswith((".yaml", ".yml")):
+    if "yolo" in outputs and str(config.get("yolo", {}).get("model", "")).endswith((".yaml", ".yml")):
         found.append("YOLO")
-    if "efficientnetv2" in config and config["efficientnetv2"].get("weights") is None:
+    if "efficientnetv2" in outputs and "efficientnetv2" in config and config["efficientnetv2"].get("weights") is None:
         found.append("EfficientNetV2")
     return found
