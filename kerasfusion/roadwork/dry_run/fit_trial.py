@@ -124,16 +124,8 @@ def try_out(request: Request) -> Trial:
     config, size = request.config, request.image_size
     if request.parts.trunk is None:
         no_pace = Pace(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
-        return Trial(
-            0.0,
-            0.0,
-            0.0,
-            no_pace,
-            0,
-            head_stages(config, request.validation, request.parts),
-            _time_branches(request.branches),
-            0,
-        )
+        head = head_stages(config, request.validation, request.parts)
+        return Trial(0.0, 0.0, 0.0, no_pace, 0, head, _time_branches(request.branches), 0)
     training = _some(request.training, TRAIN_BATCHES * config.fit.batch)
     validation = request.validation and _some(request.validation, VAL_BATCHES * config.fit.batch)
     with tempfile.TemporaryDirectory() as folder, silent():

@@ -11,7 +11,13 @@ def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
     Raises:
         RequestError: otherwise.
     """
-    if not config.fusion.needs_features:
+    if config.fusion.vit_adapted and "vit" in config.fusion.without:
+        raise RequestError(
+            "fusion.vit_adapted: true is a new classifier on what the ViT sees, and fusion.without leaves the ViT out",
+            where="fusion.without: vit",
+            todo="set fusion.vit_adapted: false, or leave the ViT in",
+        )
+    if not (config.fusion.vit_adapted or config.fusion.sees_features):
         return
     asked = f"fusion.head: {config.fusion.head}" if config.fusion.sees_features else "fusion.vit_adapted: true"
     if config.fusion.fit_on == "train":
@@ -22,7 +28,7 @@ def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
             todo="set fusion.fit_on: val; or fusion.head: linear or mlp, which also learn jointly, and "
             "fusion.vit_adapted: false",
         )
-    if "features" not in manifest["vit"]:
+    if config.fusion.needs_features and "features" not in manifest["vit"]:
         raise RequestError(
             f"{asked} learns from the ViT's features, and the branch cache holds its probabilities alone",
             where=config.cache.folder,

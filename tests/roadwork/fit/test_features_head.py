@@ -242,3 +242,26 @@ def test_a_new_head_has_the_widths_of_its_features():
     head = new_head(Fusion(head="features"), BRANCHES, {"vit_features": 768, "efficientnetv2_features": 1280})
     assert head.count_params() == 2 * (3 + 768 + 1280) + 2
     assert isinstance(head, keras.Model)
+
+
+def test_of_a_branch_that_is_left_out_it_sees_nothing(with_features, composed, tmp_path):
+    """The fit of EfficientNetV2 aside, so that only the head's rows and the composed graph are new."""
+    config = with_features(tmp_path, "fusion.without=[efficientnetv2]", f"fit.pixel_cache={composed.fit.pixel_cache}")
+    result = fit(config, report=lambda line: None)
+    parts, description = load_model(result.parts)
+    assert description["outputs"] == ["fusion", "vit", "yolo"]
+    assert set(parts.input) == {"yolo_probs", "vit_probs", "vit_features"}
+    seen = parts.get_layer("fusion_head").get_layer("fusion_seen").output.shape[-1]
+    assert seen == 2 + HIDDEN
+    assert set(load_model(result.fusion)[0].input) == {"image", "yolo_image"}
+
+
+def test_without_the_vit_no_features_of_it_are_asked_for(make_config, cached, tmp_path):
+    settings = ("fusion.head=features", "fusion.without=[vit]")
+    config = make_config(tmp_path, f"cache.folder={cached.cache.folder}", *settings)
+    assert not config.fusion.needs_features
+    head = new_head(config.fusion, config.fusion.branches, {"vit_features": None, "efficientnetv2_features": 6})
+    assert set(head.input) == {"yolo", "efficientnetv2", "efficientnetv2_features"}
+    adapted = replace(config, fusion=replace(config.fusion, vit_adapted=True))
+    with pytest.raises(RequestError, match="leaves the ViT out"):
+        fit(adapted)
