@@ -8,7 +8,11 @@ A `.keras` file is a zip, whose reader checks the CRC-32 of each member.
 It is meant against damage, not against forgers. The description inside a sealed file says that it is sealed, so that
 one that lost its end does not pass for an export of an older version. Those before were sealed with a CRC-32.
 
-MEASURED
+The check takes more than the one per cent of opening that was hoped for: every byte has to be looked at, and memory
+gives some 11 GB/s. Processor time for a transformer of 342 MB: 0.04 s with LiteRT (CRC-32: 0.13 s), which is given the
+bytes that were checked, and takes 0.5 s to open them; 0.1 s (0.2 s) with ONNX Runtime and OpenVINO, which read the file
+again, and take 1.8 s. It goes on in a thread while the library is imported, which hides 0.15 s of it with OpenVINO and
+0.04 s with ONNX Runtime.
 """
 
 import zlib

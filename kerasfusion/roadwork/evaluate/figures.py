@@ -161,7 +161,9 @@ def history_columns(path: Path) -> dict[str, np.ndarray]:
         if values is not None and name not in NOT_CURVES and not name.startswith("lr/"):
             columns[name] = values
     if not columns:
-        raise RequestError("the training history has no numbers to draw", where=path, expected="a row per epoch")
+        raise RequestError(
+            "the training history has no numbers to draw", where=path, expected="a row per epoch", todo=HISTORY_AGAIN
+        )
     return columns
 
 

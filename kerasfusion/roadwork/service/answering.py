@@ -7,10 +7,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +23,9 @@ from kerasfusion.formats.opening import open_model
 from kerasfusion.images.decoding import ImageError, TooManyPixelsError, decode_image
 from kerasfusion.roadwork.detect.detector import Detection, Detector, use_device
 from kerasfusion.roadwork.service.settings import ServiceSettings
+
+PATIENCE_S = 0.25
+"""So long the photos of a batch wait for those that are still being decoded; then they are answered without them."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,15 @@ class Broken:
 
 @dataclass(frozen=True)
 class Answers:
-    """What came of a batch.
+    """What came of a batch, or of those of its photos that were decoded first.
 
     Attributes:
-        found: in the order of its photos.
-        seconds: how long the batch took.
+        places: of these photos in the batch.
+        found: in the order of `places`.
+        seconds: since the batch was begun.
     """
 
+    places: list[int]
     found: list[Detection | Unreadable | Broken]
     seconds: float
 
@@ -89,8 +93,8 @@ def run(connection: Connection, settings: ServiceSettings, prepare: Callable[[],
     """Open the model, say so (Opened or NotOpened), and answer batches until the service ends.
 
     Args:
-        connection: to the service. A batch comes as the number of its photos and then the bytes of each; the reply is
-            Answers.
+        connection: to the service. A batch comes as the number of its photos and then the bytes of each; the replies
+            are Answers, until all photos have theirs.
         settings: the service's.
         prepare: called before the model is opened.
     """
@@ -108,18 +112,20 @@ def run(connection: Connection, settings: ServiceSettings, prepare: Callable[[],
         connection.send(NotOpened(f"{type(error).__name__}: {error}"))
         return
     connection.send(opened)
-    with ThreadPoolExecutor(min(settings.batch, os.cpu_count() or 1)) as pool:
+    threads = max(2, min(settings.batch, os.cpu_count() or 1))  # beside one photo that takes long, others are decoded
+    with ThreadPoolExecutor(threads) as pool:
         while True:
             photos = [connection.recv_bytes() for _ in range(connection.recv())]
-            begin = time.perf_counter()
-            found = answer_batch(detector, pool, photos, settings.max_pixels)
-            connection.send(Answers(found, time.perf_counter() - begin))
+            for answers in answer_batch(detector, pool, photos, settings.max_pixels):
+                connection.send(answers)
 
 
 def answer_batch(
     detector: Detector, pool: ThreadPoolExecutor, photos: Sequence[bytes], max_pixels: int
-) -> list[Detection | Unreadable | Broken]:
+) -> Iterator[Answers]:
     """Answer photos in one forward pass; one that cannot be read or answered does not touch the others.
+
+    Those that take longer than PATIENCE_S to decode are answered afterwards.
 
     Args:
         detector: opened model.
@@ -127,7 +133,17 @@ def answer_batch(
         photos: encoded files.
         max_pixels: largest photo that is decoded.
     """
-    views = list(pool.map(partial(_view, detector, max_pixels), photos))
+    begin = time.perf_counter()
+    places = {pool.submit(_view, detector, max_pixels, photo): place for place, photo in enumerate(photos)}
+    while places:
+        done = wait(places, PATIENCE_S).done or wait(places, return_when=FIRST_COMPLETED).done
+        decoded = {places.pop(future): future.result() for future in sorted(done, key=places.__getitem__)}
+        yield Answers(list(decoded), _answers(detector, list(decoded.values())), time.perf_counter() - begin)
+
+
+def _answers(
+    detector: Detector, views: Sequence[dict[str, np.ndarray] | Unreadable]
+) -> list[Detection | Unreadable | Broken]:
     readable = [view for view in views if not isinstance(view, Unreadable)]
     detections = iter(_detect(detector, readable) if readable else ())
     return [view if isinstance(view, Unreadable) else next(detections) for view in views]

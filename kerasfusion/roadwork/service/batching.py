@@ -133,7 +133,7 @@ class Batching:
         """Settle a batch.
 
         Raises:
-            WorkerDied: nothing was settled.
+            WorkerDied: what was not settled before never will be.
         """
         try:
             await self._worker.decided()
@@ -142,14 +142,13 @@ class Batching:
                 return
             for waiting in batch:
                 waiting.taken = asyncio.get_running_loop().time()
-            opened, answers = await self._worker.answer([waiting.photo for waiting in batch])
+            async for opened, answers in self._worker.answer([waiting.photo for waiting in batch]):
+                self._metrics.note_batch(len(answers.found), answers.seconds)
+                for place, found in zip(answers.places, answers.found, strict=True):
+                    batch[place].settle(_result(batch[place], opened, answers, found))
         except Refusal as refusal:
             for waiting in batch:
                 waiting.settle(refusal)
-            return
-        self._metrics.note_batch(len(batch), answers.seconds)
-        for waiting, found in zip(batch, answers.found, strict=True):
-            waiting.settle(_result(waiting, opened, answers, found))
 
     async def _answer_alone(self, batch: Sequence[Waiting]) -> None:
         """Ask again about each photo, so that only one that itself ends the worker goes without an answer."""

@@ -5,7 +5,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -106,37 +106,36 @@ class Worker:
             retry_s=math.ceil(self._settings.retry_s),
         )
 
-    async def answer(self, photos: Sequence[bytes]) -> tuple[Opened, Answers]:
+    async def answer(self, photos: Sequence[bytes]) -> AsyncIterator[tuple[Opened, Answers]]:
         """Answer a batch; one at a time.
 
         Args:
             photos: encoded files.
 
-        Returns:
-            What answered, and the answers.
+        Yields:
+            What answered, and the answers to some of the photos, until all have theirs.
 
         Raises:
             Refusal: 503, see `decided`.
-            WorkerDied: the process ended, or took so long that it was ended.
+            WorkerDied: the process ended, or took so long that it was ended; photos that have answers keep them.
         """
         await self.decided()
-        opened, process = self.opened, self._process
-        exchange = asyncio.ensure_future(self._in_thread(_exchange, self._connection, photos))
-        exchange.add_done_callback(lambda future: future.cancelled() or future.exception())  # if nobody waits any more
-        done, _ = await asyncio.wait([exchange], timeout=STUCK * self._settings.deadline_s)
+        opened, process, connection = self.opened, self._process, self._connection
+        until = asyncio.get_running_loop().time() + STUCK * self._settings.deadline_s
+        left = len(photos)
         try:
-            if not done:
-                self._report("the worker does not answer; it is ended")
-                process.kill()
-            answers = await exchange
+            await self._until(until, process, _send, connection, photos)
+            while left:
+                answers = await self._until(until, process, connection.recv)
+                left -= len(answers.found)
+                self._tell_of_broken(answers)
+                yield opened, answers
         except (EOFError, OSError):
             process.kill()
             if self._process is process:
                 self.opened, self.problem = None, AFTER_A_CRASH
                 self._decided.clear()
             raise WorkerDied from None
-        self._tell_of_broken(answers)
-        return opened, answers
 
     async def stop(self) -> None:
         """End the process; `run` must have been cancelled."""
@@ -176,6 +175,16 @@ class Worker:
             self._report(f"{broken.what}; requests that it cannot answer get 500. {broken.todo}")
             self._told_of = self.pid
 
+    async def _until(self, until: float, process: BaseProcess, function: Callable, *arguments):
+        """The result of a function that waits for the process, which is ended at that time of the loop's clock."""
+        waited = asyncio.ensure_future(self._in_thread(function, *arguments))
+        waited.add_done_callback(lambda future: future.cancelled() or future.exception())  # if nobody waits any more
+        done, _ = await asyncio.wait([waited], timeout=max(0, until - asyncio.get_running_loop().time()))
+        if not done:
+            self._report("the worker does not answer; it is ended")
+            process.kill()
+        return await waited
+
     def _in_thread(self, function: Callable, *arguments):
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
@@ -187,11 +196,10 @@ def _greeting(connection: Connection) -> Opened | NotOpened | None:
         return None
 
 
-def _exchange(connection: Connection, photos: Sequence[bytes]) -> Answers:
+def _send(connection: Connection, photos: Sequence[bytes]) -> None:
     connection.send(len(photos))
     for photo in photos:
         connection.send_bytes(photo)
-    return connection.recv()
 
 
 def _end_of(process: BaseProcess) -> str:

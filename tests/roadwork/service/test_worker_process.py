@@ -3,10 +3,14 @@
 import hashlib
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+from kerasfusion.images.decoding import ImageError
+from kerasfusion.roadwork.service import answering
 from tests.roadwork.service.material import KILLER, photo, slow_colour, write_model
 
 pytestmark = pytest.mark.services
@@ -130,3 +134,42 @@ def test_a_service_that_is_killed_leaves_no_worker(start, model):
     worker = running.worker()
     os.kill(running.process.pid, signal.SIGKILL)
     worker.wait(timeout=20)
+
+
+def test_a_photo_that_is_slow_to_decode_holds_up_none_of_its_batch(start, model, pool):
+    running = start(model=model, hostile=True, deadline_s=30, batch_wait_ms=500)
+    slow = pool.submit(running.detect, photo(slow_colour(8)))
+    others = {level: pool.submit(running.detect, photo(level)) for level in LEVELS}
+    for level, future in others.items():
+        assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
+    assert not slow.done()
+    assert slow.result().json()["p_roadwork"] == pytest.approx(sum(slow_colour(8)) / 3 / 255)
+
+
+@pytest.mark.parametrize("late", [{0}, {3}, {1, 2}, {0, 1, 2, 3}])
+def test_photos_are_answered_without_those_that_are_still_being_decoded(monkeypatch, pool, late):
+    """In the order in which they came, whatever is late; a photo that cannot be read is known at once."""
+    released = threading.Event()
+
+    def decode(data, max_pixels):
+        if int(data) in late:
+            assert released.wait(60)
+        if int(data) == 2:
+            raise ImageError("cut", expected="a whole one")
+        return int(data)
+
+    detector = SimpleNamespace(
+        prepare=lambda pixels: {"image": pixels}, detect_prepared=lambda views: [view["image"] for view in views]
+    )
+    monkeypatch.setattr(answering, "decode_image", decode)
+    monkeypatch.setattr(answering, "PATIENCE_S", 0.5)
+    parts = answering.answer_batch(detector, pool, [b"0", b"1", b"2", b"3"], 9)
+    threading.Timer(0 if len(late) == 4 else 60, released.set).start()
+    found = {
+        number: answering.Unreadable(False, "cut", "a whole one") if number == 2 else number for number in range(4)
+    }
+    for expected in filter(None, (sorted(set(range(4)) - late), sorted(late))):
+        part = next(parts)
+        assert (part.places, part.found) == (expected, [found[place] for place in expected])
+        released.set()
+    assert next(parts, None) is None
