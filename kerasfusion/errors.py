@@ -2,6 +2,10 @@
 
 import importlib
 import sys
+from pathlib import Path
+
+CONSTRAINTS = Path(__file__).parents[1] / "tools" / "constraints.txt"
+"""Lies beside the package where it runs from its source, and nowhere else."""
 
 
 class KerasFusionError(Exception):
@@ -32,9 +36,20 @@ class RequestError(KerasFusionError):
 
 
 def install_command(extra: str = "") -> str:
-    """What brings an extra, or the package itself, in the tested versions; to be typed in the folder of the source."""
-    what = f'".[{extra}]"' if extra else "."
-    return f"{sys.executable} -m pip install -c tools/constraints.txt -e {what}"
+    """What brings an extra, or what the package itself needs.
+
+    From the source: the tested versions, to be typed in its folder. Else pip takes the package that is there.
+    """
+    wanted = f"[{extra}]" if extra else ""
+    if CONSTRAINTS.is_file():
+        what = f'".{wanted}"' if extra else "."
+        return f"{sys.executable} -m pip install -c tools/constraints.txt -e {what}"
+    return f'{sys.executable} -m pip install "kerasfusion{wanted}"'
+
+
+def install_hint(extra: str) -> str:
+    """`install_command` with where to type it."""
+    return ("in the folder of the source: " if CONSTRAINTS.is_file() else "") + install_command(extra)
 
 
 def require(module: str, *, extra: str):
@@ -52,5 +67,5 @@ def require(module: str, *, extra: str):
     except ModuleNotFoundError as error:
         raise RequestError(
             f"this step needs {error.name}, which is not installed",
-            todo=f"in the folder of the source: {install_command(extra)}",
+            todo=install_hint(extra),
         ) from error

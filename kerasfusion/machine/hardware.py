@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import RequestError, install_command
 from kerasfusion.files.run_folder import existing_part, require_folder
 from kerasfusion.keras_settings import foreign_settings
 from kerasfusion.machine.cpu import this_cpu
@@ -153,7 +153,7 @@ class GpuCheck:
         code = self._process.returncode
         if code:
             why = f"signal {-code}" if code < 0 else (problems.strip().splitlines() or ["no message"])[-1]
-            return Finding("GPU", MISSING, f"TensorFlow cannot be loaded: {why}", "pip install -e . brings it anew")
+            return Finding("GPU", MISSING, f"TensorFlow cannot be loaded: {why}", f"{install_command()} brings it anew")
         names = out.partition("found:")[2].split("\n")[1:]
         found = ", ".join(name for name in names if name)
         return Finding("GPU", OK, found or "none that TensorFlow can use; everything runs on the processor")

@@ -18,6 +18,9 @@ from kerasfusion.machine.findings import MISSING, OK, WARNING, Finding, Need
 NAME = "kerasfusion"
 SOURCE = Path(__file__).parents[2] / "setup.cfg"
 
+IN_PLACE_OF = {"tensorflow": "tensorflow-cpu"}
+"""Package -> another that brings the same modules."""
+
 EXTRAS = {
     "train": "training, data import, figures",
     "yolo": "train-yolo and precompute",
@@ -116,7 +119,9 @@ def missing_of(requirements: Sequence[Requirement], packages: Mapping[str, Packa
     return [
         problem
         for requirement in requirements
-        if canonicalize_name(requirement.name) != NAME and (problem := _problem(requirement, packages)) is not None
+        if canonicalize_name(requirement.name) != NAME
+        and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
+        and (problem := _problem(requirement, packages)) is not None
     ]
 
 
@@ -127,7 +132,8 @@ def lacks_extra(extra: str, asked: Declared, packages: Mapping[str, Package]) ->
 
 
 def _problem(requirement: Requirement, packages: Mapping[str, Package]) -> str | None:
-    package = packages.get(canonicalize_name(requirement.name))
+    name = canonicalize_name(requirement.name)
+    package = packages.get(name) or packages.get(IN_PLACE_OF.get(name, ""))
     if package is None:
         return f"{requirement.name} is missing"
     if requirement.specifier.contains(package.version, prereleases=True):
@@ -139,7 +145,7 @@ def _python(asked: Declared) -> Finding:
     version = platform.python_version()
     if asked.python.contains(version, prereleases=True):
         return Finding("Python", OK, version)
-    return Finding("Python", MISSING, f"{version}, but {asked.python} is needed", "python3 tools/demo.py finds one")
+    return Finding("Python", MISSING, f"{version}, but {asked.python} is needed", "install it under one of these")
 
 
 def _requirement_finding(about, requirements, packages, purpose: str, status: str, extra: str = "") -> Finding:

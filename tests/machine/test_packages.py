@@ -14,6 +14,7 @@ from kerasfusion.machine.packages import (
     find_conflicts,
     installed_packages,
     lacks_extra,
+    missing_of,
 )
 
 CONFIG = """
@@ -104,3 +105,16 @@ def test_torch_and_torchvision_must_be_a_pair(torch, vision, status):
 
 def test_this_environment_is_seen():
     assert installed_packages()["numpy"].version
+
+
+def test_tensorflow_may_be_its_build_without_gpus():
+    asked = [Requirement("tensorflow>=2.18")]
+    assert missing_of(asked, {"tensorflow-cpu": Package("2.20.0")}) == []
+    assert missing_of(asked, {"tensorflow-cpu": Package("2.17.0")}) == ["tensorflow is 2.17.0, needs >=2.18"]
+    assert missing_of(asked, {"tensorflow-datasets": Package("4.9")}) == ["tensorflow is missing"]
+    assert missing_of(asked, {"tensorflow": Package("2.17.0"), "tensorflow-cpu": Package("2.20.0")}) != []
+
+
+def test_what_is_asked_for_on_another_python_is_not_missing():
+    lines = [Requirement('nowhere>=2; python_version < "3"'), Requirement('here>=1; python_version >= "3"')]
+    assert missing_of(lines, {}) == ["here is missing"]

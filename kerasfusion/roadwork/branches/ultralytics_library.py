@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasfusion.errors import RequestError, install_command
+from kerasfusion.errors import RequestError, install_hint
 
 _IMPORT_SETTINGS = {
     "YOLO_OFFLINE": "1",  # no name look-ups, telemetry or update checks
@@ -96,7 +96,7 @@ def import_ultralytics() -> Any:
         raise RequestError(
             f"ultralytics cannot be imported: {error}",
             where="train-yolo and YOLO's predictions",
-            todo=f"in the folder of the source: {install_command('yolo')}",
+            todo=install_hint("yolo"),
         ) from error
     # Ultralytics does this itself when it trains or predicts (all cores but one); until then threads that wait for a
     # core that another program uses would make opening a model many times slower.

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasfusion.errors import KerasFusionError, RequestError, install_command
+from kerasfusion.errors import KerasFusionError, RequestError, install_hint
 from kerasfusion.images.listing import PhotoListing
 from kerasfusion.roadwork.data.import_reach import Reach
 from kerasfusion.roadwork.data.import_rows import SplitRows, first_line
@@ -142,7 +142,7 @@ def _require_datasets() -> Any:
     except ImportError as error:
         raise KerasFusionError(
             "this source is read with the package datasets, which is not installed",
-            todo=f"in the folder of the source: {install_command('train')}",
+            todo=install_hint("train"),
         ) from error
     return datasets
 

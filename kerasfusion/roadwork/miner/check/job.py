@@ -144,7 +144,8 @@ def _todo(layout: Layout, python: Path, named: bool, missing: str | None) -> str
     other = None if named else f"if {python} is not the miner's: --python PYTHON"
     if missing == "kerasfusion":
         return (
-            f"install kerasfusion into {python} (`pip install .` in the folder of its source), or keep it apart: "
+            f"install kerasfusion into {python} (pip install, and its wheel or the folder of its source), or keep it "
+            "apart: "
             "`kerasfusion miner serve MODEL` and `kerasfusion miner install PATH --service http://127.0.0.1:8100`"
         )
     if missing is None or any((layout.root / f"{missing.split('.')[0]}{end}").exists() for end in ("", ".py")):
