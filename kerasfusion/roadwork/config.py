@@ -181,10 +181,11 @@ class Fusion:
         head: "linear" 3 -> 2, or "mlp" 3 -> hidden -> 2.
         hidden: width of the mlp's hidden layer.
         dropout: in the mlp, in training.
-        fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
+        fit_on: "val": the head is fitted on held-out photos; "all": on them and on train/, whose photos are answered by
+            classifiers that have not seen them (needs yolo.folds); "train": jointly with EfficientNetV2 on train/.
         efficientnetv2_loss_weight: weight of EfficientNetV2's own cross-entropy in the joint loss.
-        epochs: passes over the held-out photos (fit_on: val).
-        learning_rate: Adam's rate for the head (fit_on: val).
+        epochs: passes over the photos that the head is fitted on (fit_on: val or all).
+        learning_rate: Adam's rate for the head (fit_on: val or all).
         l2: weight of the squared kernels in the loss, against over-fitting on few photos.
         prior: share of roadwork among the photos that will be asked about; those that the head learns from are weighed
             to it. The subnet's validators draw half of each; null leaves the shares as they are.
@@ -193,7 +194,7 @@ class Fusion:
     head: Literal["linear", "mlp"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
-    fit_on: Literal["val", "train"] = "val"
+    fit_on: Literal["val", "all", "train"] = "val"
     efficientnetv2_loss_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     epochs: Count = 200
     learning_rate: Rate = 0.05

@@ -1,6 +1,7 @@
 """A trial of `fit`: its own checks and steps on some of the photos, timed, in a folder that is deleted."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
 from kerasfusion.roadwork.fit.job import find_branches
+from kerasfusion.roadwork.fit.out_of_fold import folds_of
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import settings_of
@@ -50,6 +52,7 @@ class Request:
         branches: for the one file; None where one is missing.
         lacking: which one, and where it was looked for; None where none is.
         done: what an earlier run left.
+        folds: (views to learn from, epochs left) of each classifier without a fold; empty where none is asked for.
     """
 
     config: RoadworkConfig
@@ -62,6 +65,7 @@ class Request:
     branches: Branches | None
     lacking: str | None
     done: Checkpoint
+    folds: Sequence[tuple[int, int]] = ()
 
     @property
     def photos(self) -> list[Photos]:
@@ -117,7 +121,17 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     if not restart:
         refuse_other_settings(config.run_folder, settings_of(config, manifest))
         done = read_checkpoint(checkpoint_of(config))
-    return Request(config, image_size, training, validation, checked, parts, built, branches, lacking, done)
+    folds = _folds_left(config, manifest, training, restart) if config.fusion.fit_on == "all" else []
+    return Request(config, image_size, training, validation, checked, parts, built, branches, lacking, done, folds)
+
+
+def _folds_left(config: RoadworkConfig, manifest: dict, training: Photos, restart: bool) -> list[tuple[int, int]]:
+    folds, left = folds_of(training, manifest), []
+    for number in range(1, folds.count + 1):
+        done = Checkpoint() if restart else read_checkpoint(checkpoint_of(config, number))
+        views = int((folds.of_photo != number).sum()) * training.views
+        left.append((views, 0 if done.finished else config.fit.epochs - done.epoch))
+    return left
 
 
 def try_out(request: Request) -> Trial:
@@ -152,15 +166,7 @@ def try_out(request: Request) -> Trial:
 def _some(photos: Photos, count: int) -> Photos:
     """Some of the photos, of both classes like all of them, with all their views: `count` rows or a few more."""
     order = np.argsort([sample.label for sample in photos.samples], kind="stable")
-    numbers = sorted(spread(order.tolist(), -(-count // photos.views)))
-    rows = (photos.originals[numbers][:, None] + np.arange(photos.views)).ravel()
-    return Photos(
-        [photos.samples[number] for number in numbers],
-        [photos.digests[number] for number in numbers],
-        photos.labels[rows],
-        photos.yolo_probs[rows],
-        photos.vit_probs[rows],
-    )
+    return photos.choose(np.array(sorted(spread(order.tolist(), -(-count // photos.views)))))
 
 
 def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> tuple[float, float]:
@@ -188,13 +194,16 @@ def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> 
 
 def _time_head(request: Request) -> tuple[float, float]:
     """(what the head's own fit takes beside its epochs, an epoch of it)."""
-    if request.config.fusion.fit_on != "val":
+    if request.config.fusion.fit_on == "train":
         return 0.0, 0.0
-    probs = np.full((len(request.validation), 2), 0.5, np.float32)
+    photos = request.validation
+    if request.config.fusion.fit_on == "all":
+        photos = request.training if photos is None else request.training + photos
+    probs = np.full((len(photos), 2), 0.5, np.float32)
     seconds = []
     for epochs in HEAD_EPOCHS:
         small = replace(request.config, fusion=replace(request.config.fusion, epochs=epochs))
-        seconds.append(timed(lambda small=small: fit_head(small, request.parts.head, request.validation, probs))[1])
+        seconds.append(timed(lambda small=small: fit_head(small, request.parts.head, photos, probs))[1])
     epoch = max(0.0, seconds[1] - seconds[0]) / (HEAD_EPOCHS[1] - HEAD_EPOCHS[0])
     return max(0.0, seconds[0] - epoch), epoch
 

@@ -1,8 +1,9 @@
 """Fit EfficientNetV2 and the fusion head from photos and branch cache, with neither ViT nor torch in memory.
 
-Two ways (fusion.fit_on):
+Three ways (fusion.fit_on):
 - val: EfficientNetV2's classifier learns on train/, then the head on held-out photos that no branch learned from. (A
   branch's probabilities on its own training photos are too good to learn from how far it can be trusted.)
+- all: as val, but the head also learns on train/, from answers of classifiers that have not seen the photo.
 - train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
 """
 
@@ -19,11 +20,13 @@ from kerasfusion.images.png import write_png
 from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
-from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
+from kerasfusion.roadwork.fit.graph import answer_all, checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
+from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, write_fold_answers
+from kerasfusion.roadwork.fit.out_of_fold import answers_out_of_fold, describe_folds, folds_of
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
-from kerasfusion.roadwork.fit.sources import Source, in_order, make_sources
-from kerasfusion.roadwork.fit.training_data import load_photos
+from kerasfusion.roadwork.fit.sources import make_sources
+from kerasfusion.roadwork.fit.training_data import Photos, load_photos
 from kerasfusion.trackers.epochs import PANELS, trackers
 
 
@@ -57,12 +60,35 @@ def fit_parts(config: RoadworkConfig, manifest: dict[str, Any], restart: bool = 
         panels = EpochPanels(validation, sources[1].gather, config.data.max_pixels)
     watch = trackers(config.tracking, config.run_folder, config, checkpoint_of(config), panels)
     graph = train_graph(config, parts, *sources, watch)
-    if config.fusion.fit_on == "val":
-        probs = _predict(config, graph, sources[1])
-        fit_head(config, parts.head, validation, probs)
+    if config.fusion.fit_on != "train":
+        photos, probs = validation, None if validation is None else answer_all(config, graph, sources[1])
+        if config.fusion.fit_on == "all":
+            photos, probs = _with_training(config, manifest, parts, sources, probs)
+        fit_head(config, parts.head, photos, probs)
         if panels is not None:
-            _draw_fitted(config, parts.head, panels, probs)
+            _draw_fitted(config, parts.head, panels, probs[-len(validation) :])
     return parts
+
+
+def _with_training(
+    config: RoadworkConfig, manifest: dict[str, Any], parts: Parts, sources, probs: np.ndarray | None
+) -> tuple[Photos, np.ndarray]:
+    """The training photos with answers out of fold, and then those held out with `probs`, if there are any."""
+    training, validation = sources
+    folds = folds_of(training.photos, manifest)
+    found = answers_out_of_fold(config, parts, training, validation, folds)
+    _keep(config, training.photos, found, folds.of_photo, manifest)
+    if validation is None:
+        return training.photos, found
+    return training.photos + validation.photos, np.concatenate([found, probs])
+
+
+def _keep(config: RoadworkConfig, photos: Photos, efficientnetv2_probs: np.ndarray, folds, manifest) -> None:
+    said = {"yolo": photos.yolo_probs, "vit": photos.vit_probs, "efficientnetv2": efficientnetv2_probs}
+    answers = {branch: probs[:, 1].reshape(-1, photos.views) for branch, probs in said.items()}
+    names = [sample.sample_id for sample in photos.samples]
+    kept = FoldAnswers(names, photos.digests, photos.labels[photos.originals], folds, answers)
+    write_fold_answers(config.run_folder, kept, [each["sha256"] for each in manifest["folds"]["classifiers"]])
 
 
 def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, efficientnetv2_probs: np.ndarray) -> None:
@@ -86,15 +112,10 @@ def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, A
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
-    }
+    } | describe_folds(config, manifest)
     return settings
 
 
 def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
     kept = {split: done for split, done in manifest["splits"].items() if split != "test"}
     return {split: [shard["sha256"] for shard in done.get("shards", [])] for split, done in kept.items()}
-
-
-def _predict(config: RoadworkConfig, model, source: Source) -> np.ndarray:
-    batches = in_order(config, source).map(lambda arrays: {key: arrays[key] for key in model.input})
-    return model.predict(batches, verbose=0)["efficientnetv2"]
