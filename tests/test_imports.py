@@ -44,6 +44,7 @@ ROADWORK = [
     "export",
     "calibrate",
     "report",
+    "suspects",
     "service",
     "miner.whole_model",
     "miner.plugin",

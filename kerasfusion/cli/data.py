@@ -1,4 +1,4 @@
-"""kerasfusion data: import, split, check, challenge, pair, synth."""
+"""kerasfusion data: import, split, check, suspects, challenge, pair, synth."""
 
 import json
 from pathlib import Path
@@ -47,6 +47,7 @@ def import_(source: str, out: Path, as_json: bool, **choices):
 @click.option("--group-regex", help="Its first group, found in a file's name, is the photo's group key.")
 @click.option("--group-csv", type=ANY_PATH, help="CSV with the columns path and group.")
 @click.option("--group-similar", is_flag=True, help="Nearly identical photos (frames of one drive) stay together.")
+@click.option("--labels", type=ANY_PATH, help="CSV of decisions (keep, flip, drop), such as a run's suspects.csv.")
 @click.option("--link", is_flag=True, help="Hard links instead of copies.")
 @click.option("--follow-links", is_flag=True, help="Also follow symbolic links that lead out of SRC.")
 @json_option
@@ -59,7 +60,33 @@ def split(src: Path, out: Path, as_json: bool, **choices):
     """
     from kerasfusion.roadwork.data.split_job import split_dataset
 
-    _show(split_dataset(src, out, **choices), as_json)
+    summary = split_dataset(src, out, **choices)
+    _show(summary, as_json, summary.rows())
+
+
+@data.command()
+@click.argument("run", type=ANY_PATH)
+@click.option("--out", type=ANY_PATH, help="Folder of the two files.  [default: RUN]")
+@click.option("--data", type=ANY_PATH, help="Where the photos are now.  [default: where the run had them]")
+@click.option("--most", type=click.IntRange(1), default=100, show_default=True, help="Photos on the page.")
+@json_option
+def suspects(run: Path, as_json: bool, **choices):
+    """List the training photos of RUN whose label is probably wrong: suspects.csv, and suspects.html with pictures.
+
+    Classifiers that have not seen a photo are compared with its label (confident learning), the worst first; RUN was
+    fitted with fusion.fit_on: all. Nothing is changed: decisions in the CSV are taken by `data split --labels`.
+
+    Example: kerasfusion data suspects runs/roadwork
+    """
+    from kerasfusion.roadwork.suspects.job import find_suspects
+
+    found = find_suspects(run, **choices)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+        return
+    click.echo(f"{found.suspects} of {found.photos} training photos have a doubtful label")
+    click.echo("branches weigh: " + ", ".join(f"{name} {weight:.2f}" for name, weight in found.skill.items()))
+    click.echo(f"table: {found.table}\npage: {found.page}")
 
 
 @data.command()
@@ -83,7 +110,7 @@ def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: 
         require_folder(sheet.parent)  # rather than after all the decoding
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     result = check_dataset(root, **limit)
-    _show(result, as_json)
+    _show(result, as_json, result.rows())
     if sheet is not None:
         _draw_pairs(root, result.near_copies, sheet, limit)
     ctx.exit(0 if result.usable else 1)
@@ -175,7 +202,7 @@ def _show(result, as_json: bool, rows: list[dict] | None = None):
 
     if rows is None:
         rows = [{"split": name, **counts, "total": sum(counts.values())} for name, counts in result.counts.items()]
-    click.echo(table(rows))
+    click.echo(table(rows, digits=1))
     for line in getattr(result, "notes", []):
         click.echo(f"note: {line}")
     for line in getattr(result, "warnings", []):

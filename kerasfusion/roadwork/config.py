@@ -194,16 +194,17 @@ class Fusion:
         without: branches that are left out of the head and of the one file: vit, yolo, efficientnetv2. The branch
             cache keeps the ViT's answers all the same, for the comparison with the default one.
         head: "linear": of the branches' P(roadwork); "mlp": of the same, with a hidden layer; "features": of their
-            logits and what ViT and EfficientNetV2 see of a photo (fit_on: val); "auto": the simplest of these whose
-            reward is within one standard error of the best, in cross-validation on the held-out photos.
+            logits and what ViT and EfficientNetV2 see of a photo (fit_on: val or all); "auto": the simplest of these
+            whose reward is within one standard error of the best, in cross-validation on those photos.
         vit_adapted: fit a new linear classifier on what the ViT sees, an answer of its own beside the ViT's, which the
-            head sees too (fit_on: val).
+            head sees too (fit_on: val or all).
         hidden: width of the mlp's hidden layer.
         dropout: in the mlp, in training.
-        fit_on: "val": the head is fitted on held-out photos; "train": jointly with EfficientNetV2 on train/.
+        fit_on: "val": the head is fitted on held-out photos; "all": on them and on train/, whose photos are answered by
+            classifiers that have not seen them (needs yolo.folds); "train": jointly with EfficientNetV2 on train/.
         efficientnetv2_loss_weight: weight of EfficientNetV2's own cross-entropy in the joint loss.
-        epochs: passes over the held-out photos (fit_on: val; not of features).
-        learning_rate: Adam's rate for the head (fit_on: val; not of features).
+        epochs: passes over the photos that the head is fitted on (fit_on: val or all; not of features).
+        learning_rate: Adam's rate for the head (fit_on: val or all; not of features).
         l2: weight of the squared kernels in the loss, against over-fitting on few photos; that of features is chosen by
             cross-validation.
         prior: share of roadwork among the photos that will be asked about; those that the head learns from are weighed
@@ -214,7 +215,7 @@ class Fusion:
     head: Literal["linear", "mlp", "features", "auto"] = "linear"
     hidden: Count = 16
     dropout: Fraction = 0.1
-    fit_on: Literal["val", "train"] = "val"
+    fit_on: Literal["val", "all", "train"] = "val"
     efficientnetv2_loss_weight: Annotated[float, Field(ge=0, le=100)] = 0.3
     epochs: Count = 200
     learning_rate: Rate = 0.05

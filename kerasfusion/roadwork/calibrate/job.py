@@ -251,8 +251,10 @@ def _listing(samples: list[Sample]) -> str:
 
 def _warnings(split: str, description: dict, listing: str) -> list[str]:
     head_saw = description.get("config", {}).get("fusion", {}).get("fit_on")
-    if split == "val" and head_saw == "val" and description.get("data", {}).get("val") == listing:
-        return ["the fusion's head was fitted on these same photos (fusion.fit_on: val): they flatter its answers"]
+    if split == "val" and head_saw in ("val", "all") and description.get("data", {}).get("val") == listing:
+        return [
+            f"the fusion's head was fitted on these same photos (fusion.fit_on: {head_saw}): they flatter its answers"
+        ]
     if split == "train":
         return ["the branches learned from train/: their answers there are surer than elsewhere"]
     if split == "test":

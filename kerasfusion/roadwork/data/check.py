@@ -13,6 +13,7 @@ from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
+from kerasfusion.roadwork.data.balance import balance_rows, in_all
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.data.near_copies import BITS, CAN_FINGERPRINT, fingerprint, near_pairs
 
@@ -57,6 +58,10 @@ class DataCheck:
     def usable(self) -> bool:
         """Whether there are no problems."""
         return not self.problems
+
+    def rows(self) -> list[dict[str, object]]:
+        """The table of photos and classes: of each split, of all, and of what a validator draws."""
+        return balance_rows(self.counts | {"all": in_all(self.counts)})
 
     def to_json(self) -> dict:
         """The same as plain dicts, lists, strings and numbers, with `usable`."""

@@ -15,7 +15,9 @@ from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import copy_file, disk_errors, require_free_space, write_text
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
+from kerasfusion.roadwork.data.balance import balance_rows
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS
+from kerasfusion.roadwork.data.decisions import apply_decisions
 from kerasfusion.roadwork.data.imagefolder import find_photos
 from kerasfusion.roadwork.data.near_copies import find_near_copies
 from kerasfusion.roadwork.data.split_groups import GROUPS, group_keys, groups_text, join_groups
@@ -32,14 +34,20 @@ class SplitSummary:
     Attributes:
         out: the new imagefolder.
         counts: images per split and class name.
+        source: images per class name in SRC, before any decision about labels.
         groups: number of groups (of identical files, or by key) that were kept whole.
         notes: lines to show to the user.
     """
 
     out: Path
     counts: dict[str, dict[str, int]]
+    source: dict[str, int]
     groups: int
     notes: list[str] = field(default_factory=list)
+
+    def rows(self) -> list[dict[str, object]]:
+        """The table of photos and classes: of SRC, of each split, and of what a validator draws."""
+        return balance_rows({"source": self.source} | self.counts)
 
     def to_json(self) -> dict:
         """The same as plain dicts, lists, strings and numbers."""
@@ -56,6 +64,7 @@ def split_dataset(
     group_regex: str | None = None,
     group_csv: Path | None = None,
     group_similar: bool = False,
+    labels: Path | None = None,
     link: bool = False,
     follow_links: bool = False,
     progress: Callable[..., Iterable] = track,
@@ -77,12 +86,13 @@ def split_dataset(
             match are groups of their own.
         group_csv: a CSV with the columns path (relative to `src`, every photo) and group.
         group_similar: photos that show the same picture (near copies, neighbouring frames) are of one group too.
+        labels: a CSV of decisions about labels; see `apply_decisions`.
         link: hard links instead of copies.
         follow_links: also take what symbolic links reach that lead out of `src`.
         progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
 
     Raises:
-        RequestError: bad paths, shares, regex or CSV.
+        RequestError: bad paths, shares, regex or CSV, or a CSV that names photos which are not there.
         KerasFusionError: full disk, no hard links here, a file or folder that cannot be read, a link that leads out,
             or another split is writing OUT.
     """
@@ -93,7 +103,14 @@ def split_dataset(
         photos, listing = find_photos(src, follow_links)
         paths = [photo.path for photo in photos]
         digests = list(progress(ordered_map(source_sha256, paths), "read", total=len(paths)))
+        labelled = collections.Counter(photo.label for photo in photos)
+        source = {name: labelled[label] for label, name in enumerate(CLASS_NAMES)}
+        decided: list[str] = []
+        if labels is not None:
+            photos, digests, decided = apply_decisions(photos, digests, src, Path(labels))
+            paths = [photo.path for photo in photos]
         keys, notes = group_keys(photos, src, group_regex, group_csv)
+        notes = decided + notes
         groups = join_groups(digests, keys)
         if group_similar:
             alike, more = find_near_copies(paths, progress)
@@ -112,7 +129,7 @@ def split_dataset(
         notes += listing.notes()
         counts = collections.Counter((part, photo.label) for part, photo in zip(splits, photos, strict=True))
         table = {part: {name: counts[part, i] for i, name in enumerate(CLASS_NAMES)} for part in SPLITS}
-        return SplitSummary(out, table, len(set(groups)), notes)
+        return SplitSummary(out, table, source, len(set(groups)), notes)
 
 
 def _check_request(

@@ -57,9 +57,9 @@ def _stored(request: Request) -> dict[str, list[bool]]:
 
 
 def _uses_features(config: RoadworkConfig) -> list[bool]:
-    """Training and validation: whether features are worked out once, before the training."""
+    """Training and validation: whether features of the views as they are are worked out once."""
     frozen = config.efficientnetv2.fine_tune_blocks == 0
-    return [frozen and config.fit.augmentation == "none", frozen]
+    return [frozen and (config.fit.augmentation == "none" or config.fusion.fit_on == "all"), frozen]
 
 
 def _missing(request: Request, stored: Sequence[bool], used: Sequence[bool] = (True, True)) -> int:
@@ -83,6 +83,7 @@ def _facts(request: Request, stored: dict[str, list[bool]]) -> dict[str, Any]:
     trained = sum(int(np.prod(weight.shape)) for network in networks for weight in network.trainable_weights)
     return facts | {
         "network": {"parameters": sum(network.count_params() for network in networks), "trained": trained},
+        **({"classifiers": {"without_a_fold": len(request.folds), "of_all_photos": 1}} if request.folds else {}),
         "steps": {"epochs": request.epochs, "steps_an_epoch": _steps(request), "batch": config.fit.batch},
         "done_before": {
             "epochs": request.done.epoch,
@@ -129,15 +130,21 @@ def _training(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> 
     traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
     # As in train.py: a batch of features in validation is 256, whatever fit.batch is.
     held_out = len(request.validation or ())
-    batches = epochs * -(-held_out // (256 if used[1] else config.fit.batch))
+    all_epochs = epochs + sum(each for _, each in request.folds)
+    batches = all_epochs * -(-held_out // (256 if used[1] else config.fit.batch))
     first = 1 if epochs else 0
-    return [
+    stages = [
         Stage("decode", _missing(request, stored["pixels"]), "views", trial.decode),
         Stage("features", _missing(request, stored["features"], used), "views", trial.features, traced * trial.trace),
         Stage("train", epochs * _steps(request), "batches", pace.step, first * pace.first_step),
         Stage("validate", batches, "batches", pace.validation_batch, first * pace.first_validation),
-        Stage("keep the state", epochs, "epochs", pace.epoch, first * pace.first_epoch),
+        Stage("keep the state", all_epochs, "epochs", pace.epoch, first * pace.first_epoch),
     ]
+    if request.folds:
+        steps = sum(each * -(-views // config.fit.batch) for views, each in request.folds)
+        runs = sum(each > 0 for _, each in request.folds)
+        stages.append(Stage("train without each fold", steps, "batches", pace.step, runs * pace.first_step))
+    return stages
 
 
 def _disk(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> dict[str, int]:

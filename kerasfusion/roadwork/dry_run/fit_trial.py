@@ -1,6 +1,7 @@
 """A trial of `fit`: its own checks and steps on some of the photos, timed, in a folder that is deleted."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dry_run.head_trial import head_stages
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.job import find_branches
+from kerasfusion.roadwork.fit.out_of_fold import folds_of
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import refuse_needless, settings_of
@@ -48,6 +50,7 @@ class Request:
         branches: for the one file; None where one is missing.
         lacking: which one, and where it was looked for; None where none is.
         done: what an earlier run left.
+        folds: (views to learn from, epochs left) of each classifier without a fold; empty where none is asked for.
     """
 
     config: RoadworkConfig
@@ -60,6 +63,7 @@ class Request:
     branches: Branches | None
     lacking: str | None
     done: Checkpoint
+    folds: Sequence[tuple[int, int]] = ()
 
     @property
     def photos(self) -> list[Photos]:
@@ -116,7 +120,18 @@ def check(config: RoadworkConfig, restart: bool) -> Request:
     if not restart:
         refuse_other_settings(config.run_folder, settings_of(config, manifest))
         done = read_checkpoint(checkpoint_of(config))
-    return Request(config, image_size, training, validation, checked, parts, built, branches, lacking, done)
+    trains_folds = config.fusion.fit_on == "all" and parts.trunk is not None
+    folds = _folds_left(config, manifest, training, restart) if trains_folds else []
+    return Request(config, image_size, training, validation, checked, parts, built, branches, lacking, done, folds)
+
+
+def _folds_left(config: RoadworkConfig, manifest: dict, training: Photos, restart: bool) -> list[tuple[int, int]]:
+    folds, left = folds_of(training, manifest), []
+    for number in range(1, folds.count + 1):
+        done = Checkpoint() if restart else read_checkpoint(checkpoint_of(config, number))
+        views = int((folds.of_photo != number).sum()) * training.views
+        left.append((views, 0 if done.finished else config.fit.epochs - done.epoch))
+    return left
 
 
 def try_out(request: Request) -> Trial:
@@ -124,7 +139,7 @@ def try_out(request: Request) -> Trial:
     config, size = request.config, request.image_size
     if request.parts.trunk is None:
         no_pace = Pace(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
-        head = head_stages(config, request.validation, request.parts)
+        head = head_stages(config, _head_photos(request), request.parts)
         return Trial(0.0, 0.0, 0.0, no_pace, 0, head, _time_branches(request.branches), 0)
     training = _some(request.training, TRAIN_BATCHES * config.fit.batch)
     validation = request.validation and _some(request.validation, VAL_BATCHES * config.fit.batch)
@@ -146,7 +161,7 @@ def try_out(request: Request) -> Trial:
         trace,
         clock.pace(),
         len(training),
-        head_stages(config, request.validation, request.parts) if config.fusion.fit_on == "val" else [],
+        head_stages(config, _head_photos(request), request.parts) if config.fusion.fit_on != "train" else [],
         _time_branches(request.branches),
         run_bytes,
     )
@@ -155,16 +170,7 @@ def try_out(request: Request) -> Trial:
 def _some(photos: Photos, count: int) -> Photos:
     """Some of the photos, of both classes like all of them, with all their views: `count` rows or a few more."""
     order = np.argsort([sample.label for sample in photos.samples], kind="stable")
-    numbers = sorted(spread(order.tolist(), -(-count // photos.views)))
-    rows = (photos.originals[numbers][:, None] + np.arange(photos.views)).ravel()
-    return Photos(
-        [photos.samples[number] for number in numbers],
-        [photos.digests[number] for number in numbers],
-        photos.labels[rows],
-        photos.yolo_probs[rows],
-        photos.vit_probs[rows],
-        None if photos.vit_features is None else photos.vit_features[rows],
-    )
+    return photos.choose(np.array(sorted(spread(order.tolist(), -(-count // photos.views)))))
 
 
 def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> tuple[float, float]:
@@ -188,6 +194,13 @@ def _time_features(request: Request, config: RoadworkConfig, photos: Photos) -> 
         )
     )
     return folding + trace, seconds / len(some)
+
+
+def _head_photos(request: Request) -> Photos:
+    """Those that the head would be fitted on."""
+    if request.config.fusion.fit_on == "val":
+        return request.validation
+    return request.training if request.validation is None else request.training + request.validation
 
 
 def _time_branches(branches: Branches | None) -> float:

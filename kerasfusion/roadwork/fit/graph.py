@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kerasfusion.images.stored_arrays import epoch_batches
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -12,10 +13,10 @@ from kerasfusion.roadwork.fit.sources import Source, in_order, weight_of
 from kerasfusion.trainer import train
 
 
-def checkpoint_of(config: RoadworkConfig) -> Path:
-    """What the graph's training goes on from."""
-    name = "efficientnetv2" if config.fusion.fit_on == "val" else "joint"
-    return config.run_folder / "checkpoints" / f"{name}.npz"
+def checkpoint_of(config: RoadworkConfig, fold: int | None = None) -> Path:
+    """What the graph's training goes on from: of all training photos, or without one fold of them."""
+    name = "joint" if config.fusion.fit_on == "train" else "efficientnetv2"
+    return config.run_folder / "checkpoints" / (f"{name}.npz" if fold is None else f"{name}_fold_{fold}.npz")
 
 
 def train_graph(
@@ -25,6 +26,7 @@ def train_graph(
     validation: Source | None,
     watch: Sequence[keras.callbacks.Callback] = (),
     verbose: int | None = None,
+    fold: int | None = None,
 ) -> keras.Model:
     """Train the graph that `fusion.fit_on` asks for: EfficientNetV2 alone, or with the head.
 
@@ -32,13 +34,20 @@ def train_graph(
         config, parts, training, validation: as `build_parts` and `make_sources` gave them.
         watch: further callbacks.
         verbose: as for `trainer.train`.
+        fold: the one that `training` is without; None: it is without none.
 
     Returns:
         The graph, a keras.Model of the parts' own layers.
     """
-    graph, losses = (_graph_apart if config.fusion.fit_on == "val" else _graph_jointly)(config, parts)
-    _train(config, parts, graph, losses, training, validation, watch, verbose)
+    graph, losses = (_graph_jointly if config.fusion.fit_on == "train" else _graph_apart)(config, parts)
+    _train(config, parts, graph, losses, training, validation, watch, verbose, fold)
     return graph
+
+
+def answer_all(config: RoadworkConfig, graph: keras.Model, source: Source) -> np.ndarray:
+    """(R, 2) float32, EfficientNetV2's answers about every row of a source."""
+    batches = in_order(config, source).map(lambda arrays: {key: arrays[key] for key in graph.input})
+    return graph.predict(batches, verbose=0)["efficientnetv2"]
 
 
 def _graph_apart(config: RoadworkConfig, parts: Parts):
@@ -78,6 +87,7 @@ def _train(
     validation: Source | None,
     watch: Sequence[keras.callbacks.Callback],
     verbose: int | None,
+    fold: int | None,
 ):
     model.compile(
         optimizer=_optimizer(config, parts.trunk),
@@ -105,8 +115,8 @@ def _train(
         stream,
         steps=-(-len(training.photos) // config.fit.batch),
         epochs=config.fit.epochs,
-        checkpoint=checkpoint_of(config),
-        history=config.run_folder / "history.csv",
+        checkpoint=checkpoint_of(config, fold),
+        history=config.run_folder / ("history.csv" if fold is None else f"history_fold_{fold}.csv"),
         validation=held_out,
         stopping=_stopping(config) if held_out is not None else None,
         callbacks=list(watch),

@@ -28,6 +28,14 @@ def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
             todo="set fusion.fit_on: val; or fusion.head: linear or mlp, which also learn jointly, and "
             "fusion.vit_adapted: false",
         )
+    learns = config.efficientnetv2.fine_tune_blocks and "efficientnetv2" in config.fusion.branches
+    if config.fusion.fit_on == "all" and config.fusion.sees_features and learns:
+        raise RequestError(
+            f"{asked} would see training photos as a trunk sees them that has learned from them",
+            where="fusion.fit_on: all, with efficientnetv2.fine_tune_blocks",
+            expected="efficientnetv2.fine_tune_blocks: 0",
+            todo="set efficientnetv2.fine_tune_blocks: 0, or fusion.fit_on: val, or fusion.head: linear or mlp",
+        )
     if config.fusion.needs_features and "features" not in manifest["vit"]:
         raise RequestError(
             f"{asked} learns from the ViT's features, and the branch cache holds its probabilities alone",

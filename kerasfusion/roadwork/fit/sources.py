@@ -1,7 +1,7 @@
 """What the networks learn from, batch by batch: kept pixels, or the features of a frozen trunk."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ class Source:
 
     photos: Photos
     name: str
-    rows: StoredArray
+    rows: "StoredArray | ChosenRows"
     weights: Mapping[str, np.ndarray]
     transform: Callable | None = None
 
@@ -45,6 +45,23 @@ class Source:
             "label": labels,
             **{weight_of(output): weights[labels] for output, weights in self.weights.items()},
         }
+
+    def choose(self, numbers: np.ndarray) -> "Source":
+        """Some of the photos, (n,) int, with all their views."""
+        rows = ChosenRows(self.rows, self.photos.rows_of(numbers))
+        return replace(self, photos=self.photos.choose(numbers), rows=rows)
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Rows of a stored array: `numbers` (R,) int64 of them, in this order."""
+
+    stored: StoredArray
+    numbers: np.ndarray
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """As StoredArray.take, by number among the chosen ones."""
+        return self.stored.take(self.numbers[numbers])
 
 
 def weight_of(output: str) -> str:

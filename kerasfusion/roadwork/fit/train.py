@@ -1,8 +1,9 @@
 """Fit EfficientNetV2 and the fusion head from photos and branch cache, with neither ViT nor torch in memory.
 
-Two ways (fusion.fit_on):
+Three ways (fusion.fit_on):
 - val: EfficientNetV2's classifier learns on train/, then the head on held-out photos that no branch learned from. (A
   branch's probabilities on its own training photos are too good to learn from how far it can be trusted.)
+- all: as val, but the head also learns on train/, from answers of classifiers that have not seen the photo.
 - train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
 """
 
@@ -24,12 +25,14 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.adapted import adapt_vit
 from kerasfusion.roadwork.fit.choose_head import build_chosen, choose_head
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
+from kerasfusion.roadwork.fit.gather_rows import gather_rows, gather_rows_without_efficientnetv2
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
 from kerasfusion.roadwork.fit.head import fit_head
 from kerasfusion.roadwork.fit.head_record import keep_record, table_of
-from kerasfusion.roadwork.fit.head_rows import HeadRows, head_rows, trunk_features
+from kerasfusion.roadwork.fit.head_rows import HeadRows
+from kerasfusion.roadwork.fit.out_of_fold import describe_folds
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
-from kerasfusion.roadwork.fit.sources import Source, in_order, make_sources
+from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.training_data import load_photos
 from kerasfusion.trackers.epochs import PANELS, trackers
 
@@ -67,18 +70,20 @@ def fit_parts(
     describe_run(config.run_folder, config)
     if parts.trunk is None:
         (config.run_folder / "history.csv").unlink(missing_ok=True)  # an earlier fit's
-        return _fit_on_rows(config, parts, head_rows(validation), report)[0]
+        rows = gather_rows_without_efficientnetv2(config, manifest, training, validation)
+        return _fit_on_rows(config, parts, rows, report)[0]
     sources = make_sources(config, parts, image_size, training, validation)
     panels = None
     if config.tracking.panels_every:
         panels = EpochPanels(validation, sources[1].gather, config.data.max_pixels)
     watch = trackers(config.tracking, config.run_folder, config, checkpoint_of(config), panels)
     graph = train_graph(config, parts, *sources, watch)
-    if config.fusion.fit_on == "val":
-        rows = _rows_of(config, parts, graph, sources[1])
+    if config.fusion.fit_on != "train":
+        rows = gather_rows(config, manifest, parts, graph, sources)
         parts, rows = _fit_on_rows(config, parts, rows, report)
         if panels is not None:
-            _draw_fitted(config, parts.head, panels, rows)
+            held_out = rows.take(np.arange(len(rows) - len(validation), len(rows)))
+            _draw_fitted(config, parts.head, panels, held_out)
     return parts
 
 
@@ -122,11 +127,6 @@ def _fit_on_rows(
     return parts, rows
 
 
-def _rows_of(config: RoadworkConfig, parts: Parts, graph: keras.Model, source: Source) -> HeadRows:
-    features = trunk_features(config, parts, source) if config.fusion.sees_features else None
-    return head_rows(source.photos, _predict(config, graph, source), features)
-
-
 def _draw_fitted(config: RoadworkConfig, head, panels: EpochPanels, rows: HeadRows) -> None:
     """The same photos with the fusion, which while EfficientNetV2 learned was not fitted yet."""
     answers = {name: values[panels.numbers] for name, values in rows.inputs.items()}
@@ -148,15 +148,10 @@ def settings_of(config: RoadworkConfig, manifest: dict[str, Any]) -> dict[str, A
     settings["validation_fraction"] = config.data.validation_fraction
     settings["cache"] = {
         key: manifest[key]["sha256"] if key != "splits" else _shards(manifest) for key in ("yolo", "vit", "splits")
-    }
+    } | describe_folds(config, manifest)
     return settings
 
 
 def _shards(manifest: dict[str, Any]) -> dict[str, list[str]]:
     kept = {split: done for split, done in manifest["splits"].items() if split != "test"}
     return {split: [shard["sha256"] for shard in done.get("shards", [])] for split, done in kept.items()}
-
-
-def _predict(config: RoadworkConfig, model, source: Source) -> np.ndarray:
-    batches = in_order(config, source).map(lambda arrays: {key: arrays[key] for key in model.input})
-    return model.predict(batches, verbose=0)["efficientnetv2"]

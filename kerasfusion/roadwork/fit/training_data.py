@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +58,37 @@ class Photos:
         """(N,) int64, the row of each photo itself."""
         return np.arange(0, len(self), self.views)
 
+    def rows_of(self, numbers: np.ndarray) -> np.ndarray:
+        """(n V,) int64, the rows of the photos with these numbers, (n,) int."""
+        return (self.originals[numbers][:, None] + np.arange(self.views)).ravel()
+
+    def choose(self, numbers: np.ndarray) -> "Photos":
+        """The photos with these numbers, (n,) int, with all their views."""
+        rows = self.rows_of(numbers)
+        kept = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kept[field.name] = [value[number] for number in numbers] if isinstance(value, list) else _rows(value, rows)
+        return Photos(**kept)
+
+    def __add__(self, other: "Photos") -> "Photos":
+        """These photos and then those of another role, which have as many views."""
+        kept = {}
+        for field in fields(self):
+            two = getattr(self, field.name), getattr(other, field.name)
+            if two[0] is None:
+                kept[field.name] = None
+            else:
+                kept[field.name] = two[0] + two[1] if isinstance(two[0], list) else np.concatenate(two)
+        return Photos(**kept)
+
     def __len__(self) -> int:
         """How many rows, N V."""
         return len(self.labels)
+
+
+def _rows(values: np.ndarray | None, numbers: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[numbers]
 
 
 def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos | None]:
@@ -86,13 +114,14 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     training, validation = hold_out([s for s, _ in kept], config.data.validation_fraction, config.seed)
     digest_of = {s.sample_id: d for s, d in kept}
     _refuse_missing_class(training, "train/", config)
-    if config.fusion.fit_on == "val":
-        if not validation:
-            raise RequestError(
-                "fusion.fit_on: val needs held-out photos, and there are none",
-                where=config.data.root,
-                todo="make val/ with `kerasfusion data split`, or set data.validation_fraction or fusion.fit_on: train",
-            )
+    _refuse_missing_folds(config, manifest, training)
+    if config.fusion.fit_on == "val" and not validation:
+        raise RequestError(
+            "fusion.fit_on: val needs held-out photos, and there are none",
+            where=config.data.root,
+            todo="make val/ with `kerasfusion data split`, or set data.validation_fraction or fusion.fit_on: train",
+        )
+    if config.fusion.fit_on != "train" and validation:
         _refuse_missing_class(validation, "the held-out photos", config)
         _refuse_seen_by_yolo(validation, training, manifest)
     return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
@@ -190,6 +219,27 @@ def _refuse_seen_by_yolo(held_out: list[Sample], training: list[Sample], manifes
             "YOLO has learned from photos that the head would be fitted on (or from others than train/ holds now)",
             where=held_out[0].path.parent,
             todo="make val/ with `kerasfusion data split` and train YOLO again, or set fusion.fit_on: train",
+        )
+
+
+def _refuse_missing_folds(config: RoadworkConfig, manifest: dict, training: list[Sample]) -> None:
+    """Where the head is to learn from answers out of fold, each training photo has a fold."""
+    if config.fusion.fit_on != "all":
+        return
+    if "folds" not in manifest:
+        raise RequestError(
+            "fusion.fit_on: all needs answers of classifiers that have not seen the photo, and the branch cache was "
+            "made without folds",
+            where=config.cache.folder,
+            todo="kerasfusion train-yolo --folds 3, then kerasfusion precompute --set yolo.folds=3 into a new folder "
+            "(--cache), or set fusion.fit_on: val",
+        )
+    strangers = sorted({sample.sample_id for sample in training} - manifest["folds"]["of"].keys())
+    if strangers:
+        raise RequestError(
+            f"{len(strangers)} training photo(s) were in no fold when YOLO was trained: {', '.join(strangers[:3])}",
+            where=config.cache.folder,
+            todo="the seed and data.validation_fraction that YOLO was trained with, or train YOLO again",
         )
 
 

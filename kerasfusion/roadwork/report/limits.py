@@ -132,7 +132,7 @@ def _of_the_branches(run: Run) -> Iterator[str]:
 
 def _of_the_head(run: Run) -> Iterator[str]:
     """Photos that had two parts in the training."""
-    if run.setting("fusion", "fit_on") != "val":
+    if run.setting("fusion", "fit_on") not in ("val", "all"):
         return
     parts = ["chose YOLO's epoch"] if run.yolo.get("val") and "yolo" not in run.left_out else []
     stops = run.setting("fit", "patience") and "efficientnetv2" not in run.left_out

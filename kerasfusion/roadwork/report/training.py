@@ -6,6 +6,7 @@ from pathlib import Path
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_files import flat
 from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, Section, Table
+from kerasfusion.roadwork.data.balance import DRAWN, DRAWN_SHARE, SHARE, percent
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
 from kerasfusion.roadwork.fit.head_record import reason_of, rows_of
@@ -13,6 +14,8 @@ from kerasfusion.roadwork.report.run import Run
 
 OF_FIT = {
     "val": "EfficientNetV2's own branch by epoch. The fusion's head was fitted after it, on the held-out photos.",
+    "all": "EfficientNetV2's own branch by epoch. The fusion's head was fitted after it, on the held-out photos and, "
+    "with answers of classifiers that have not seen them, on the training photos.",
     "train": "The whole model by epoch: the fusion and EfficientNetV2's branch learned together.",
 }
 
@@ -101,10 +104,16 @@ def _photos(run: Run) -> Iterator[Block]:
         return
     uses = _uses(run)
     rows = [
-        {"split": split, **{name.replace("_", " "): counts[name] for name in CLASS_NAMES}, "used for": uses.get(split)}
+        {
+            "split": split,
+            **{name.replace("_", " "): counts[name] for name in CLASS_NAMES},
+            SHARE: percent(counts),
+            "used for": uses.get(split),
+        }
         for split, counts in record["photos"].items()
     ]
-    yield Table(rows, f"Photos of each split and class in {record['data_root']}, when it was evaluated.")
+    rows.append({"split": DRAWN, SHARE: 100 * DRAWN_SHARE})
+    yield Table(rows, f"Photos of each split and class in {record['data_root']}, when it was evaluated.", digits=1)
 
 
 def _uses(run: Run) -> dict[str, str]:
@@ -116,11 +125,11 @@ def _uses(run: Run) -> dict[str, str]:
         "test": "nothing but the evaluation",
     }
     held_out = ["choosing YOLO's epoch"] if run.yolo.get("val") and "yolo" not in run.left_out else []
-    held_out += ["fitting the fusion's head"] if fit_on == "val" else []
+    held_out += ["fitting the fusion's head"] if fit_on in ("val", "all") else []
     stops = patience and "efficientnetv2" not in run.left_out
     held_out += ["telling when EfficientNetV2's training stops"] if stops else []
-    if fit_on == "train":
-        uses["train"] += " and the fusion's head"
+    if fit_on in ("train", "all"):
+        uses["train"] += " and the fusion's head" + (" (answers out of fold)" if fit_on == "all" else "")
     return uses | {"val": ", ".join(held_out) or "the validation curves"}
 
 
