@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -18,6 +20,16 @@ pytestmark = pytest.mark.exports
 
 
 OUTPUTS = ("fusion", "vit", "yolo", "efficientnetv2")
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None  # an import of either is an error
+from pathlib import Path
+import numpy as np
+from kerasfusion.formats.opening import open_model
+with np.load(sys.argv[1]) as file:
+    inputs = dict(file)
+np.savez(sys.argv[2], **{path: open_model(Path(path)).answer(inputs)["fusion"] for path in sys.argv[3:]})
+"""
 CASES = [(name, its) for name in FORMATS for its in format_module(name).PRECISIONS]
 
 
@@ -163,6 +175,21 @@ def test_a_file_is_measured_in_a_process_of_its_own(files, model, pictures):
     broken.write_text("text")
     with pytest.raises(KerasFusionError, match="does not answer"):
         measure(broken, pictures)
+
+
+def test_exports_are_opened_without_tensorflow(files, model, pictures, tmp_path):
+    paths = [str(files[name, "float32"]) for name in FORMATS if name != "keras"]
+    given, answered = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(given, **first(pictures, 2))
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, given, answered, *paths], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    expected = model(first(pictures, 2), training=False)["fusion"]
+    with np.load(answered) as answers:
+        assert list(answers) == paths
+        for path in paths:
+            np.testing.assert_allclose(answers[path], expected, atol=1e-5)
 
 
 def test_descriptions_are_json(files):

@@ -59,10 +59,13 @@ WARM = WarmPython()
 
 def serve(address: str) -> None:
     """Import once, then fork a process for each request until standard input closes."""
-    import keras  # noqa: F401
+    from kerasfusion.lean_import import lean
+
+    with lean():
+        import keras  # noqa: F401
 
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
-    for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "kerasfusion")]:
         del sys.modules[name]
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(f"{address}.new")
