@@ -86,6 +86,7 @@ def toy(fitted, make_config, yolo_weights, tmp_path_factory):
     shutil.copytree(yolo_weights.parent, root / "yolo")
     config = make_config(root, f"yolo.weights={root / 'yolo' / 'best.pt'}")
     settings, run = root / "settings.yaml", config.run_folder
+    shutil.copytree(root / "yolo", run / "yolo")
     settings.write_text(to_yaml(config), encoding="utf-8")
     own = ["-c", settings]
     commands = {
@@ -93,6 +94,7 @@ def toy(fitted, make_config, yolo_weights, tmp_path_factory):
         "fit": ["fit", *own],
         "evaluate": ["evaluate", run / "fusion.keras", *own],
         "report": ["report", run],
+        "train anew": ["fit", *own, "--restart"],
     }
     commands["config.yaml"] = commands["environment.json"] = commands["fit"]
     invoke(*commands["evaluate"], code=0)
@@ -116,6 +118,24 @@ def test_records_of_a_run(toy, name, damage, commands):
     for command in commands:
         damage(run / name)
         walk(known[command], known)
+
+
+TRAINED = [
+    ("fusion.keras", flip, "evaluate"),
+    ("yolo/training.json", put("[]"), "report"),
+    ("checkpoints/*.npz", flip, "fit"),
+    ("checkpoints/settings.json", put("{"), "fit"),
+    ("../../pixels/*.npy", flip, "train anew"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "damage", "command"), TRAINED, ids=[f"{row[0]}-{row[2]}" for row in TRAINED])
+def test_what_a_training_leaves(toy, monkeypatch, without_figures, pattern, damage, command):
+    _, run, known = toy
+    if pattern != "fusion.keras":  # composing it again takes most of a fit
+        monkeypatch.setattr("kerasfusion.roadwork.fit.job.export", lambda *given: None)
+    damage(min(run.glob(pattern)))
+    walk(known[command], known)
 
 
 CACHED = [
