@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Install kerasfusion into .venv if need be, and check it.
 
-python3 tools/test.py [--fast] [ARGUMENTS OF pytest]
+python3 tools/test.py [--fast | --oldest] [ARGUMENTS OF pytest]
 
---fast leaves out what trains, exports or opens a browser: for the loop of daily work. Ruff's two checks and pytest all
-run, whatever the earlier ones found; the exit code is the first that is not 0.
+--fast leaves out what trains, exports or opens a browser: for the loop of daily work. --oldest runs the
+tests of what the base install and the service do, in an environment of its own with the oldest versions that setup.cfg
+allows. Else ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is
+not 0.
 """
 
 import sys
@@ -13,7 +15,7 @@ from bootstrap import interpreter
 
 interpreter.require_supported()
 
-from bootstrap import entry, environment, install, steps  # noqa: E402  the check comes first
+from bootstrap import entry, environment, install, oldest, steps  # noqa: E402  the check comes first
 
 CHECKS = (
     ("ruff", "check"),
@@ -28,6 +30,8 @@ SLOW = ("trains", "exports", "services", "browser", "notebooks")
 
 def main(arguments):
     """Run the checks, passing the arguments on to pytest; return the exit code."""
+    if "--oldest" in arguments:
+        return test_oldest([word for word in arguments if word != "--oldest"])
     install.ensure(["all"])
     python = str(environment.executable("python"))
     checks = CHECKS
@@ -42,6 +46,14 @@ def main(arguments):
     for check, code in zip(checks, codes, strict=True):
         print(f"{' '.join(check)}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
     return next((code for code in codes if code), 0)
+
+
+def test_oldest(arguments):
+    """Run pytest with the oldest versions; return its exit code."""
+    python = oldest.ensure()
+    print(f"left out: tests marked {' or '.join(oldest.MARKS_LEFT_OUT)}, and of other folders", flush=True)
+    command = [str(python), "-m", "pytest", *oldest.pytest_arguments(), *arguments]
+    return steps.run_foreground(command, environment.ROOT)
 
 
 if __name__ == "__main__":

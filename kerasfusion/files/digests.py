@@ -18,8 +18,11 @@ _BLOCK = _ROW << 10
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    with Path(path).open("rb", buffering=0) as file:
+        while read := file.readinto(buffer):
+            digest.update(buffer[:read])
+    return digest.hexdigest()
 
 
 def source_sha256(path: Path) -> str:

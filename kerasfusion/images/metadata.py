@@ -153,7 +153,7 @@ def _split_jpeg(data: bytes) -> tuple[bytes, int]:
         if marker == b"\0" or marker == b"\x01" or b"\xd0" <= marker <= b"\xd7":  # stands alone
             place += 2
             continue
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
         if end < place + 4 or end > len(data):
             break
         body = data[place + 4 : end]
@@ -182,7 +182,7 @@ def _split_png(data: bytes) -> tuple[bytes, int]:
     """The critical chunks, whose names begin with a capital."""
     kept, place, exif, raw, xmp = [_PNG], len(_PNG), b"", b"", b""
     while place + 12 <= len(data):
-        kind, end = data[place + 4 : place + 8], place + 12 + int.from_bytes(data[place : place + 4])
+        kind, end = data[place + 4 : place + 8], place + 12 + int.from_bytes(data[place : place + 4], "big")
         if end > len(data):
             break
         if kind[:1].isupper():

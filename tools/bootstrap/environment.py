@@ -24,10 +24,10 @@ ORIGIN = "kerasfusion-*.dist-info/direct_url.json"
 """Where an installer says what it installed from (packaging.python.org, "Recording the Direct URL Origin")."""
 
 
-def executable(name: str, root: Path = ROOT) -> Path:
-    """The path of a program in .venv."""
+def executable(name: str, root: Path = ROOT, folder: str = ".venv") -> Path:
+    """The path of a program in .venv, or in another folder of that kind."""
     on_windows = platform.system() == "Windows"
-    return root / ".venv" / ("Scripts" if on_windows else "bin") / (f"{name}.exe" if on_windows else name)
+    return root / folder / ("Scripts" if on_windows else "bin") / (f"{name}.exe" if on_windows else name)
 
 
 def fingerprint(root: Path) -> str:

@@ -1,7 +1,7 @@
 """The photo in a request: raw bytes, one file of a form, or base64 in JSON as in the subnet's synapse."""
 
 import asyncio
-import binascii
+import base64
 from collections.abc import AsyncIterator, Mapping
 
 from pydantic import BaseModel, ValidationError
@@ -78,7 +78,7 @@ def decode_base64(text: str) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     text = "".join(text.split()).translate(_URLSAFE).rstrip("=")
-    return binascii.a2b_base64(text.encode("ascii") + b"=" * (-len(text) % 4), strict_mode=True)
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), validate=True)
 
 
 def _refuse_by_headers(headers: Mapping[str, str], kind: str, max_bytes: int) -> None:

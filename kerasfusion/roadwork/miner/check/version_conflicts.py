@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from kerasfusion.roadwork.miner.check.their_requirements import PYTHON, Need, parse_need
 
@@ -43,17 +43,16 @@ def find_conflicts(
 
 def can_be_met(versions: SpecifierSet) -> bool:
     """Whether some version is in a range: where one is, so is one of the range's own numbers or a neighbour of one."""
+    if any(each.operator == "===" for each in versions):
+        return True  # a text, which need not be a version
     return not len(versions) or any(near in versions for each in versions for near in _near(each.version))
 
 
 def _near(text: str) -> Iterator[str]:
-    """A bound's number, one just above, and one just below; of a name that is no number (`===name`) the name alone."""
+    """A bound's number, one just above, and one just below."""
     number = text.removesuffix(".*")
     yield number
-    try:
-        release = list(Version(number).release)
-    except InvalidVersion:
-        return
+    release = list(Version(number).release)
     epoch = f"{Version(number).epoch}!"
     yield epoch + ".".join(map(str, [*release, 0, 0, 1]))
     while release and release[-1] == 0:

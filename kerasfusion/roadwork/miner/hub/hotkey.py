@@ -28,7 +28,7 @@ def refuse_other_than_hotkey(address: str) -> None:
         number = number * 58 + ALPHABET.index(character)
     if number >= 256**BYTES:
         _refuse(address, "no network has such a number")
-    data = number.to_bytes(BYTES)
+    data = number.to_bytes(BYTES, "big")
     if data[0] != NETWORK:
         _refuse(address, f"of network {data[0]}, not {NETWORK}")
     if hashlib.blake2b(b"SS58PRE" + data[:-2]).digest()[:2] != data[-2:]:

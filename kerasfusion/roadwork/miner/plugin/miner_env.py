@@ -13,8 +13,9 @@ from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.miner.plugin.install_record import Edit
 
 _SEGMENT = r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;&|<>()]"""
+# The value is looked ahead for and then taken as a whole, which cannot be tried shorter: Python 3.10 has no `*+`.
 _ASSIGNMENT = re.compile(
-    rf"^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_]\w*)=(?P<value>(?:{_SEGMENT})*+)[ \t]*(?:[;#].*)?$"
+    rf"^[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_]\w*)=(?=(?P<value>(?:{_SEGMENT})*))(?P=value)[ \t]*(?:[;#].*)?$"
 )
 _PARTS = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<escaped>.)|(?P<plain>[^'"\\]+)""")
 _VARIABLE = re.compile(r"(?<!\\)\$(?:\{(\w+)\}|(\w+))")
