@@ -57,6 +57,7 @@ FUME = [
     "config_types",
     "config_augmentation",
     "config_training",
+    "config_reading",
     "config",
     "data",
     "plumes",
@@ -91,6 +92,7 @@ OPTIONAL = {
     "keras_hub": ("roadwork/branches/vit.py",),
     "keras_cv": ("images/augmentation.py",),
     "pillow_heif": ("images/heif.py",),
+    "flyr": ("images/flir.py",),
     "datasets": ("roadwork/data/import_sources.py",),
     "wandb": ("trackers/wandb_run.py",),
 }

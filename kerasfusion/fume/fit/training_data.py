@@ -27,7 +27,7 @@ def load_split(config: FumeConfig, split: str, samples: list[Sample] | None = No
         RequestError: no CSV, no samples, or missing or unreadable files.
     """
     chosen = read_split(config, split, samples)
-    return load_frames(chosen, config.data.dataset_root, config.data.image_size, config.data.frame_cache, split)
+    return load_frames(chosen, config.data, split)
 
 
 def read_split(config: FumeConfig, split: str, samples: list[Sample] | None = None) -> list[Sample]:
