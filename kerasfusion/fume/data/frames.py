@@ -27,8 +27,8 @@ def read_mask(path: Path) -> np.ndarray:
     """Read a mask.
 
     Returns:
-        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; of several channels those
-        that are not 0 throughout must say the same.
+        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; of several channels
+        those that are not 0 throughout must say the same.
 
     Raises:
         ImageError: not readable, or with other values.
