@@ -149,6 +149,17 @@ def validation_batches(config: FumeConfig, frames: Frames):
     return batches.map(Examples(config.model.name)).prefetch(1)
 
 
+def balanced_twice(config: FumeConfig) -> str | None:
+    """What to say where rare states are both drawn more often and weighed more; None where at most one is done."""
+    weights = config.training.loss.cls_alpha
+    if not config.weighted_sampling or len(set(weights)) == 1:
+        return None
+    return (
+        f"the states are balanced twice, by weighted_sampling and by training.loss.cls_alpha {list(weights)}, which "
+        "can turn all answers into one state: set training.loss.cls_alpha=[1,1,1], or weighted_sampling=false"
+    )
+
+
 def training_order(config: FumeConfig, frames: Frames) -> Callable[[int], np.ndarray]:
     """epoch -> (N,) int64 numbers of the samples: each once, or drawn so that the states come equally often."""
     counts = np.bincount(frames.labels, minlength=len(STATES))
