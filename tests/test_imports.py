@@ -59,6 +59,7 @@ FUME = [
     "config_types",
     "config_augmentation",
     "config_training",
+    "config_reading",
     "config",
     "data",
     "plumes",
@@ -94,6 +95,7 @@ OPTIONAL = {
     "keras_cv": ("images/augmentation.py",),
     "pillow_heif": ("images/heif.py",),
     "sklearn": ("roadwork/fit/logistic.py",),
+    "flyr": ("images/flir.py",),
     "datasets": ("roadwork/data/import_sources.py",),
     "wandb": ("trackers/wandb_run.py",),
 }

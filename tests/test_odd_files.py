@@ -282,7 +282,7 @@ FRAMES = {
     "32-bit samples": (lambda frame: encoded(Image.fromarray(np.asarray(frame).astype(np.int32)), "TIFF"), ""),
     "floats": (
         lambda frame: encoded(Image.fromarray(np.asarray(frame).astype(np.float32)), "TIFF"),
-        "floating-point pixels have no fixed range",
+        "which have no fixed range",
     ),
     "cut": (lambda frame: encoded(frame, "PNG")[:-90], "not a readable image"),
     "a strip": (lambda frame: encoded(Image.new("L", (60_000, 1)), "PNG"), "60000 x 1 pixels, which is no photo's"),

@@ -42,6 +42,7 @@ def predict(
     data: Path | None,
     out: Path | None,
     overlays: bool,
+    frame_range: tuple[float, float] | None,
     batch: int,
     device: str,
     as_json: bool,
@@ -63,7 +64,10 @@ def predict(
     subjects = list_subjects(co2, ch4, pairs, data)
     select_device(device)
     failed, width = 0, max(len(subject.name) for subject in subjects)
-    for result in answer(open_network(model), subjects, batch, out, overlays):
+    network = open_network(model)
+    if frame_range is not None:
+        network.take_range(frame_range)
+    for result in answer(network, subjects, batch, out, overlays):
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     return failed == 0

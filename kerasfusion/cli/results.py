@@ -13,7 +13,7 @@ from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
 _ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta")
-_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays")
+_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range")
 
 
 def _gas_options(command):
@@ -86,6 +86,11 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 @click.option("--data", type=ANY_PATH, help="fume: what the paths of --pairs are relative to.  [default: its folder]")
 @click.option("--out", type=ANY_PATH, help="fume: folder for the masks.  [default: none are written]")
 @click.option("--overlays", is_flag=True, help="fume: also draw each answer over its frames.")
+@click.option(
+    "--frame-range",
+    type=(float, float),
+    help="fume: the counts or degrees that become black and white, for a network trained on pictures of 8 bits.",
+)
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
 @click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.fume.config_augmentation import Augmentation
+from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.config_training import Training
 from kerasfusion.fume.config_types import STRICT_KEYS, Count, Probability
 from kerasfusion.trackers.settings import Epochs, Tracking, WandbMode
@@ -116,6 +117,7 @@ class Data:
         paired_train_csv, paired_val_csv, paired_test_csv: written by `data pair`; null is
             dataset_root/paired_SPLIT_annotations.csv.
         image_size: [width, height] of what the network sees, pixels, divisible by 8.
+        frames: how a frame's file becomes grey levels.
         gases: "both", or one gas alone: the other is then missing everywhere, and samples without this one left out.
         augmentation: null switches it off.
         modality_dropout: chance that a paired training sample loses one of its gases.
@@ -129,6 +131,7 @@ class Data:
     paired_val_csv: Path | None = None
     paired_test_csv: Path | None = None
     image_size: tuple[Side, Side] = (640, 480)
+    frames: FrameReading = FrameReading()
     gases: Literal["both", "co2", "ch4"] = "both"
     augmentation: Augmentation | None = Augmentation()
     modality_dropout: Probability = 0.2

@@ -48,14 +48,14 @@ class Loss:
         seg_weight: of the masks' loss; 0 switches the task off.
         cls_weight: of the state's loss; 0 switches the task off.
         focal_gamma: of the focal loss; 0 makes it cross-entropy.
-        cls_alpha: weight of each state.
+        cls_alpha: weight of each state; with `weighted_sampling` they would be balanced twice.
         use_focal_dice: masks by half focal and half Dice loss, else by the focal loss alone.
     """
 
     seg_weight: Weight = 1.0
     cls_weight: Weight = 1.0
     focal_gamma: Gamma = 2.0
-    cls_alpha: tuple[Weight, Weight, Weight] = (1.0, 8.0, 1.2)
+    cls_alpha: tuple[Weight, Weight, Weight] = (1.0, 1.0, 1.0)
     use_focal_dice: bool = True
 
 

@@ -10,6 +10,7 @@ import io
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from kerasfusion.errors import KerasFusionError, install_command
 from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.images.metadata import split_metadata, stored_orientation
+from kerasfusion.images.tiff_pages import page_offsets, starting_at
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
@@ -67,57 +69,84 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, st
         return decode_image(data, max_pixels), hashlib.sha256(data).hexdigest()
 
 
-def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read an image file as grey levels: colours by ITU-R 601 luma, all else as `decode_image`.
+@dataclass(frozen=True)
+class Stored:
+    """An image as its file stores it.
 
-    Returns:
-        (H, W) uint8.
+    Attributes:
+        pixels: (H, W) numbers of a type that the file's samples fit in, or (H, W, 3) uint8 RGB; upright, without alpha.
+        palette: (N, 3) uint8 colours that the numbers stand for; None where they stand for themselves.
+        encoded: the file's bytes.
+    """
+
+    pixels: np.ndarray
+    palette: np.ndarray | None
+    encoded: bytes
+
+
+def read_stored(path: Path, page: int | None = None, max_pixels: int = MAX_PIXELS) -> Stored:
+    """Read an image file whose samples are numbers, such as counts of a camera or classes: nothing is scaled or cut.
+
+    Args:
+        path: the file.
+        page: which page of a TIFF that has several, from 1; pages of a reduced size do not count.
+        max_pixels: largest width x height accepted.
 
     Raises:
-        ImageError: the file cannot be read or is not a whole image; names the file.
+        ImageError: the file cannot be read, is not a whole image, has several pages and none is named, or channels of
+            more than 8 bits, which Pillow would cut; names the file.
     """
     with _naming(path):
         data = _read_bytes(path)
-        with _opened(data, max_pixels) as (image, orientation):
-            if image.mode == "L":
-                return _upright(image, max_pixels, orientation, lambda part: part)
-            return _upright(image, max_pixels, orientation, lambda part: _to_rgb(part).convert("L"))
+        with _opened(one_page(data, page), max_pixels) as (image, orientation):
+            _refuse_several(image)
+            pixels = _upright(image, max_pixels, orientation, _without_alpha, keeps_values=True)
+            colours = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+            palette = None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
+            return Stored(pixels, palette, data)
 
 
-def read_values(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read an image file whose samples are numbers, not levels: as they are stored, whatever their width.
-
-    A palette's file gives its indices. Of several channels those that are used, which are not 0 throughout, must say
-    the same; alpha does not count.
-
-    Returns:
-        (H, W) of an integer type, upright.
+def one_page(data: bytes, page: int | None) -> bytes:
+    """An encoded image that begins with the page that is asked for.
 
     Raises:
-        ImageError: the file cannot be read, is not a whole image, or is in colours; names the file.
+        ImageError: a TIFF of several pages and none is named, or one that it does not have.
     """
-    with _naming(path):
-        data = _read_bytes(path)
-        with _opened(data, max_pixels) as (image, orientation):
-            return _one_channel(_upright(image, max_pixels, orientation, _without_alpha, keeps_values=True))
+    pages = page_offsets(data)
+    if page is None and len(pages) > 1:
+        raise ImageError(
+            f"the file has {len(pages)} pages",
+            expected="one picture a file",
+            todo="say which page is the frame: data.frames.page=1 is the first; or save each as a file of its own",
+        )
+    if page is None or len(pages) < 2:
+        return data
+    if page > len(pages):
+        raise ImageError(f"the file has {len(pages)} pages, and page {page} is asked for", expected="data.frames.page")
+    return starting_at(data, pages[page - 1])
+
+
+def _refuse_several(image: Image.Image) -> None:
+    if image.format in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        raise ImageError(
+            f"the file is a film of {image.n_frames} pictures",
+            expected="one picture a file",
+            todo="save its pictures as PNG files",
+        )
+    if any(";16" in str(tile[3]) for tile in image.tile) and not image.mode.startswith("I"):
+        raise ImageError(
+            "several channels of 16 bits, of which 8 would be lost",
+            expected="one channel of 16 bits, or channels of 8",
+            todo="save one of the channels alone",
+        )
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ImageError("floating-point pixels are no numbers of classes", expected="integers")
     if image.mode in ("LA", "PA"):
         return image.getchannel(0)
-    to = {"1": "L", "RGBA": "RGB"}.get(image.mode)
-    return image if to is None else image.convert(to)
-
-
-def _one_channel(pixels: np.ndarray) -> np.ndarray:
-    if pixels.ndim == 2:
-        return pixels
-    used = [channel for channel in np.moveaxis(pixels, -1, 0) if channel.any()] or [pixels[..., 0]]
-    if any(not np.array_equal(used[0], other) for other in used[1:]):
-        raise ImageError("the pixels are colours", expected="one channel, or channels that say the same")
-    return used[0]
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in ("L", "P", "F") or image.mode.startswith("I") else _to_rgb(image)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -143,8 +172,22 @@ def _opened(data: bytes, max_pixels: int):
         if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
             Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit; ours, which was raised above it, is asked next
         pixels, orientation = split_metadata(data)
-        with Image.open(io.BytesIO(pixels)) as image:
+        try:
+            opened = Image.open(io.BytesIO(pixels))
+        except UnidentifiedImageError:  # its own text holds the address of an object
+            raise _unidentified(data) from None
+        with opened as image:
             yield image, orientation
+
+
+def _unidentified(data: bytes) -> ImageError:
+    if page_offsets(data):
+        return ImageError(
+            "a TIFF whose samples are of a kind that cannot be read",
+            expected="samples of 8 or 16 bits, 32-bit integers or 32-bit floats",
+            todo="save it so with the program that it comes from",
+        )
+    return ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF")
 
 
 @contextmanager
@@ -250,8 +293,6 @@ def _as_image_errors(max_pixels: int):
         yield
     except ImageError:
         raise
-    except UnidentifiedImageError:  # its own text holds the address of an object
-        raise ImageError("not an image in a known format", expected="a JPEG, PNG, WebP, BMP, TIFF or GIF") from None
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(str(error), expected=f"at most {max_pixels:,} pixels") from error
     except MemoryError as error:

@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 from kerasfusion.fume.ablate.plan import compared_samples
 from kerasfusion.fume.ablate.results import Result, learns
 from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES, STATES
+from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.frames import read_mask, resize_frame, resize_mask
 from kerasfusion.fume.data.masks import COLOURS, GAS, coloured, union_of, write_png
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.panels import INK, MARGIN, OUTLINE, PALE, PAPER, outline, spread
-from kerasfusion.images.decoding import read_grey
 
 SAMPLES = 3
 WIDTH, GAP, LINE = 176, 6, 16
@@ -53,7 +53,7 @@ def choose_samples(samples: Sequence[Sample]) -> list[Sample]:
 
 def _row(sample: Sample, gas: str, shown: Sequence[Result], root: Path) -> tuple[str, list[np.ndarray | str]]:
     """What stands at the left, and a picture, or words instead, for each column."""
-    grey = read_grey(root / sample.frames[gas].frame_path)
+    grey = read_frame(root / sample.frames[gas].frame_path, shown[0].config.data.frames)
     size = (WIDTH, max(1, round(WIDTH * grey.shape[0] / grey.shape[1])))
     truths = {name: resize_mask(read_mask(root / frame.mask_path), *size) for name, frame in sample.frames.items()}
     edges = {"mask": union_of(truths.values()), gas: truths[gas]}

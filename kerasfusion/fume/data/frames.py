@@ -9,32 +9,48 @@ from PIL import Image
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256, source_sha256
+from kerasfusion.fume.config import Data
 from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES
 from kerasfusion.fume.data.csv_rows import name_ten
+from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.samples import GasFrame, Sample
-from kerasfusion.images.decoding import ImageError, read_grey, read_values
+from kerasfusion.images.decoding import ImageError, read_stored
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 
-__all__ = ["Frames", "load_frames", "read_grey", "read_mask", "resize_frame", "resize_mask"]
+READING = 2
+"""Raised when a file's pixels come to be read as others: what earlier versions decoded is then not taken."""
 
 
 def read_mask(path: Path) -> np.ndarray:
     """Read a mask.
 
     Returns:
-        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; see `read_values`.
+        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; of several channels
+        those that are not 0 throughout must say the same.
 
     Raises:
         ImageError: not readable, or with other values.
     """
-    mask = read_values(path)
+    mask = _one_channel(read_stored(path).pixels, path)
     if mask.min(initial=0) < 0 or mask.max(initial=0) >= len(PIXEL_CLASSES):
         values = np.unique(mask)
         shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
         raise ImageError(f"the mask holds {shown}", where=path, expected="0 background, 1 tube, 2 gas")
     return mask.astype(np.uint8)
+
+
+def _one_channel(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """The channel that is used, or one of those that are, if they say the same."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        raise ImageError("floating-point pixels are no numbers of classes", where=path, expected="integers")
+    if pixels.ndim == 2:
+        return pixels
+    used = [channel for channel in np.moveaxis(pixels, -1, 0) if channel.any()] or [pixels[..., 0]]
+    if any(not np.array_equal(used[0], other) for other in used[1:]):
+        raise ImageError("the pixels are colours", where=path, expected="one channel, or channels that say the same")
+    return used[0]
 
 
 def resize_frame(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -98,30 +114,27 @@ class Frames:
         }
 
 
-def load_frames(samples: Sequence[Sample], root: Path, size: tuple[int, int], cache: Path, label: str) -> Frames:
+def load_frames(samples: Sequence[Sample], data: Data, label: str) -> Frames:
     """Decode the samples' files, unless an earlier run has.
 
     Args:
         samples: with masks.
-        root: what their paths are relative to.
-        size: (width, height) of the result, pixels.
-        cache: folder that the decoded pictures are kept in, by their files' digests.
+        data: where the files lie, how they are read, the size of the result, and the folder that it is kept in.
         label: what they are, for the progress bars.
 
     Raises:
         RequestError: files that are not there or cannot be read; names ten of them with their samples.
     """
     files = list_files(samples)
-    refuse_missing(samples, root)
-    digests = file_digests(files, root, label)
-    width, height = size
+    refuse_missing(samples, data.dataset_root)
+    digests = file_digests(files, data.dataset_root, label)
+    width, height = data.image_size
 
     def blocks() -> Iterator[np.ndarray]:
-        return (pair[None] for pair in ordered_map(lambda frame: _read_pair(frame, root, size), files))
+        return (pair[None] for pair in ordered_map(lambda frame: _read_pair(frame, data), files))
 
-    pixels = stored_array(
-        frames_path(cache, size, digests), (len(files), 2, height, width), "uint8", blocks, f"decode {label}"
-    )
+    shape = (len(files), 2, height, width)
+    pixels = stored_array(frames_path(data, digests), shape, "uint8", blocks, f"decode {label}")
     rows, labels = _rows(samples, files), np.array([sample.class_id for sample in samples], np.int32)
     digest = samples_digest(samples, digests)
     return Frames(list(samples), pixels, np.array(rows, np.int64).reshape(-1, len(GASES)), labels, digest)
@@ -137,10 +150,11 @@ def file_digests(files: Sequence[GasFrame], root: Path, label: str) -> list[str]
     return list(track(ordered_map(lambda frame: _digest(frame, root), files), f"check {label}", total=len(files)))
 
 
-def frames_path(cache: Path, size: tuple[int, int], digests: Sequence[str]) -> Path:
+def frames_path(data: Data, digests: Sequence[str]) -> Path:
     """Where `load_frames` keeps the pictures of files with these digests."""
-    width, height = size
-    return cache / f"frames-{width}x{height}-{lines_sha256(digests)[:16]}.npy"
+    width, height = data.image_size
+    digest = lines_sha256([*digests, f"reading {READING}: {data.frames}"])
+    return data.frame_cache / f"frames-{width}x{height}-{digest[:16]}.npy"
 
 
 def samples_digest(samples: Sequence[Sample], digests: Sequence[str]) -> str:
@@ -180,12 +194,13 @@ def _digest(frame: GasFrame, root: Path) -> str:
     return f"{source_sha256(root / frame.frame_path)} {source_sha256(root / frame.mask_path)}"
 
 
-def _read_pair(frame: GasFrame, root: Path, size: tuple[int, int]) -> np.ndarray:
-    grey, mask = read_grey(root / frame.frame_path), read_mask(root / frame.mask_path)
+def _read_pair(frame: GasFrame, data: Data) -> np.ndarray:
+    root = data.dataset_root
+    grey, mask = read_frame(root / frame.frame_path, data.frames), read_mask(root / frame.mask_path)
     if grey.shape != mask.shape:
         raise ImageError(
             f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the frame {grey.shape[1]} x {grey.shape[0]}",
             where=root / frame.mask_path,
             expected="a mask of the frame's size",
         )
-    return np.stack([resize_frame(grey, *size), resize_mask(mask, *size)])
+    return np.stack([resize_frame(grey, *data.image_size), resize_mask(mask, *data.image_size)])

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.config import load_config, to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.formats.opening import open_model, read_description
+from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.annotations import GASES
+from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.frames import resize_frame
 from kerasfusion.fume.data.masks import likeliest_classes
-from kerasfusion.images.decoding import read_grey
 
 MASK = "mask"
 """Output of networks that have one mask: of their only frame, or of both gases together."""
@@ -63,6 +65,7 @@ class Network:
         name: `model.name` of its configuration.
         description: what its file says of itself.
         config: the settings that it was trained with, as `config.to_dict` gives them.
+        frames: how its frames are read.
         width, height: of the frames that it is given, pixels.
         outputs: "state" and masks.
         is_paired: whether it looks at both gases at once; else it is asked frame by frame.
@@ -78,6 +81,7 @@ class Network:
             self.name = str(self.description["model"])
             self.width, self.height = (int(side) for side in self.description["image_size"])
             self.config = dict(self.description["config"])
+            self.frames = load_config(FrameReading, flags=self.config.get("data", {}).get("frames", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"its description has no valid {error}") from error
         self.is_paired = "co2" in model.inputs
@@ -87,13 +91,31 @@ class Network:
         if any(tuple(model.inputs[name][:2]) != (self.height, self.width) for name in given):
             raise _damaged(path, f"its frames are not of {self.width} x {self.height} pixels, as it says")
 
-    def read(self, files: dict[str, Path]) -> Question:
-        """Decode and resize a sample's frames: {gas: path}.
+    def take_range(self, limits: tuple[float, float]) -> None:
+        """Read counts or degrees, with the range that becomes black to white, for a network trained on pictures.
 
         Raises:
-            ImageError: a file cannot be read; names it.
+            RequestError: the network was trained on another range.
         """
-        return self.prepare({gas: read_grey(path) for gas, path in files.items()})
+        if self.frames.range not in (None, limits):
+            raise RequestError(
+                f"the network was trained on frames with the range {list(self.frames.range)}",
+                where="--frame-range",
+                todo="leave --frame-range out: the network's own is used",
+            )
+        self.frames = load_config(FrameReading, flags={**to_dict(self.frames), "range": limits})
+
+    def read_frames(self, files: dict[str, Path]) -> dict[str, np.ndarray]:
+        """Decode a sample's frames as those that the network was trained on: {gas: path} -> {gas: (H, W) uint8}.
+
+        Raises:
+            ImageError: a file cannot be read, or holds what the network was not trained on; names it.
+        """
+        return {gas: read_frame(path, self.frames) for gas, path in files.items()}
+
+    def read(self, files: dict[str, Path]) -> Question:
+        """Decode and resize a sample's frames, as `read_frames` takes them."""
+        return self.prepare(self.read_frames(files))
 
     def prepare(self, frames: dict[str, np.ndarray]) -> Question:
         """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size."""

@@ -12,7 +12,6 @@ from kerasfusion.errors import RequestError
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.masks import write_png
 from kerasfusion.fume.detect.answering import Network
-from kerasfusion.images.decoding import read_grey
 from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
 from kerasfusion.reporting import table
 
@@ -50,14 +49,14 @@ def measure_network(
 def time_network(network: Network, files: dict[str, Path], runs: int, warmup: int) -> dict[str, Any]:
     """`measure_network` of an opened network, without "load_s"."""
     stages = {
-        "decode": lambda paths: {gas: read_grey(path) for gas, path in paths.items()},
+        "decode": network.read_frames,
         "preprocess": lambda frames: network.parts(network.prepare(frames)),
         "forward": lambda parts: [network.answer([part]) for part in parts],
     }
     times = time_stages(stages, files, runs, warmup)
     return {
         "memory_mb": resident_memory_mb(),
-        "frames": {gas: list(read_grey(path).shape[::-1]) for gas, path in files.items()},
+        "frames": {gas: list(frame.shape[::-1]) for gas, frame in network.read_frames(files).items()},
         "runs": runs,
         "stages": {stage: summarise(seconds) for stage, seconds in times.items()},
         "fps": float(1 / times["total"].mean()),

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
-from kerasfusion.images.decoding import ImageError, read_grey
+from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 
@@ -210,6 +208,6 @@ def _part_name(network: Network, subject: Subject, output: str) -> str:
 
 
 def _write_overlay(network: Network, subject: Subject, answer: Answer, out: Path) -> None:
-    frames: dict[str, np.ndarray] = {gas: read_grey(path) for gas, path in subject.files.items()}
+    frames = network.read_frames(subject.files)
     name = subject.name if network.is_paired else f"{subject.name}_{next(iter(frames))}"
     write_png(out / "overlays" / f"{name}.png", draw_answer(network, frames, answer, subject.name))

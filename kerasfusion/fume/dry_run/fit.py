@@ -123,7 +123,7 @@ def look_at(config: FumeConfig, split: str) -> Split:
     refuse_missing(samples, root)
     files = list_files(samples)
     digests, seconds = timed(lambda: file_digests(files, root, split))
-    path = frames_path(config.data.frame_cache, config.data.image_size, digests)
+    path = frames_path(config.data, digests)
     return Split(samples, len(files), samples_digest(samples, digests), path.is_file(), seconds)
 
 

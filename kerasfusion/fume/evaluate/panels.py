@@ -7,7 +7,6 @@ from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.data.masks import write_png
 from kerasfusion.fume.detect.answering import Network
 from kerasfusion.fume.detect.panels import spread
-from kerasfusion.images.decoding import read_grey
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +39,7 @@ def write_panels(
     paths = []
     for number, place in enumerate(spread(truth, right, count, seed), start=1):
         sample = answers.asked[rows[place]].sample
-        frames = {gas: read_grey(root / frame.frame_path) for gas, frame in sample.frames.items()}
+        frames = network.read_frames({gas: root / frame.frame_path for gas, frame in sample.frames.items()})
         (answer,) = network.answer([network.prepare(frames)])
         title = f"{sample.sample_id}\ntruth: {STATES[sample.class_id]}"
         word = {None: "", True: "_right", False: "_wrong"}[right[place]]

@@ -112,4 +112,4 @@ def _samples(model, description: dict, folder: Path | None, report) -> CheckSamp
         report("checking on drawn frames; those that it will see are better: --samples FOLDER")
         return drawn_samples(names, size, gases)
     report(f"checking on samples of {csv}")
-    return read_check_samples(csv, folder or config.data.dataset_root, names, size, gases)
+    return read_check_samples(csv, folder or config.data.dataset_root, names, size, gases, config.data.frames)

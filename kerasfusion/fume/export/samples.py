@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import RequestError
+from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.annotations import GASES
+from kerasfusion.fume.data.frame_reading import PLAIN, read_frame
 from kerasfusion.fume.data.frames import resize_frame
 from kerasfusion.fume.data.samples import Sample, read_samples, single_frames
 from kerasfusion.fume.plumes.picture import draw_picture
-from kerasfusion.images.decoding import read_grey
 from kerasfusion.parallel import ordered_map
 
 COUNT = 24
@@ -37,7 +38,9 @@ class CheckSamples:
         return len(self.presence)
 
 
-def read_check_samples(csv: Path, root: Path, names: Sequence[str], size: tuple[int, int], gases: str) -> CheckSamples:
+def read_check_samples(
+    csv: Path, root: Path, names: Sequence[str], size: tuple[int, int], gases: str, how: FrameReading = PLAIN
+) -> CheckSamples:
     """A random choice of a paired CSV's samples.
 
     Args:
@@ -45,7 +48,7 @@ def read_check_samples(csv: Path, root: Path, names: Sequence[str], size: tuple[
         root: what its paths are relative to.
         names: of the network's inputs.
         size: (width, height) of its frames, pixels.
-        gases: `data.gases` of its configuration: "both", "co2" or "ch4".
+        gases, how: `data.gases` ("both", "co2" or "ch4") and `data.frames` of its configuration.
 
     Raises:
         RequestError: no such file, or no sample that the network can be asked about. ImageError: an unreadable frame.
@@ -60,7 +63,8 @@ def read_check_samples(csv: Path, root: Path, names: Sequence[str], size: tuple[
     chosen = sorted(np.random.default_rng(0).permutation(len(samples))[:COUNT])
 
     def read(sample: Sample) -> dict[str, np.ndarray]:
-        return {gas: resize_frame(read_grey(root / each.frame_path), *size) for gas, each in sample.frames.items()}
+        frames = {gas: read_frame(root / each.frame_path, how) for gas, each in sample.frames.items()}
+        return {gas: resize_frame(frame, *size) for gas, frame in frames.items()}
 
     return _as_inputs(list(ordered_map(read, [samples[number] for number in chosen])), names, size)
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     import keras
 
 PIXELS = {
-    "co2": "grey levels 0..255, bilinear resize of the whole frame; black if missing",
-    "ch4": "grey levels 0..255, bilinear resize of the whole frame; black if missing",
-    "frame": "grey levels 0..255 of one gas, bilinear resize of the whole frame",
+    "co2": "{levels}, bilinear resize of the whole frame; black if missing",
+    "ch4": "{levels}, bilinear resize of the whole frame; black if missing",
+    "frame": "{levels} of one gas, bilinear resize of the whole frame",
     "modality_mask": "[has CO2, has CH4], 1 or 0",
     "gas_type": "0 CO2, 1 CH4",
 }
-"""How each input is made; the networks scale inside."""
+"""How each input is made, its levels from the file by `_levels`; the networks scale inside."""
 
 
 def describe(config: FumeConfig, network: "keras.Model") -> dict[str, Any]:
@@ -40,8 +40,16 @@ def describe(config: FumeConfig, network: "keras.Model") -> dict[str, Any]:
         "pixel_classes": list(PIXEL_CLASSES),
         "inputs": list(network.input),
         "outputs": list(network.output),
-        "pixels": {name: PIXELS[name] for name in network.input},
+        "pixels": {name: PIXELS[name].format(levels=_levels(config)) for name in network.input},
         "trainable_parameters": count_trainable(network),
         "versions": environment()["packages"],
         "config": to_dict(config),
     }
+
+
+def _levels(config: FumeConfig) -> str:
+    """Grey levels, and what they are made of."""
+    if config.data.frames.range is None:
+        return "grey levels 0..255"
+    low, high = config.data.frames.range
+    return f"grey levels 0..255, round(255 (x - {low:g}) / {high - low:g}) of counts or degrees x, cut beyond"

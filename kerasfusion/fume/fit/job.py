@@ -11,7 +11,7 @@ from kerasfusion.files.run_folder import claim_checkpoints, describe_run, requir
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.fit.description import describe
-from kerasfusion.fume.fit.training_data import load_split, validation_batches
+from kerasfusion.fume.fit.training_data import balanced_twice, load_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
 MODEL = "fume.keras"
@@ -55,6 +55,8 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
     report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    if twice := balanced_twice(config):
+        report(f"note: {twice}")
     done = read_checkpoint(folder / "checkpoints" / STATE)
     if done.epoch:
         report(f"{'all of it was' if done.finished else 'going on:'} trained to epoch {done.epoch} before")

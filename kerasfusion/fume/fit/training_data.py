@@ -27,7 +27,7 @@ def load_split(config: FumeConfig, split: str, samples: list[Sample] | None = No
         RequestError: no CSV, no samples, or missing or unreadable files.
     """
     chosen = read_split(config, split, samples)
-    return load_frames(chosen, config.data.dataset_root, config.data.image_size, config.data.frame_cache, split)
+    return load_frames(chosen, config.data, split)
 
 
 def read_split(config: FumeConfig, split: str, samples: list[Sample] | None = None) -> list[Sample]:
@@ -147,6 +147,17 @@ def validation_batches(config: FumeConfig, frames: Frames):
     """All samples once, in order and unchanged, as (inputs, targets, weights)."""
     batches = plain_batches(frames.take, len(frames), config.validation.batch_size)
     return batches.map(Examples(config.model.name)).prefetch(1)
+
+
+def balanced_twice(config: FumeConfig) -> str | None:
+    """What to say where rare states are both drawn more often and weighed more; None where at most one is done."""
+    weights = config.training.loss.cls_alpha
+    if not config.weighted_sampling or len(set(weights)) == 1:
+        return None
+    return (
+        f"the states are balanced twice, by weighted_sampling and by training.loss.cls_alpha {list(weights)}, which "
+        "can turn all answers into one state: set training.loss.cls_alpha=[1,1,1], or weighted_sampling=false"
+    )
 
 
 def training_order(config: FumeConfig, frames: Frames) -> Callable[[int], np.ndarray]:

@@ -15,7 +15,6 @@ from kerasfusion.fume.evaluate.split import read_truth
 from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.limits import same_model
 from kerasfusion.fume.report.run import Run
-from kerasfusion.images.decoding import read_grey
 
 WIDTH, GAP = 200, 4
 """Of one picture of a strip and between two, pixels."""
@@ -61,7 +60,7 @@ def answer_strip(network: Network, sample: Sample, root: Path) -> bytes:
 
 def answered_rows(network: Network, sample: Sample, root: Path) -> list[PanelRow]:
     """What is drawn of a sample that is answered again; without the gases that it lacks."""
-    frames = {gas: read_grey(root / frame.frame_path) for gas, frame in sample.frames.items()}
+    frames = network.read_frames({gas: root / frame.frame_path for gas, frame in sample.frames.items()})
     (answer,) = network.answer([network.prepare(frames)])
     rows = answer_rows(network, frames, answer, read_truth(sample, root))
     return [row for row in rows if row.frame is not None]

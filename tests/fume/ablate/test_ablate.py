@@ -297,11 +297,11 @@ def test_the_set_that_is_shipped_can_be_ablated(root):
 
 def test_differences_name_keys_and_values(root):
     one = configured(root, "one")
-    other = configured(root, "two", "FUMEFastSCNN", "data.augmentation=null", "training.loss.cls_alpha=[1,1,1]")
+    other = configured(root, "two", "FUMEFastSCNN", "data.augmentation=null", "training.loss.cls_alpha=[1,8,1.2]")
     assert changes(one, one) == ""
     told = changes(one, other)
     assert "data.augmentation: null" in told
-    assert "training.loss.cls_alpha: [1.0, 1.0, 1.0]" in told
+    assert "training.loss.cls_alpha: [1.0, 8.0, 1.2]" in told
     assert "name" not in told
 
 

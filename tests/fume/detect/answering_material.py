@@ -79,7 +79,7 @@ def write_set(root, rows, split="test", sizes=None):
     return written
 
 
-def save_reader(path, name, root="data"):
+def save_reader(path, name, root="data", *settings):
     """Save a network of the given name's inputs and outputs that reads the answer off the frames."""
     inputs = {gas: keras.Input((HEIGHT, WIDTH, 1), name=gas) for gas in ARCHITECTURES[name].inputs if gas in _FRAMES}
     given = dict(inputs)
@@ -96,7 +96,7 @@ def save_reader(path, name, root="data"):
         elif output != "state":
             made[output] = _ordered(inputs[output.removesuffix("_mask")], (75, 175), output)
     outputs = {output: made[output] for output in ARCHITECTURES[name].outputs}
-    return _save(keras.Model(given, outputs), path, name, root)
+    return _save(keras.Model(given, outputs), path, name, root, settings)
 
 
 def leave_out_costs(monkeypatch):
@@ -109,8 +109,8 @@ def leave_out_costs(monkeypatch):
 _FRAMES = (*GASES, "frame")
 
 
-def _save(model, path, name, root):
-    texts = [f"data.image_size=[{WIDTH}, {HEIGHT}]", f"model.name={name}", f"data.dataset_root={root}"]
+def _save(model, path, name, root, settings=()):
+    texts = [f"data.image_size=[{WIDTH}, {HEIGHT}]", f"model.name={name}", f"data.dataset_root={root}", *settings]
     description = {
         "system": "fume",
         "model": name,

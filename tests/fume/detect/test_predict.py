@@ -206,3 +206,30 @@ def test_latency_is_measured_from_files_to_masks(data, model):
     assert result["frames"] == {"ch4": [WIDTH, HEIGHT]}
     with pytest.raises(RequestError, match="does not exist"):
         measure_network(lambda: open_network(model), {"co2": root / "gone.png"})
+
+
+def test_counts_are_answered_as_the_picture_that_they_were_scaled_to(data, model, tmp_path):
+    root, pictures = data
+    picture = pictures[1]["co2"][0].astype(np.uint16)
+    path = tmp_path / "counts_co2.png"
+    Image.fromarray(12_000 + 8 * picture).save(path)  # 255 levels of 8 counts
+    shown = invoke("predict", model, "--co2", path, "--frame-range", 12_000, 14_040, "--json")
+    plain = invoke("predict", model, "--co2", root / "co2/frames/test01.png", "--json")
+    assert json.loads(shown.stdout)["plumes"] == json.loads(plain.stdout)["plumes"]
+    assert json.loads(shown.stdout)["plumes"]["co2"]["pixels"] == int((pictures[1]["co2"][1] == 2).sum())
+    refused = invoke("predict", model, "--co2", path, code=1).output
+    assert "counts from 12,0" in refused
+    assert "predict with --frame-range" in refused
+
+
+def test_a_network_keeps_the_range_that_it_was_trained_with(data, tmp_path):
+    root, pictures = data
+    ranged = save_reader(tmp_path / "ranged.keras", "FUMEFastSCNN", root, "data.frames.range=[12000,14040]")
+    path = tmp_path / "counts.tif"
+    Image.fromarray(12_000 + 8 * pictures[0]["ch4"][0].astype(np.uint16)).save(path)
+    shown = json.loads(invoke("predict", ranged, "--ch4", path, "--json").stdout)
+    assert shown["plumes"]["ch4"]["pixels"] == int((pictures[0]["ch4"][1] == 2).sum())
+    other = invoke("predict", ranged, "--ch4", path, "--frame-range", 0, 14_040, code=2).output
+    assert "the network was trained on frames with the range [12000.0, 14040.0]" in other
+    picture = invoke("predict", ranged, "--ch4", root / "ch4/frames/test00.png", code=1).output
+    assert "a picture of 8 bits, whose levels have been scaled already" in picture

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasfusion.fume.config import Data
 from kerasfusion.fume.data.frames import load_frames
 from kerasfusion.fume.data.samples import paired_path, read_samples, single_frames
 from kerasfusion.fume.fit import epoch_panels
@@ -36,7 +37,7 @@ def frames(tmp_path_factory):
 
     def load(name):
         chosen = samples if ARCHITECTURES[name].is_paired else single_frames(samples)
-        return load_frames(chosen, root, (WIDTH, HEIGHT), root / "cache", "val")
+        return load_frames(chosen, Data(root, image_size=(WIDTH, HEIGHT), frame_cache=root / "cache"), "val")
 
     return load
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kerasfusion.fume.data.samples import paired_path, read_samples, write_sampl
 from kerasfusion.fume.fit.frame_augmentation import frame_augmentation
 from kerasfusion.fume.fit.training_data import (
     Examples,
+    balanced_twice,
     drop_modality,
     load_split,
     training_order,
@@ -134,6 +136,17 @@ def test_order_is_of_seed_and_epoch_and_can_balance_the_states(root):
     np.testing.assert_allclose(drawn / drawn.sum(), [1 / 3] * 3, atol=0.03)
     plain = training_order(configured(root, "weighted_sampling=false"), frames)
     assert sorted(plain(0)) == list(range(16))
+
+
+def test_states_that_are_balanced_twice_are_noticed_and_no_shipped_configuration_but_one_does_so(root):
+    assert balanced_twice(configured(root)) is None
+    assert balanced_twice(configured(root, "training.loss.cls_alpha=[1,8,1.2]", "weighted_sampling=false")) is None
+    assert balanced_twice(configured(root, "training.loss.cls_alpha=[3,3,3]")) is None
+    told = balanced_twice(configured(root, "training.loss.cls_alpha=[1,8,1.2]"))
+    assert "balanced twice, by weighted_sampling and by training.loss.cls_alpha [1.0, 8.0, 1.2]" in told
+    shipped = Path(__file__).parents[3] / "configs" / "fume"
+    twice = [path.stem for path in shipped.rglob("*.yaml") if balanced_twice(load_config(FumeConfig, path))]
+    assert twice == ["class_weights_too"]
 
 
 def test_a_resumed_stream_goes_on_where_it_was(root):

@@ -157,11 +157,12 @@ def test_the_head_learns_from_all_photos_and_the_answers_are_kept(make_folded, m
     original = train.fit_head
     monkeypatch.setattr(train, "fit_head", lambda *given: learned.append(given[2:]) or original(*given))
     fit_parts(config, manifest)
-    (photos, said), *_ = learned
+    ((learned_from,),) = learned
     training, validation = load_photos(config, manifest)
-    assert [sample.sample_id for sample in photos.samples] == [
-        s.sample_id for s in training.samples + validation.samples
-    ]
+    np.testing.assert_array_equal(learned_from.labels, np.concatenate([training.labels, validation.labels]))
+    yolo = np.concatenate([training.yolo_probs, validation.yolo_probs])
+    np.testing.assert_array_equal(learned_from.inputs["yolo"], yolo)
+    said = learned_from.inputs["efficientnetv2"]
     assert said.shape == (36, 2)
     with (config.run_folder / "out_of_fold.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
