@@ -40,6 +40,7 @@ ROADWORK = [
     "detect",
     "evaluate",
     "fit",
+    "ablate",
     "export",
     "calibrate",
     "report",
