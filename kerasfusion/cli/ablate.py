@@ -47,11 +47,14 @@ def ablate(
     configs = (*((config_file,) if config_file else ()), *configs)
     if not configs:
         raise RequestError("no configuration is named", expected="kerasfusion ablate -c configs/roadwork.yaml")
-    files = [path for path in configs if path.is_file()]
-    if any(system_of_config(path, settings) == "roadwork" for path in files):
+    if configs[0].is_file() and _is_roadworks(configs[0], settings):
         _ablate_roadwork(configs, settings, out, **options)
     else:
         _ablate_fume(ctx, configs, settings, out or Path("runs/ablation"), **options)
+
+
+def _is_roadworks(file: Path, settings: tuple[str, ...]) -> bool:
+    return system_of_config(file, settings) == "roadwork"
 
 
 def _ablate_roadwork(
@@ -135,9 +138,9 @@ def _read(paths: tuple[Path, ...], settings: tuple[str, ...], flags: dict[str, o
 
 
 def _read_one(file: Path, settings: tuple[str, ...], over: dict[str, object]):
-    if system_of_config(file, settings) != "fume":  # in a folder; alone it would be weighed
+    if _is_roadworks(file, settings):
         raise RequestError(
-            "the configurations of a folder are run as those of fume, and this one is of roadwork",
+            "several configurations are run as those of fume, and this configuration is of roadwork",
             where=file,
             expected="a file with `system: fume`, such as those in configs/fume; or this file alone",
         )
