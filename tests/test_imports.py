@@ -41,6 +41,7 @@ ROADWORK = [
     "detect",
     "evaluate",
     "fit",
+    "ablate",
     "export",
     "calibrate",
     "report",

@@ -5,33 +5,92 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.configuration import read_fume_config, system_of_config
-from kerasfusion.cli.options import ANY_PATH, json_option
+from kerasfusion.cli.configuration import read_config, read_fume_config, system_of_config
+from kerasfusion.cli.options import ANY_PATH, EXISTING, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
 
 @click.command()
-@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=ANY_PATH)
+@click.argument("configs", metavar="[CONFIG]...", nargs=-1, type=ANY_PATH)
+@click.option("config_file", "--config", "-c", type=EXISTING, help="A CONFIG too, such as configs/roadwork.yaml.")
 @click.option("settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of every configuration.")
-@click.option("--data", type=ANY_PATH, help="data.dataset_root of every run.")
-@click.option("--epochs", type=int, help="training.num_epochs of every run.")
-@click.option("--batch", type=int, help="training.batch_size of every run.")
-@click.option("--out", type=ANY_PATH, default=Path("runs/ablation"), show_default=True, help="For table and figures.")
-@click.option("--dry-run", is_flag=True, help="Say what would run and what it would take.")
+@click.option("--data", type=ANY_PATH, help="roadwork: data.root; fume: data.dataset_root of every run.")
+@click.option("--epochs", type=int, help="fume: training.num_epochs of every run.")
+@click.option("--batch", type=int, help="fume: training.batch_size of every run.")
+@click.option(
+    "--out", type=ANY_PATH, help="For table and figures.  [default: runs/ablation; roadwork: the run's folder]"
+)
+@click.option("--dry-run", is_flag=True, help="fume: say what would run and what it would take.")
 @json_option
 @click.pass_context
-def ablate(ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path, dry_run: bool, as_json: bool, **flags):
-    """Train and evaluate each CONFIG of fume, and put them side by side: a table and figures in OUT.
+def ablate(
+    ctx, configs: tuple[Path, ...], config_file: Path | None, settings: tuple[str, ...], out: Path | None, **options
+):
+    """Say what the parts of a network are worth.
 
-    A CONFIG is a YAML file, or a folder with all that are below it (one with the default settings comes first). The
-    others are compared with the first. Every run lies in runs_folder/NAME, as `fit` leaves it, and is trained in a
-    process of its own. A finished run is not run again; kill it at any point and run it again: it goes on.
+    roadwork, one CONFIG whose fit is finished: the fusion refitted without each branch, and each branch by itself, on
+    the photos of test/ and on their challenges: reward, interval of the difference, milliseconds. A branch that pays
+    for nothing is named, with the `fit --without` that leaves it out. No network is trained again; seconds to minutes.
+
+    fume: train and evaluate each CONFIG, and put them side by side: a table and figures in OUT. A CONFIG is a YAML
+    file, or a folder with all that are below it (one with the default settings comes first). The others are compared
+    with the first. Every run lies in runs_folder/NAME, as `fit` leaves it, and is trained in a process of its own. A
+    finished run is not run again; kill it at any point and run it again: it goes on.
 
     Exit code 1 if a run failed; the others are in the table.
 
+    Example: kerasfusion ablate -c configs/roadwork.yaml
+
     Example: kerasfusion ablate configs/fume --data data/fume --epochs 20
     """
+    configs = (*((config_file,) if config_file else ()), *configs)
+    if not configs:
+        raise RequestError("no configuration is named", expected="kerasfusion ablate -c configs/roadwork.yaml")
+    if configs[0].is_file() and _is_roadworks(configs[0], settings):
+        _ablate_roadwork(configs, settings, out, **options)
+    else:
+        _ablate_fume(ctx, configs, settings, out or Path("runs/ablation"), **options)
+
+
+def _is_roadworks(file: Path, settings: tuple[str, ...]) -> bool:
+    return system_of_config(file, settings) == "roadwork"
+
+
+def _ablate_roadwork(
+    configs: tuple[Path, ...], settings: tuple[str, ...], out: Path | None, data: Path | None, as_json: bool, **others
+) -> None:
+    if len(configs) > 1:
+        raise RequestError(
+            "of roadwork one run's branches are weighed at a time",
+            where=", ".join(map(str, configs)),
+            expected="one CONFIG; those of fume in a call of their own",
+        )
+    if given := [name for name, value in others.items() if value]:
+        raise RequestError(
+            f"--{given[0].replace('_', '-')} is not for roadwork: a finished fit is weighed as it is",
+            where=configs[0],
+            todo="leave it away",
+        )
+    config = read_config(configs[0], settings, data__root=data)
+    import_tensorflow()
+    from kerasfusion.roadwork.ablate.job import ablate as run
+    from kerasfusion.roadwork.ablate.text import as_text
+
+    found, files = run(config, out, lambda line: click.echo(line, err=True))
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(found) | {"files": [str(path) for path in files]}, indent=2))
+        return
+    click.echo(as_text(found))
+    for path in files:
+        click.echo(f"written: {path}")
+
+
+def _ablate_fume(
+    ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path, dry_run: bool, as_json: bool, **flags
+) -> None:
     read = _read(configs, settings, flags)
     import_tensorflow()
     from kerasfusion.files.run_folder import require_folder
@@ -79,12 +138,11 @@ def _read(paths: tuple[Path, ...], settings: tuple[str, ...], flags: dict[str, o
 
 
 def _read_one(file: Path, settings: tuple[str, ...], over: dict[str, object]):
-    system = system_of_config(file, settings)
-    if system != "fume":
+    if _is_roadworks(file, settings):
         raise RequestError(
-            f"ablate is for fume, and this configuration is of {system}",
+            "several configurations are run as those of fume, and this configuration is of roadwork",
             where=file,
-            expected="a file with `system: fume`, such as those in configs/fume",
+            expected="a file with `system: fume`, such as those in configs/fume; or this file alone",
         )
     return read_fume_config(file, settings, **over)
 

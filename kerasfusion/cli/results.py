@@ -29,7 +29,9 @@ def _gas_options(command):
 @click.option("--data", "data__root", type=ANY_PATH, help="The data: data.root, or data.dataset_root of fume.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
 @click.option("--vit", "vit__weights", help="vit.weights, for --default-only.")
-@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder, for trained_parts.keras.")
+@click.option(
+    "--cache", "cache__folder", type=ANY_PATH, help="cache.folder, for trained_parts.keras and models without ViT."
+)
 @click.option("--default-only", is_flag=True, help="Evaluate the ViT alone, without any model of ours.")
 @click.option("--no-default", is_flag=True, help="Leave out the ViT's own answers.")
 @click.option("--max-samples", type=click.IntRange(1), help="A random part of the split.")
@@ -62,7 +64,9 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     refuse_options(ctx, ("panels", "save_masks"), "roadwork")
     options["batch"] = options["batch"] or ROADWORK_BATCH
     if options["vit__weights"] and not options["default_only"]:
-        raise click.UsageError("--vit is for --default-only: a model of ours holds its ViT")
+        raise click.UsageError(
+            "--vit is for --default-only: a model of ours holds its ViT, or has its answers in the branch cache"
+        )
     keys = ("data__root", "vit__weights", "cache__folder")
     config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
     model = _choose(model, options.pop("precision"))

@@ -18,7 +18,7 @@ _BLOCK = _ROW << 10
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as hex."""
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_BLOCK))
     with Path(path).open("rb", buffering=0) as file:
         while read := file.readinto(buffer):
             digest.update(buffer[:read])

@@ -69,8 +69,8 @@ def weight_of(output: str) -> str:
     return f"{output}_weight"
 
 
-def make_sources(config, parts: Parts, image_size: int, training: Photos, validation: Photos | None):
-    """Training and validation source; the latter is None where nothing is held out.
+def make_sources(config, parts: Parts, image_size: int, training: Photos | None, validation: Photos | None):
+    """Training and validation source, None for what there are no photos of; `ablate` asks about test/ as validation.
 
     A frozen trunk works un-augmented photos out once and for all, and augmented ones before they come to the graph
     that is trained: nothing of it is learned, and its folded form is faster.
@@ -100,8 +100,12 @@ def make_sources(config, parts: Parts, image_size: int, training: Photos, valida
     # The validation loss stays unweighted and its views as they are.
     return (
         source(training, "train", learned, config.fit.augmentation),
-        source(validation, "val", dict.fromkeys(learned), "none"),
+        source(validation, _held_out(validation), dict.fromkeys(learned), "none"),
     )
+
+
+def _held_out(photos: Photos | None) -> str:
+    return "test" if photos is not None and photos.samples[0].split == "test" else "val"
 
 
 def features_name(trunk: keras.Model, image_size: int, digest: str) -> str:

@@ -127,6 +127,22 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
 
 
+def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
+    """Read one split whole and join it with the branch cache.
+
+    Raises:
+        RequestError: no photos, no cache of this split, or a cache of other photos or views.
+    """
+    refuse_other_views(config, manifest)
+    samples = scan(config.data.root, (split,))
+    records = branch_cache.read_cache(config.cache.folder, [split])
+    skipped = {row["sample_id"] for row in manifest["splits"][split]["skipped"]}
+    digests = _digest_files(samples)
+    branch_cache.refuse_other_photos(records, samples, digests, skipped)
+    digest_of = {s.sample_id: d for s, d in zip(samples, digests, strict=True) if s.sample_id in records}
+    return _join([sample for sample in samples if sample.sample_id in records], digest_of, records)
+
+
 def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> StoredArray:
     """The views as the `image` input sees them, made once and kept on disk by the files' digests.
 

@@ -19,6 +19,7 @@ from kerasfusion.roadwork.report.reward import reward_section
 from kerasfusion.roadwork.report.run import Run, main_output, read_run
 from kerasfusion.roadwork.report.training import data_section, training_section
 from kerasfusion.roadwork.report.verdict import called, lead_of, more_table, numbers_of, outputs_table
+from kerasfusion.roadwork.report.worth import worth_sections
 
 
 def write_report(folder: Path, out: Path | None = None, data: Path | None = None) -> Path:
@@ -39,7 +40,8 @@ def write_report(folder: Path, out: Path | None = None, data: Path | None = None
     path = out or folder / "report.html"
     kept = run.predictions(run.split) if run.split else None
     against = _against(run, kept)
-    sections = [*_evaluation(run, kept, against, data), training_section(run), data_section(run), _time_section(run)]
+    sections = [*_evaluation(run, kept, against, data), *worth_sections(run)]
+    sections += [training_section(run), data_section(run), _time_section(run)]
     write_page(path, f"roadwork: {run.name}", lead_of(run, against), sections, made_by(f"report {folder}"))
     return path
 

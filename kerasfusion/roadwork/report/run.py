@@ -12,6 +12,7 @@ from kerasfusion.files.json_yaml import read_json, read_yaml
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, read_environment, require_run_folder
 from kerasfusion.files.saving import read_description
+from kerasfusion.roadwork.ablate.record import Ablation, read_ablation
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.data.dataset import SPLITS
 from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predictions
@@ -39,6 +40,7 @@ class Run:
         rehearsals: rehearsal.json, what `miner rehearse` found, by the file that answered.
         description: what the trained file says of itself.
         yolo: training.json of its own YOLO training.
+        ablation: ablation.json, what `ablate` found.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Run:
     rehearsals: dict[str, Rehearsal]
     description: dict[str, Any]
     yolo: dict[str, Any]
+    ablation: Ablation | None = None
 
     @property
     def name(self) -> str:
@@ -182,6 +185,7 @@ def read_run(folder: Path) -> Run:
         rehearsals=read_rehearsals(folder),
         description=read_description(model) if model else {},
         yolo=read_record(folder / "yolo"),
+        ablation=read_ablation(folder),
     )
     if not (run.metrics or model or run.history.is_file() or run.yolo_history.is_file()):
         raise RequestError(
