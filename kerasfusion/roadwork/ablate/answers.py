@@ -14,6 +14,7 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.one_file import PARTS
 from kerasfusion.roadwork.config import BRANCHES, RoadworkConfig
 from kerasfusion.roadwork.evaluate.answers import refuse_other_cache
+from kerasfusion.roadwork.fit.kept_folds import read_fold_answers
 from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.training_data import Photos, load_photos, load_split
@@ -56,20 +57,55 @@ def read_answers(config: RoadworkConfig, split: str) -> Said:
     Its features are kept by `fit`; those of `split` are worked out the first time, and kept beside them.
 
     Raises:
-        RequestError: no finished fit, one with other settings, no cache, or one of other photos, weights or views.
+        RequestError: no finished fit, one with other settings or a head of features, no cache, or one of other photos,
+            weights or views.
     """
+    _refuse_features(config)
     model, description = open_parts(config)
     manifest = branch_cache.read_manifest(config.cache.folder)
     refuse_other_cache(config, description)
     training, validation = load_photos(config, manifest)
-    learned = validation if config.fusion.fit_on == "val" else training
     asked = load_split(config, manifest, split)
     branches = tuple(name for name in BRANCHES if name in description["outputs"])
-    probs: list[np.ndarray | None] = [None, None]
-    if "efficientnetv2" in branches:
-        size = manifest["sizes"]["image"]
-        probs = [_ask(config, model, size, photos) for photos in (learned, asked)]
-    return Said(learned, probs[0], asked, probs[1], branches)
+
+    def ask(photos: Photos | None) -> np.ndarray | None:
+        if photos is None or "efficientnetv2" not in branches:
+            return None
+        return _ask(config, model, manifest["sizes"]["image"], photos)
+
+    if config.fusion.fit_on == "val":
+        learned, probs = validation, ask(validation)
+    elif config.fusion.fit_on == "train":
+        learned, probs = training, ask(training)
+    else:
+        learned, probs = with_folds(config, training, validation, ask(validation))
+    return Said(learned, probs, asked, ask(asked), branches)
+
+
+def with_folds(
+    config: RoadworkConfig, training: Photos, validation: Photos | None, probs: np.ndarray | None
+) -> tuple[Photos, np.ndarray | None]:
+    """What a head of fusion.fit_on: all learned from: train/ out of fold, then the held-out photos with `probs`."""
+    kept = read_fold_answers(config.run_folder).answers.get("efficientnetv2")
+    rows = [] if kept is None else [np.stack([1 - kept.ravel(), kept.ravel()], axis=1).astype(np.float32)]
+    rows += [] if probs is None else [probs]
+    learned = training if validation is None else training + validation
+    return learned, np.concatenate(rows) if rows else None
+
+
+def _refuse_features(config: RoadworkConfig) -> None:
+    """Check that the head learned from probabilities, which are what the branches are weighed by.
+
+    Raises:
+        RequestError: otherwise.
+    """
+    if config.fusion.sees_features or config.fusion.vit_adapted:
+        raise RequestError(
+            "branches are weighed by what a head makes of their probabilities, and this run's head sees features",
+            where=f"fusion.head: {config.fusion.head}, fusion.vit_adapted: {str(config.fusion.vit_adapted).lower()}",
+            expected="fusion.head: linear or mlp, and fusion.vit_adapted: false",
+            todo="fit such a head in another run folder (--name) and weigh that: the cache and the features serve both",
+        )
 
 
 def open_parts(config: RoadworkConfig) -> tuple[Any, dict[str, Any]]:

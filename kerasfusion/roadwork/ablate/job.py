@@ -26,6 +26,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.evaluate.challenges import challenge_reports, main_mix
 from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.fit.head import fit_head
+from kerasfusion.roadwork.fit.head_rows import head_rows
 
 SPLIT = "test"
 CSV = "ablation.csv"
@@ -103,7 +104,7 @@ def _fuse(config: RoadworkConfig, said: Said, branches: tuple[str, ...]) -> np.n
     """(N V,) P(roadwork) of a head that is fitted on these branches as `fit` fits it."""
     keras.utils.set_random_seed(config.seed)
     head = build_head(config.fusion, branches)
-    fit_head(config, head, said.learned, said.learned_probs)
+    fit_head(config, head, head_rows(said.learned, said.learned_probs))
     asked = said.of_asked()
     return np.asarray(head({name: asked[name] for name in branches}, training=False))[:, 1]
 

@@ -15,13 +15,14 @@ from kerasfusion.cli.main import main
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.saving import load_model
-from kerasfusion.roadwork.ablate.answers import Said, read_answers
+from kerasfusion.roadwork.ablate.answers import Said, read_answers, with_folds
 from kerasfusion.roadwork.ablate.costs import Cost
 from kerasfusion.roadwork.ablate.job import made_of, weigh
 from kerasfusion.roadwork.ablate.record import read_ablation
 from kerasfusion.roadwork.ablate.text import as_text
 from kerasfusion.roadwork.config import Fusion, RoadworkConfig, Views
 from kerasfusion.roadwork.data.dataset import Sample
+from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, write_fold_answers
 from kerasfusion.roadwork.fit.training_data import Photos
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.report.page import write_report
@@ -217,3 +218,27 @@ def test_wrong_calls_are_refused(tmp_path):
     ):
         result = CliRunner().invoke(main, ["ablate", *arguments])
         assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+def test_heads_of_all_photos_are_refitted_on_what_is_kept_out_of_fold(tmp_path):
+    """Twelve photos of train/ with the kept answers, and then the held-out ones with those that are asked for."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(12) % 2
+    training, _ = planted({name: rng.uniform(size=12) for name in COSTS}, labels)
+    validation, asked = planted({name: rng.uniform(size=4) for name in COSTS}, labels[:4])
+    config = replace(CONFIG, runs_folder=tmp_path, fusion=Fusion(fit_on="all"))
+    config.run_folder.mkdir(parents=True)
+    kept = {"yolo": rng.uniform(size=(12, 1)), "efficientnetv2": rng.uniform(size=(12, 1))}
+    names = [sample.sample_id for sample in training.samples]
+    write_fold_answers(config.run_folder, FoldAnswers(names, training.digests, labels, labels + 1, kept), ["1" * 64])
+    learned, probs = with_folds(config, training, validation, asked)
+    assert [sample.sample_id for sample in learned.samples] == names + names[:4]
+    np.testing.assert_allclose(probs[:12, 1], kept["efficientnetv2"][:, 0], rtol=1e-6)
+    np.testing.assert_array_equal(probs[12:], asked)
+
+
+@pytest.mark.parametrize("fusion", [Fusion(head="features"), Fusion(head="auto"), Fusion(vit_adapted=True)])
+def test_heads_of_features_are_refused(tmp_path, fusion):
+    with pytest.raises(RequestError, match="head sees features") as found:
+        read_answers(replace(CONFIG, runs_folder=tmp_path, fusion=fusion), "test")
+    assert "another run folder" in found.value.todo
