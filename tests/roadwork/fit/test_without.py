@@ -41,6 +41,12 @@ LEFT_OUT = {
 INPUTS = {"vit": ["image"], "efficientnetv2": ["image"], "yolo": ["yolo_image"]}
 
 
+@pytest.fixture(autouse=True)
+def without_figures_of_answers(monkeypatch):
+    """Drawing takes most of an evaluation's time."""
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """{what is left out: its configuration}, of those that were fitted so far."""
@@ -139,7 +145,7 @@ def test_the_same_without_efficientnetv2_needs_no_cache(without, tmp_path):
 
 def test_parts_alone_take_from_the_cache_what_they_need(without, tmp_path):
     """Their answers are those of the composed file."""
-    for names in ("vit", "yolo", "efficientnetv2"):
+    for names in ("vit", "efficientnetv2"):
         config = without(names)
         said = [
             run(Request(config.run_folder / name, config, out=tmp_path / f"{names}-{name}"), lambda line: None)
