@@ -21,7 +21,7 @@ def numeric_options(command, path=()):
             yield path, option
 
 
-CONFIGURED = {"--epochs", "--batch", "--image-size"}
+CONFIGURED = {"--epochs", "--batch", "--image-size", "--folds"}
 """Options that set a key of the configuration, whose range the configuration knows."""
 
 
@@ -52,6 +52,7 @@ def test_every_number_has_a_range():
         ("miner serve a.keras --deadline inf", "--deadline"),
         ("miner serve a.keras --read-timeout 0", "--read-timeout"),
         ("train-yolo --batch 0", "yolo.batch"),
+        ("train-yolo --folds 4", "yolo.folds"),
         ("precompute --batch -1", "cache.batch"),
         ("fit --epochs 0", "fit.epochs"),
         ("fit --set system=fume --set training.learning_rate=.inf", "training.learning_rate"),

@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,10 +63,11 @@ def test_pixels_are_those_that_training_and_precompute_saw(detector, fitted):
     """Zero skew between training and serving."""
     training, _ = load_photos(fitted, branch_cache.read_manifest(fitted.cache.folder))
     trained_on = stored_pixels(training, fitted, SIZE, "train")
+    branches = SimpleNamespace(sizes={"image": SIZE, "yolo_image": 32}, answering=lambda sample_id: (0,))
     for row, sample in enumerate(training.samples):
         served = detector.prepare(read_image(sample.path)[0])
         np.testing.assert_array_equal(served["image"], trained_on.take(np.array([row]))[0])
-        _, (asked,) = _read(sample, {"image": SIZE, "yolo_image": 32}, fitted)
+        _, (asked,) = _read(sample, branches, fitted)
         np.testing.assert_array_equal(served["image"], asked.squashed)
         np.testing.assert_array_equal(served["yolo_image"], asked.crop)
 

@@ -95,8 +95,8 @@ def test_every_part_is_there(page):
     charts = re.findall(r'<div role="img" aria-label="([^"]+)">', text)
     assert len(charts) == len(re.findall(r'<figure class="chart">', text)) == 8
     assert text.count("<svg") == 16  # each for a wide screen and a narrow one
-    counts = "train 12 12 training YOLO and EfficientNetV2 val 6 6 choosing YOLO's epoch, fitting the fusion's head"
-    assert counts in plain(page)
+    held_out = "val 6 6 50.0 choosing YOLO's epoch, fitting the fusion's head"
+    assert f"train 12 12 50.0 training YOLO and EfficientNetV2 {held_out}" in plain(page)
     assert "kerasfusion benchmark" in plain(page)
 
 
