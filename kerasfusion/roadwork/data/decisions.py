@@ -85,7 +85,12 @@ def _read(table: Path) -> list[dict[str, str]]:
             rows = [(reader.line_num, row) for row in reader]
             columns = set(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
-        raise RequestError(f"cannot read the CSV of decisions: {error}", where=table) from error
+        raise RequestError(
+            f"cannot read the CSV of decisions: {getattr(error, 'strerror', None) or error}",
+            where=table,
+            expected="a CSV such as `kerasfusion data suspects RUN` writes",
+            todo="name that file with --labels, or go without it",
+        ) from error
     if DECISION not in columns or not columns & {SHA256, PATH}:
         raise RequestError(
             "the CSV of decisions lacks columns",
