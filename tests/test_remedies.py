@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
 from kerasfusion.config import to_yaml
+from kerasfusion.formats.opening import FORMATS
 from kerasfusion.fume.ablate import job
 from kerasfusion.roadwork.scenes.street import write_dataset
 from tests.fume.ablate.ablation_material import configured, write_config, write_evaluation, write_run, write_training
@@ -47,6 +48,10 @@ def follow(error: str, arguments: list, writers: dict[str, list]) -> list:
         return [*arguments, "--restart"]
     if "the command that wrote it" in todo and where.name in writers:
         invoke(*writers[where.name], code=0)
+    elif "kerasfusion export RUN --format FORMAT" in todo:
+        invoke("export", where.parent, "--format", next(name for name, end in FORMATS.items() if end == where.suffix))
+    elif "the command that trained, run again" in todo:
+        invoke(*writers["fit"], code=0)
     elif literal := re.search(r"kerasfusion (evaluate (\S+) --data (\S+))$", todo):
         invoke(*literal[1].split(), code=0)
     elif named := next((name for name in writers if re.search(rf"\b{re.escape(name)}\b", todo)), None):
@@ -88,12 +93,15 @@ def toy(fitted, make_config, yolo_weights, tmp_path_factory):
     settings, run = root / "settings.yaml", config.run_folder
     shutil.copytree(root / "yolo", run / "yolo")
     settings.write_text(to_yaml(config), encoding="utf-8")
+    scene = next(config.data.root.rglob("*.jpg"))
     own = ["-c", settings]
     commands = {
         "precompute": ["precompute", *own],
         "fit": ["fit", *own],
         "evaluate": ["evaluate", run / "fusion.keras", *own],
         "report": ["report", run],
+        "predict": ["predict", run / "fusion.keras", scene],
+        "export": ["export", run / "trained_parts.keras"],
         "train anew": ["fit", *own, "--restart"],
     }
     commands["config.yaml"] = commands["environment.json"] = commands["fit"]
@@ -109,11 +117,12 @@ RECORDS = [
     ("latency.json", put("[]"), ("report",)),
     ("environment.json", put('{"packages": []}'), ("report",)),
     ("config.yaml", put("seed: ["), ("report",)),
+    ("history.csv", put("epoch,loss\n1,0.5,9\n"), ("report",)),
 ]
 
 
 @pytest.mark.parametrize(("name", "damage", "commands"), RECORDS, ids=[f"{row[0]}-{row[2][-1]}" for row in RECORDS])
-def test_records_of_a_run(toy, name, damage, commands):
+def test_records_of_a_run(toy, without_figures, name, damage, commands):
     _, run, known = toy
     for command in commands:
         damage(run / name)
@@ -122,6 +131,7 @@ def test_records_of_a_run(toy, name, damage, commands):
 
 TRAINED = [
     ("fusion.keras", flip, "evaluate"),
+    ("trained_parts.keras", cut, "export"),
     ("yolo/training.json", put("[]"), "report"),
     ("checkpoints/*.npz", flip, "fit"),
     ("checkpoints/settings.json", put("{"), "fit"),
@@ -132,7 +142,7 @@ TRAINED = [
 @pytest.mark.parametrize(("pattern", "damage", "command"), TRAINED, ids=[f"{row[0]}-{row[2]}" for row in TRAINED])
 def test_what_a_training_leaves(toy, monkeypatch, without_figures, pattern, damage, command):
     _, run, known = toy
-    if pattern != "fusion.keras":  # composing it again takes most of a fit
+    if command in ("fit", "train anew"):  # composing it again takes most of a fit
         monkeypatch.setattr("kerasfusion.roadwork.fit.job.export", lambda *given: None)
     if "pixels" in pattern:  # made anew: others that share the material may have kept theirs beside them
         shutil.rmtree(run / "../../pixels")
@@ -154,6 +164,13 @@ def test_the_branch_cache(toy, pattern, damage, command):
     path = next(iter(sorted(root.glob(pattern))))
     damage(path)
     walk(known[command], known)
+
+
+@pytest.mark.parametrize("suffix", [end for end in FORMATS.values() if end != ".keras"])
+def test_an_export(toy, suffix):
+    _, run, known = toy
+    (run / f"fusion{suffix}").write_bytes(b"the beginning of an export")
+    walk(["predict", run / f"fusion{suffix}", known["predict"][-1]], known)
 
 
 def test_an_import(tmp_path):

@@ -34,6 +34,7 @@ CONVERT = (
     ".save_pretrained('FOLDER')\""
 )
 """Writes model.safetensors beside any other form of the weights."""
+BRING_AGAIN = "bring it from where the weights came"
 
 
 @dataclass(frozen=True)
@@ -297,14 +298,15 @@ def _read_object(path: Path) -> dict:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise RequestError(
-            f"the checkpoint lacks a file: {error.strerror}", where=path, todo="bring it from where the weights came"
-        ) from error
+        raise RequestError(f"the checkpoint lacks a file: {error.strerror}", where=path, todo=BRING_AGAIN) from error
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"not JSON: {error}", where=path) from error
+        raise RequestError(f"not JSON: {error}", where=path, todo=BRING_AGAIN) from error
     if not isinstance(found, dict):
         raise RequestError(
-            "not what a checkpoint says of itself", where=path, expected='an object: {"key": value, ...}'
+            "not what a checkpoint says of itself",
+            where=path,
+            expected='an object: {"key": value, ...}',
+            todo=BRING_AGAIN,
         )
     return found
 
