@@ -33,6 +33,7 @@ ROADWORK = [
     "config",
     "scenes",
     "data",
+    "data.importing",
     "challenge",
     "branches",
     "yolo_training",
@@ -40,6 +41,7 @@ ROADWORK = [
     "scoring",
     "detect",
     "evaluate",
+    "head",
     "fit",
     "ablate",
     "export",
@@ -95,9 +97,9 @@ OPTIONAL = {
     "keras_hub": ("roadwork/branches/vit.py",),
     "keras_cv": ("images/augmentation.py",),
     "pillow_heif": ("images/heif.py",),
-    "sklearn": ("roadwork/fit/logistic.py",),
+    "sklearn": ("roadwork/head/logistic.py",),
     "flyr": ("images/flir.py",),
-    "datasets": ("roadwork/data/import_sources.py",),
+    "datasets": ("roadwork/data/importing/sources.py",),
     "wandb": ("trackers/wandb_run.py",),
 }
 """The files that may import an optional library, inside functions only."""
@@ -180,7 +182,7 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
 
 
 def folders(of_module: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """The same arrows between folders: `roadwork.fit` for `roadwork.fit.head`; a file that is a room is its own."""
+    """The same arrows between folders: `roadwork.fit` for `roadwork.head.fitting`; a file that is a room is its own."""
 
     def folder(module: str) -> str:
         return module if module in ROOMS else module.rpartition(".")[0] or module

@@ -33,7 +33,7 @@ def import_(source: str, out: Path, as_json: bool, **choices):
 
     Example: kerasfusion data import hf:natix-network-org/roadwork data/raw
     """
-    from kerasfusion.roadwork.data.import_job import import_dataset
+    from kerasfusion.roadwork.data.importing.job import import_dataset
 
     _show(import_dataset(source, out, **choices), as_json)
 

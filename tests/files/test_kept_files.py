@@ -21,7 +21,7 @@ from kerasfusion.fume.ablate.plan import _changed
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.evaluate import job as fume_evaluate_job
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.import_record import ImportRecord, load_record
+from kerasfusion.roadwork.data.importing.record import ImportRecord, load_record
 from kerasfusion.roadwork.dry_run.readiness import _is_evaluated
 from kerasfusion.roadwork.evaluate import job as evaluate_job
 from kerasfusion.roadwork.miner.hub.evidence import find_evidence

@@ -25,7 +25,7 @@ from kerasfusion.fume.plumes import dataset as plumes
 from kerasfusion.roadwork.calibrate import job as calibrate_job
 from kerasfusion.roadwork.challenge.job import write_challenges
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.demo import job as demo_job
 from kerasfusion.roadwork.evaluate import job as evaluate_job

@@ -25,8 +25,8 @@ from kerasfusion.roadwork.challenge.views import view_kinds
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.evaluate.challenges import challenge_reports, main_mix
 from kerasfusion.roadwork.evaluate.comparison import full_report
-from kerasfusion.roadwork.fit.head import fit_head
 from kerasfusion.roadwork.fit.head_rows import head_rows
+from kerasfusion.roadwork.head.fitting import fit_head
 
 SPLIT = "test"
 CSV = "ablation.csv"

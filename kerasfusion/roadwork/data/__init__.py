@@ -1,2 +1,2 @@
-"""Labelled photos from wherever they are to an imagefolder ROOT/{train,val,test}/{no_roadwork,roadwork}: import, split,
-check, and the listing that everything else reads."""
+"""Labelled photos as an imagefolder ROOT/{train,val,test}/{no_roadwork,roadwork}: split, check, labels, copies, and the
+listing that everything else reads. importing/ brings them there from wherever they are."""

@@ -7,13 +7,14 @@ import numpy as np
 from kerasfusion.machine.probe import Stage, timed
 from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.adapted import adapt_vit
-from kerasfusion.roadwork.fit.choose_head import INNER_FOLDS, Candidate, build_chosen, candidates
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_rows import HeadRows, head_rows
-from kerasfusion.roadwork.fit.logistic import FOLDS, STRENGTHS
+from kerasfusion.roadwork.fit.head_rows import head_rows
 from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.training_data import Photos
+from kerasfusion.roadwork.head.adapted import adapt_vit
+from kerasfusion.roadwork.head.choose import INNER_FOLDS, Candidate, build_chosen, candidates
+from kerasfusion.roadwork.head.fitting import fit_head
+from kerasfusion.roadwork.head.logistic import FOLDS, STRENGTHS
+from kerasfusion.roadwork.head.rows import HeadRows
 
 HEAD_EPOCHS = (1, 11)
 """Of the two short fits of a head that is trained; an epoch takes what the second takes longer."""

@@ -22,7 +22,7 @@ from kerasfusion.roadwork.branches.one_file import (
 )
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.head_record import read_record
+from kerasfusion.roadwork.head.record import read_record
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.trackers.wandb_run import refuse_unusable
 

@@ -1,13 +1,13 @@
 """The networks that `fit` trains: EfficientNetV2's trunk and classifier, and the head."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 
 from kerasfusion.roadwork.branches import efficientnetv2, ensemble
-from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT, build_adapted, build_features_head
-from kerasfusion.roadwork.config import Fusion, RoadworkConfig
+from kerasfusion.roadwork.branches.features_head import EFFICIENTNETV2, VIT, build_adapted
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.head.build import new_head
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,3 @@ def build_parts(config: RoadworkConfig, image_size: int, vit_features: int | Non
         adapted = build_adapted(vit_features)
         branches = (*branches, ensemble.ADAPTED)
     return Parts(trunk, classifier, new_head(config.fusion, branches, widths), adapted)
-
-
-def new_head(settings: Fusion, branches: Sequence[str], widths: Mapping[str, int | None]) -> keras.Model:
-    """The head that the settings name, not fitted.
-
-    Args:
-        settings: its kind and sizes; "auto" stands for the linear one until another is chosen.
-        branches: whose answers it sees, and whose features, if it sees any.
-        widths: how many features there are of VIT and EFFICIENTNETV2.
-    """
-    if settings.head == "features":
-        seen = {name: width for name, width in widths.items() if name.removesuffix("_features") in branches}
-        return build_features_head(seen, branches)
-    return ensemble.build_head(settings, branches)

@@ -22,18 +22,18 @@ from kerasfusion.images.png import write_png
 from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.adapted import adapt_vit
-from kerasfusion.roadwork.fit.choose_head import build_chosen, choose_head
 from kerasfusion.roadwork.fit.epoch_panels import EpochPanels
 from kerasfusion.roadwork.fit.gather_rows import gather_rows, gather_rows_without_efficientnetv2
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_record import keep_record, table_of
-from kerasfusion.roadwork.fit.head_rows import HeadRows
 from kerasfusion.roadwork.fit.out_of_fold import describe_folds
 from kerasfusion.roadwork.fit.parts import Parts, build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.training_data import load_photos
+from kerasfusion.roadwork.head.adapted import adapt_vit
+from kerasfusion.roadwork.head.choose import build_chosen, choose_head
+from kerasfusion.roadwork.head.fitting import fit_head
+from kerasfusion.roadwork.head.record import keep_record, table_of
+from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.trackers.epochs import PANELS, trackers
 
 

@@ -16,7 +16,7 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
-from kerasfusion.roadwork.fit.head_request import refuse_impossible_head
+from kerasfusion.roadwork.head.request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views

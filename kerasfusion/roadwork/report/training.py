@@ -9,7 +9,7 @@ from kerasfusion.report_page.blocks import Block, Chart, Details, Facts, Note, S
 from kerasfusion.roadwork.data.balance import DRAWN, DRAWN_SHARE, SHARE, percent
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
-from kerasfusion.roadwork.fit.head_record import reason_of, rows_of
+from kerasfusion.roadwork.head.record import reason_of, rows_of
 from kerasfusion.roadwork.report.run import Run
 
 OF_FIT = {

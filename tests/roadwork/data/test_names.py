@@ -11,7 +11,7 @@ from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.data.check import check_dataset
 from kerasfusion.roadwork.data.dataset import scan
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.data.target_names import free_names
 from tests.roadwork.data.import_material import encode, quiet, tree

@@ -18,13 +18,15 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.dry_run.fit import estimate_fit
 from kerasfusion.roadwork.evaluate.job import Request, run
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_rows import HeadRows, trunk_features
+from kerasfusion.roadwork.fit.head_rows import trunk_features
 from kerasfusion.roadwork.fit.job import fit
-from kerasfusion.roadwork.fit.logistic import FOLDS, STRENGTHS
-from kerasfusion.roadwork.fit.parts import build_parts, new_head
+from kerasfusion.roadwork.fit.parts import build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
+from kerasfusion.roadwork.head.build import new_head
+from kerasfusion.roadwork.head.fitting import fit_head
+from kerasfusion.roadwork.head.logistic import FOLDS, STRENGTHS
+from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
 from tests.material.hugging_face_vit import HIDDEN, SIZE
 

@@ -15,13 +15,13 @@ from kerasfusion.files.run_folder import claim_checkpoints
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.images.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.roadwork.branches.ensemble import build_head, build_trained_parts
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_rows import HeadRows
 from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.fit.parts import build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import fit_parts, settings_of
 from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
+from kerasfusion.roadwork.head.fitting import fit_head
+from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
 from tests.material.hugging_face_vit import SIZE, write_vit
 

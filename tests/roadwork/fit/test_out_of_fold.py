@@ -18,7 +18,6 @@ from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.data.folds import assign_folds
 from kerasfusion.roadwork.dry_run.fit import estimate_fit
 from kerasfusion.roadwork.fit import out_of_fold, train
-from kerasfusion.roadwork.fit.head import fit_head
 from kerasfusion.roadwork.fit.head_rows import head_rows
 from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.fit.out_of_fold import FoldRows, answers_out_of_fold
@@ -26,6 +25,7 @@ from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.sources import Source
 from kerasfusion.roadwork.fit.train import fit_parts
 from kerasfusion.roadwork.fit.training_data import Photos, load_photos
+from kerasfusion.roadwork.head.fitting import fit_head
 from kerasfusion.roadwork.precompute import branch_cache
 
 pytestmark = pytest.mark.trains

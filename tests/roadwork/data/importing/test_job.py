@@ -9,8 +9,8 @@ import huggingface_hub
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork.data import import_writing
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing import writing
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from tests.roadwork.data.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
 
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -87,9 +87,9 @@ def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path
     assert len(tree(out)) == 157
 
     reads = []
-    real_read = import_writing.SplitRows.read
+    real_read = writing.SplitRows.read
     monkeypatch.setattr(
-        import_writing.SplitRows, "read", lambda self, row=0: reads.append((self.split, row)) or real_read(self, row)
+        writing.SplitRows, "read", lambda self, row=0: reads.append((self.split, row)) or real_read(self, row)
     )
     summary = import_dataset(str(source), out, progress=quiet)
     assert tree(out) == expected

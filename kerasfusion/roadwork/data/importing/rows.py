@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.roadwork.data.import_reach import Reach, shortened
+from kerasfusion.roadwork.data.importing.reach import Reach, shortened
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
 
 AGAIN = "run the same command again: it goes on after the rows already written"

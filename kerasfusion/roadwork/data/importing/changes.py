@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.data.import_record import ImportRecord, row_number
+from kerasfusion.roadwork.data.importing.record import ImportRecord, row_number
 
 _NAMED = 10
 

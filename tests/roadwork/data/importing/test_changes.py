@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from tests.roadwork.data.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
 
 LABELS = [0, 1, 0, 1, 0, 1]

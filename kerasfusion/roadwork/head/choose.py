@@ -16,10 +16,10 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.branches.features_head import VIT
 from kerasfusion.roadwork.config import Fusion, RoadworkConfig
-from kerasfusion.roadwork.fit.head import fit_head
-from kerasfusion.roadwork.fit.head_rows import HeadRows
-from kerasfusion.roadwork.fit.logistic import FOLDS, Folds, split_groups
-from kerasfusion.roadwork.fit.parts import new_head
+from kerasfusion.roadwork.head.build import new_head
+from kerasfusion.roadwork.head.fitting import fit_head
+from kerasfusion.roadwork.head.logistic import FOLDS, Folds, split_groups
+from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.scoring.probability_scores import negative_log_likelihood
 from kerasfusion.roadwork.scoring.reward import decide, metrics_of
 

@@ -10,14 +10,14 @@ from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import remove_partial_files
 from kerasfusion.progress import track
-from kerasfusion.roadwork.data import import_sources
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.data.imagefolder import find_photos
-from kerasfusion.roadwork.data.import_changes import refuse_changes
-from kerasfusion.roadwork.data.import_reach import Reach
-from kerasfusion.roadwork.data.import_record import ImportRecord, ImportSummary, load_record
-from kerasfusion.roadwork.data.import_rows import SplitRows
-from kerasfusion.roadwork.data.import_writing import (
+from kerasfusion.roadwork.data.importing import sources
+from kerasfusion.roadwork.data.importing.changes import refuse_changes
+from kerasfusion.roadwork.data.importing.reach import Reach
+from kerasfusion.roadwork.data.importing.record import ImportRecord, ImportSummary, load_record
+from kerasfusion.roadwork.data.importing.rows import SplitRows
+from kerasfusion.roadwork.data.importing.writing import (
     photo_digests,
     photo_targets,
     row_digests,
@@ -168,11 +168,9 @@ def _parse_source(source: str, follow_links: bool) -> tuple[str, str]:
         )
     if source.startswith("imagefolder:"):
         return "imagefolder", str(path)
-    if path.is_dir() and import_sources.is_saved_dataset(path):
+    if path.is_dir() and sources.is_saved_dataset(path):
         return "saved", str(path)
-    if path.suffix.lower() == import_sources.PARQUET or (
-        path.is_dir() and import_sources.parquet_files(path, follow_links)
-    ):
+    if path.suffix.lower() == sources.PARQUET or (path.is_dir() and sources.parquet_files(path, follow_links)):
         return "parquet", str(path)
     if path.is_dir():
         return "imagefolder", str(path)
@@ -186,7 +184,7 @@ def _identity(asked: _Source, out: Path, record: ImportRecord | None) -> str:
     name, _, revision = asked.location.partition("@")
     if record and not revision and record.identity.startswith(f"hub:{name}@"):
         return record.identity
-    return f"hub:{name}@{import_sources.resolve_hub_revision(name, revision or None)}"
+    return f"hub:{name}@{sources.resolve_hub_revision(name, revision or None)}"
 
 
 def _fingerprint(asked: _Source, out: Path) -> str:
@@ -200,7 +198,7 @@ def _fingerprint(asked: _Source, out: Path) -> str:
         files = [photo.path for photo in photos]
     else:
         if kind == "parquet":
-            files = import_sources.parquet_files(root, asked.reach.follow_links)
+            files = sources.parquet_files(root, asked.reach.follow_links)
         else:
             # `datasets` drops cache-*.arrow files into the folder when someone maps over it.
             files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith("cache-")]
@@ -234,11 +232,11 @@ def _open_splits(asked: _Source, identity: str) -> list[SplitRows]:
     location, only, reach = asked.location, asked.only, asked.reach
     if asked.kind == "hub":
         name, _, revision = identity.removeprefix("hub:").partition("@")
-        splits = import_sources.open_hub(name, revision, only, reach)
+        splits = sources.open_hub(name, revision, only, reach)
     elif asked.kind == "parquet":
-        splits = import_sources.open_parquet(Path(location), only, reach)
+        splits = sources.open_parquet(Path(location), only, reach)
     else:
-        splits = import_sources.open_saved(Path(location), only, reach)
+        splits = sources.open_saved(Path(location), only, reach)
     if not splits:
         raise RequestError(f"the source has no split {only}", where=asked.text, todo="leave out --split")
     return sorted(splits, key=lambda rows: SPLITS.index(rows.split))

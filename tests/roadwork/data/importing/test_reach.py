@@ -8,8 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.roadwork.data import import_reach
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing import reach
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from tests.material.odd_photos import lock
 from tests.roadwork.data.import_material import encode, quiet, sha256, tree, write_parquet
 
@@ -67,7 +67,7 @@ def test_a_link_in_the_source_needs_permission_to_lead_out(tmp_path, source):
 
 @pytest.mark.parametrize("address", ["https://h/a.jpg", "HTTP://h/a.jpg", "hf://datasets/a/b/c.jpg"])
 def test_addresses_are_fetched_on_request_alone(tmp_path, source, monkeypatch, address):
-    monkeypatch.setattr(import_reach, "_fetch", lambda _: encode(3))
+    monkeypatch.setattr(reach, "_fetch", lambda _: encode(3))
     write_parquet(source / "a.parquet", {"image": [address], "label": [1]})
     with pytest.raises(KerasFusionError, match=r"an address.*\n.*row 0(.*\n)*.*--allow-remote"):
         import_dataset(str(source), tmp_path / "out", progress=quiet)

@@ -2,7 +2,7 @@
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.logistic import refuse_missing_library
+from kerasfusion.roadwork.head.logistic import refuse_missing_library
 
 
 def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.roadwork.data.import_job import import_dataset
+from kerasfusion.roadwork.data.importing.job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from tests.material.odd_photos import write_set
 from tests.roadwork.data.import_material import quiet

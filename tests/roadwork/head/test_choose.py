@@ -15,12 +15,12 @@ from kerasfusion.roadwork.config import Fusion
 from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.dry_run.fit import estimate_fit
 from kerasfusion.roadwork.evaluate.job import Request, as_text, run
-from kerasfusion.roadwork.fit import choose_head as module
-from kerasfusion.roadwork.fit.adapted import adapt_vit
-from kerasfusion.roadwork.fit.choose_head import Candidate, candidates, choose_head
-from kerasfusion.roadwork.fit.head_record import table_of
-from kerasfusion.roadwork.fit.head_rows import HeadRows
 from kerasfusion.roadwork.fit.job import fit
+from kerasfusion.roadwork.head import choose as module
+from kerasfusion.roadwork.head.adapted import adapt_vit
+from kerasfusion.roadwork.head.choose import Candidate, candidates, choose_head
+from kerasfusion.roadwork.head.record import table_of
+from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.report.page import write_report
 from tests.material.hugging_face_vit import HIDDEN

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.fit.logistic import FOLDS, STRENGTHS, cross_fit, split_groups
+from kerasfusion.roadwork.head.logistic import FOLDS, STRENGTHS, cross_fit, split_groups
 
 COUNT = 120
 

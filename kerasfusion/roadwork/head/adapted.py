@@ -8,8 +8,8 @@ import numpy as np
 from kerasfusion.roadwork.branches.ensemble import ADAPTED
 from kerasfusion.roadwork.branches.features_head import VIT, set_weights
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.head_rows import HeadRows
-from kerasfusion.roadwork.fit.logistic import FOLDS, cross_fit, split_groups
+from kerasfusion.roadwork.head.logistic import FOLDS, cross_fit, split_groups
+from kerasfusion.roadwork.head.rows import HeadRows
 
 
 def adapt_vit(config: RoadworkConfig, adapted, rows: HeadRows) -> tuple[HeadRows, dict[str, Any]]:

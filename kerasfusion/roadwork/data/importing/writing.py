@@ -12,8 +12,8 @@ from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.image_kinds import image_suffix
 from kerasfusion.roadwork.data.imagefolder import Photo
-from kerasfusion.roadwork.data.import_record import ImportRecord, ImportSummary, row_name, row_number
-from kerasfusion.roadwork.data.import_rows import SplitRows
+from kerasfusion.roadwork.data.importing.record import ImportRecord, ImportSummary, row_name, row_number
+from kerasfusion.roadwork.data.importing.rows import SplitRows
 
 
 def write_splits(

@@ -7,8 +7,8 @@ import numpy as np
 
 from kerasfusion.roadwork.branches.features_head import set_weights, what_it_sees
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.fit.head_rows import HeadRows
-from kerasfusion.roadwork.fit.logistic import FOLDS, cross_fit, split_groups
+from kerasfusion.roadwork.head.logistic import FOLDS, cross_fit, split_groups
+from kerasfusion.roadwork.head.rows import HeadRows
 
 BATCH = 256
 
@@ -20,7 +20,7 @@ def fit_head(config: RoadworkConfig, head, rows: HeadRows, folds: int = FOLDS) -
 
     Args:
         config: fusion settings.
-        head: what `parts.new_head` gave; changed in place.
+        head: what `build.new_head` gave; changed in place.
         rows: what it learns from.
         folds: of the cross-validation by which a head of features chooses its strength.
 

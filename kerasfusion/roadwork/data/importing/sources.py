@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kerasfusion.errors import KerasFusionError, RequestError, install_hint
 from kerasfusion.images.listing import PhotoListing
-from kerasfusion.roadwork.data.import_reach import Reach
-from kerasfusion.roadwork.data.import_rows import SplitRows, first_line
+from kerasfusion.roadwork.data.importing.reach import Reach
+from kerasfusion.roadwork.data.importing.rows import SplitRows, first_line
 from kerasfusion.roadwork.data.label_names import SPLIT_SPELLINGS, find_split, parse_split
 
 if TYPE_CHECKING:
