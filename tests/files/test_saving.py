@@ -6,7 +6,7 @@ import pytest
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files import saving
-from kerasfusion.files.saving import save_model
+from kerasfusion.files.saving import _answers_of_a_clean_process, save_model
 
 pytestmark = pytest.mark.exports
 
@@ -14,6 +14,12 @@ pytestmark = pytest.mark.exports
 def network():
     x = keras.Input((3,), name="x")
     return keras.Model({"x": x}, {"y": keras.layers.Dense(2, name="y")(x)})
+
+
+@pytest.fixture(autouse=True)
+def every_file_is_opened(monkeypatch):
+    """Also one of a network that another test has saved."""
+    monkeypatch.setattr(saving, "_answers_of_a_clean_process", _answers_of_a_clean_process)
 
 
 SAMPLE = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
