@@ -36,6 +36,7 @@ ROADWORK = [
     "challenge",
     "branches",
     "yolo_training",
+    "cluster",
     "precompute",
     "scoring",
     "detect",
@@ -98,6 +99,7 @@ OPTIONAL = {
     "sklearn": ("roadwork/fit/logistic.py",),
     "flyr": ("images/flir.py",),
     "datasets": ("roadwork/data/import_sources.py",),
+    "ray": ("roadwork/cluster/ray_library.py",),
     "wandb": ("trackers/wandb_run.py",),
 }
 """The files that may import an optional library, inside functions only."""
