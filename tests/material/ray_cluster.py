@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,8 +44,7 @@ class RayCluster:
         try:
             head = ("--head", f"--port={self._port}", f"--ray-client-server-port={self._client}")
             self._start(*head, "--include-dashboard=false", f"--temp-dir={self._folder}")
-            _wait_for(self._port)
-            _wait_for(self._client)
+            _until(lambda: _answers(self._client), "the client's port".__str__)
         except BaseException:
             self.__exit__()
             raise
@@ -58,22 +58,17 @@ class RayCluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options]
         fixed = [f"--object-store-memory={OBJECT_STORE}", "--node-ip-address=127.0.0.1", "--disable-usage-stats"]
         fixed = fixed if "--head" in options else fixed[:2]
-        log = (self._folder / f"node-{len(self._nodes)}.log").open("wb")
-        with log:
-            self._nodes.append(
-                subprocess.Popen(
-                    [*command, *fixed], env=self._environment | environment, stdout=log, stderr=subprocess.STDOUT
-                )
-            )
+        log = self._folder / f"node-{len(self._nodes)}.log"
+        options = {"env": self._environment | environment, "stderr": subprocess.STDOUT}
+        with log.open("wb") as output:
+            self._nodes.append(subprocess.Popen([*command, *fixed], stdout=output, **options))
+        _until(lambda: b"Ray runtime started" in log.read_bytes(), log.read_text)
         return len(self._nodes) - 1
 
-    def raylet(self, number: int) -> psutil.Process:
-        """The raylet of a node."""
-        return next(each for each in _family(self._nodes[number].pid) if each.name() == "raylet")
-
     def workers(self, number: int) -> list[psutil.Process]:
-        """The processes on a node that are or were actors of ours."""
-        return [each for each in self.raylet(number).children() if "KerasfusionWorker" in " ".join(each.cmdline())]
+        """The processes on a node that are actors of ours."""
+        family = _family(self._nodes[number].pid)
+        return [each for each in family if "KerasfusionWorker" in " ".join(each.cmdline())]
 
     def kill_node(self, number: int) -> None:
         """As if its machine had lost its power."""
@@ -103,13 +98,16 @@ def _free_port() -> int:
         return found.getsockname()[1]
 
 
-def _wait_for(port: int) -> None:
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def _until(condition: Callable[[], bool], describe: Callable[[], str]) -> None:
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    while not condition():
+        assert time.monotonic() < deadline, describe()
+        time.sleep(0.1)

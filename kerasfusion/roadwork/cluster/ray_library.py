@@ -167,8 +167,9 @@ def connected(address: str) -> Iterator[Cluster]:
         RequestError: Ray is not installed, no cluster answers there, or one of another version of Ray or Python.
     """
     refuse_other_address(address)
+    # Else a call that comes after the end starts a cluster of its own. Ray reads it when it is imported.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     ray = require("ray", extra="ray")
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call that comes too late would start a cluster of its own
     if address.startswith(CLIENT):
         _refuse_silence(address)
     try:

@@ -106,12 +106,10 @@ def _by_machines(machines: Sequence[Node], stages: Sequence[Stage]) -> dict[str,
     """What so many machines would take: each starts and loads, and they share what is asked."""
     asking = stages[-1]
     once = sum(stage.seconds for stage in stages[:-1]) + asking.seconds_once
-    counts = sorted({1, 2, len(machines), 10})
+    took = {count: once + asking.count * asking.seconds_each / count for count in sorted({1, 2, len(machines), 10})}
     return {
         "machines": {node.name: f"{node.cpus} processors" for node in machines},
-        "if_all_are_like_this_one": {
-            f"{count}_machine{'s' if count > 1 else ''}": duration(once + asking.count * asking.seconds_each / count) for count in counts
-        },
+        "if_all_are_like_this_one": {f"with_{count}": duration(seconds) for count, seconds in took.items()},
     }
 
 
