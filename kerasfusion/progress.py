@@ -41,6 +41,12 @@ def silent() -> Iterator[None]:
         _silent = before
 
 
+def note(line: str) -> None:
+    """Say something about work under way, on stderr."""
+    if not _silent:
+        print(line, file=sys.stderr, flush=True)
+
+
 def _bar(items: Iterable[Item], label: str, total: int, done: int) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import (

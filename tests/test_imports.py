@@ -37,6 +37,7 @@ ROADWORK = [
     "challenge",
     "branches",
     "yolo_training",
+    "cluster",
     "precompute",
     "scoring",
     "detect",
@@ -100,6 +101,7 @@ OPTIONAL = {
     "sklearn": ("roadwork/head/logistic.py",),
     "flyr": ("images/flir.py",),
     "datasets": ("roadwork/data/importing/sources.py",),
+    "ray": ("roadwork/cluster/ray_library.py",),
     "wandb": ("trackers/wandb_run.py",),
 }
 """The files that may import an optional library, inside functions only."""

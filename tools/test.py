@@ -24,7 +24,7 @@ CHECKS = (
     # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
     ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 )
-SLOW = ("trains", "exports", "services", "browser", "notebooks")
+SLOW = ("trains", "exports", "services", "browser", "notebooks", "cluster")
 """Marks of the tests that --fast leaves out; setup.cfg says what each stands for."""
 
 

@@ -48,6 +48,17 @@ def dry_run_options(command):
     )(command)
 
 
+def on_option(command):
+    """--on."""
+    return click.option(
+        "--on",
+        default="local",
+        show_default=True,
+        metavar="ADDRESS",
+        help="Where to work: local; or on a Ray cluster: auto (this machine is part of it), ray://HOST:10001.",
+    )(command)
+
+
 def refuse_lone_json(dry_run: bool, as_json: bool) -> None:
     """Raise RequestError for --json without --dry-run."""
     if as_json and not dry_run:

@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_config, read_config_of, system_of_config
-from kerasfusion.cli.options import ANY_PATH, config_options, dry_run_options, refuse_lone_json, show_estimate
+from kerasfusion.cli.options import (
+    ANY_PATH,
+    config_options,
+    dry_run_options,
+    on_option,
+    refuse_lone_json,
+    show_estimate,
+)
 from kerasfusion.cli.quiet import import_tensorflow
 
 FIT_FLAGS = {
@@ -91,15 +98,26 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
 @click.option("--precision", "cache__precision", help="cache.precision: float32 or bfloat16; what the ViT computes in.")
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), help="Only this split.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable photos out instead of failing.")
+@on_option
 @dry_run_options
 def precompute(
-    config_file, settings, splits: tuple[str, ...], skip_unreadable: bool, dry_run: bool, as_json: bool, **flags
+    config_file,
+    settings,
+    splits: tuple[str, ...],
+    skip_unreadable: bool,
+    on: str,
+    dry_run: bool,
+    as_json: bool,
+    **flags,
 ):
     """Ask YOLO and the ViT about every photo once and keep their probabilities in the branch cache.
 
-    Kill it at any point and run it again: it continues, and the result is byte-identical.
+    Kill it at any point and run it again: it continues, and the result is byte-identical. With --on the machines of a
+    Ray cluster do it together; photos and cache lie in folders that all of them share.
 
     Example: kerasfusion precompute -c configs/roadwork.yaml --vit weights/roadwork-vit
+
+    Example: kerasfusion precompute -c configs/roadwork.yaml --on ray://head:10001
     """
     refuse_lone_json(dry_run, as_json)
     config = read_config(config_file, settings, **flags)
@@ -110,9 +128,9 @@ def precompute(
     if dry_run:
         from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 
-        show_estimate(estimate_precompute(config, splits or SPLITS, skip_unreadable), as_json)
+        show_estimate(estimate_precompute(config, splits or SPLITS, skip_unreadable, on), as_json)
         return
-    manifest = run(config, splits or SPLITS, skip_unreadable)
+    manifest = run(config, splits or SPLITS, skip_unreadable, on)
     for split, done in manifest["splits"].items():
         skipped = f", {len(done['skipped'])} unreadable left out" if done.get("skipped") else ""
         click.echo(f"{split}: {done['samples']} photos{skipped}{'' if done['complete'] else ' (unfinished)'}")

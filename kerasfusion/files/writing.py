@@ -90,9 +90,14 @@ def hidden_beside(path: Path, ending: str) -> Path:
     return path.with_name(f".{name}{ending}")
 
 
-def own_partial(path: Path) -> Path:
-    """A name beside `path` that tells of its process, for what is long in the making; see `remove_abandoned`."""
-    return path.with_name(f"{_OWNED}{os.getpid()}-{path.name}")
+def own_partial(path: Path, owner: str | None = None) -> Path:
+    """A name beside `path` that tells of its process, for what is long in the making; see `remove_abandoned`.
+
+    Args:
+        path: what it will be.
+        owner: this process's number if None, else more about it.
+    """
+    return path.with_name(f"{_OWNED}{owner or os.getpid()}-{path.name}")
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -27,6 +27,7 @@ EXTRAS = {
     "export": "export to OpenVINO, ONNX and LiteRT",
     "serve": "miner serve",
     "wandb": "Weights & Biases",
+    "ray": "work on a cluster, --on",
     "dev": "the tests",
 }
 """Extra -> what it is for."""

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import require_folder
-from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
+from kerasfusion.machine.probe import Estimate, Stage, duration, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
 from kerasfusion.progress import silent
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.challenge.views import view_count
+from kerasfusion.roadwork.cluster.ray_library import LOCAL, Node, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
+from kerasfusion.roadwork.precompute.job import with_absolute_paths
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
+from kerasfusion.roadwork.precompute.on_cluster import find_machines
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
 TRIAL_SECONDS = 6.0
@@ -52,12 +55,13 @@ class Trial:
 
 
 def estimate_precompute(
-    config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False
+    config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False, on: str = LOCAL
 ) -> Estimate:
     """Check what `precompute` checks, and measure what it would take. Nothing is written but to a temporary folder.
 
     Args:
-        config, splits, skip_unreadable: as for `precompute`.
+        config, splits, skip_unreadable, on: as for `precompute`; of a cluster the machines are checked, and the trial
+            is one of this machine.
 
     Raises:
         RequestError: as `precompute`.
@@ -65,8 +69,12 @@ def estimate_precompute(
     """
     start_up = process_seconds()
     begin = time.perf_counter()
+    refuse_other_address(on)
+    if on != LOCAL:
+        config = with_absolute_paths(config)
     require_folder(config.cache.folder)
     samples = [sample for sample in scan(config.data.root) if sample.split in splits]
+    machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, scan(config.data.root))
     kept = keeps_features(config)
@@ -76,20 +84,33 @@ def estimate_precompute(
         left = {split: _left(config, manifest, split, samples) for split in splits}
         trial = _try_out(config, branches, _tried(samples, left), load, skip_unreadable)
     count = sum(photos * view_count(config.views, split) for split, photos in left.items())
+    stages = [
+        Stage("start", 1, "process", start_up),
+        Stage("load ViT and YOLO", 1, "run", trial.load),
+        Stage("ask both", count, "views", trial.view, trial.first if count else 0.0),
+    ]
     return Estimate(
         "precompute",
         _facts(config, samples, left, trial)
-        | {"vit_features": {"kept": kept, "bytes_a_view": 2 * trial.features, "bytes": 2 * trial.features * count}},
-        [
-            Stage("start", 1, "process", start_up),
-            Stage("load ViT and YOLO", 1, "run", trial.load),
-            Stage("ask both", count, "views", trial.view, trial.first if count else 0.0),
-        ],
+        | {"vit_features": {"kept": kept, "bytes_a_view": 2 * trial.features, "bytes": 2 * trial.features * count}}
+        | (_by_machines(machines, stages) if machines else {}),
+        stages,
         {str(config.cache.folder): round(count * trial.view_bytes)},
         trial.memory,
         f"{trial.views} views in batches of {config.cache.batch}",
         time.perf_counter() - begin,
     )
+
+
+def _by_machines(machines: Sequence[Node], stages: Sequence[Stage]) -> dict[str, object]:
+    """What so many machines would take: each starts and loads, and they share what is asked."""
+    asking = stages[-1]
+    once = sum(stage.seconds for stage in stages[:-1]) + asking.seconds_once
+    took = {count: once + asking.count * asking.seconds_each / count for count in sorted({1, 2, len(machines), 10})}
+    return {
+        "machines": {node.name: f"{node.cpus} processors" for node in machines},
+        "if_all_are_like_this_one": {f"with_{count}": duration(seconds) for count, seconds in took.items()},
+    }
 
 
 def _left(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> int:

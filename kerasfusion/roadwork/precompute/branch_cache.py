@@ -6,6 +6,8 @@ label (int64), yolo_probs and vit_probs (2 floats a view, in the order of CLASS_
 itself), and where the manifest says so vit_features (bytes: C little-endian float16 a view).
 """
 
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import pydantic
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
-from kerasfusion.files.writing import own_partial, remove_abandoned, remove_partial_files
+from kerasfusion.files.writing import own_partial, remove_partial_files
 from kerasfusion.roadwork.data.dataset import Sample
 
 FORMAT_VERSION = 1
@@ -60,7 +62,7 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = own_partial(path)
+    partial = own_partial(path, f"{os.getpid()}-{socket.gethostname()}")  # of many machines' processes
     try:
         with tf.io.TFRecordWriter(str(partial)) as writer:
             for record in records:
@@ -77,12 +79,15 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed runs left in a cache folder; the caller is its only writer."""
+    """Delete what killed runs left in a cache folder; the caller is its only writer.
+
+    Also what tells of a process that lives: a worker's on another machine may have had the same number.
+    """
     shards = Path(folder) / "shards"
     remove_partial_files(folder)
-    remove_abandoned(shards)
-    for partial in shards.glob("*.partial"):  # of older versions
-        partial.unlink(missing_ok=True)
+    for pattern in (own_partial(shards / "*", "*").name, "*.partial"):  # the latter of older versions
+        for partial in shards.glob(pattern):
+            partial.unlink(missing_ok=True)
 
 
 def read_shard(path: Path) -> list[Record]:

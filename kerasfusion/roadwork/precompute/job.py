@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
 from kerasfusion.errors import KerasFusionError
@@ -10,30 +11,40 @@ from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.vit import read_checkpoint
+from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import SPLITS, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
-from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
+from kerasfusion.roadwork.precompute.on_cluster import FillsOnCluster
+from kerasfusion.roadwork.precompute.shards import FillsHere, plan_shards
 
 
-def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False) -> dict:
+def precompute(
+    config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unreadable: bool = False, on: str = LOCAL
+) -> dict:
     """Fill the branch cache with the given splits; what an earlier run has finished is kept.
 
     Args:
         config: data, weights, and where the cache is.
         splits: the splits to work through; one without photos is passed over.
         skip_unreadable: leave unreadable photos out and list them in the manifest, instead of failing.
+        on: "local" fills shards in this process; "auto" or ray://HOST:PORT on the machines of a Ray cluster.
 
     Returns:
         The manifest.
 
     Raises:
-        RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to.
-        KerasFusionError: unreadable photos (the shards without them are done and kept), or another run at work.
+        RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to; a
+            cluster that does not answer, or with a machine that is unfit for the work.
+        KerasFusionError: unreadable photos (the shards without them are done and kept), another run at work, or no
+            machine left.
     """
+    refuse_other_address(on)
+    if on != LOCAL:
+        config = with_absolute_paths(config)
     require_folder(config.cache.folder)
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
@@ -41,27 +52,41 @@ def precompute(config: RoadworkConfig, splits: Sequence[str] = SPLITS, skip_unre
     folder = config.cache.folder
     with ExitStack() as stack:
         begun = (folder / cache.MANIFEST).exists()
-        if begun:  # refused before anything is loaded
+        if begun or on != LOCAL:  # a cluster's machines are to see the folder
             stack.enter_context(only_writer(folder, "cache"))
+        if begun:  # refused before anything is loaded
             with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
                 find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"], folds)
-        branches = stack.enter_context(Branches(config, checkpoint, folds, keeps_features(config)))
-        if not begun:  # only now: a request that is refused leaves no folder
+        filler = stack.enter_context(_open(on, config, samples, checkpoint, folds))
+        if not begun and on == LOCAL:  # only now: a request that is refused leaves no folder
             stack.enter_context(only_writer(folder, "cache"))
-        manifest = find_manifest(config, checkpoint, branches.sizes["yolo_image"], folds)
+        manifest = find_manifest(config, checkpoint, filler.sizes["yolo_image"], folds)
         cache.remove_leftovers(folder)
         cache.write_manifest(folder, manifest)
         unreadable: dict[str, str] = {}
         for split in splits:
             chosen = [sample for sample in samples if sample.split == split]
             if chosen:
-                unreadable |= _fill_split(config, manifest, split, chosen, branches, skip_unreadable)
+                unreadable |= _fill_split(config, manifest, split, chosen, filler, skip_unreadable)
         if unreadable and not skip_unreadable:
             raise _unreadable_error(unreadable)
         return manifest
 
 
-def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> dict[str, str]:
+def with_absolute_paths(config: RoadworkConfig) -> RoadworkConfig:
+    """The configuration for other machines, which have other working folders."""
+    data = replace(config.data, root=config.data.root.absolute())
+    return replace(config, data=data, cache=replace(config.cache, folder=config.cache.folder.absolute()))
+
+
+def _open(on: str, config: RoadworkConfig, samples, checkpoint, folds) -> FillsHere | FillsOnCluster:
+    with_features = keeps_features(config)
+    if on == LOCAL:
+        return FillsHere(Branches(config, checkpoint, folds, with_features), config)
+    return FillsOnCluster(on, config, samples, checkpoint, folds, with_features)
+
+
+def _fill_split(config, manifest, split, samples, filler, skip_unreadable) -> dict[str, str]:
     """Work through a split; returns {sample_id: reason} of its unreadable photos."""
     folder = config.cache.folder
     listing = check_listing(config, manifest, split, samples)
@@ -70,11 +95,7 @@ def _fill_split(config, manifest, split, samples, branches, skip_unreadable) -> 
     unreadable: dict[str, str] = {}
     shards = plan_shards(config, split, samples)
     paths = [path for path, _ in shards]
-    work = (
-        sample
-        for path, shard in shards
-        for sample in fill_shard(path, shard, branches, config, skip_unreadable, unreadable)
-    )
+    work = filler.fill(shards, skip_unreadable, unreadable)
     for _ in track(work, f"precompute {split}", total=len(samples)):
         pass
     if unreadable and not skip_unreadable:

@@ -21,6 +21,40 @@ def plan_shards(config: RoadworkConfig, split: str, samples: Sequence[Sample]) -
     return [(cache.shard_path(config.cache.folder, split, number), part) for number, part in enumerate(parts)]
 
 
+class FillsHere:
+    """Fills shards in this process; use it in a `with` statement, which ends the branches.
+
+    Args:
+        branches: are asked about each batch.
+        config: as for `fill_shard`.
+
+    Attributes:
+        sizes: side of each branch's square input, pixels, by input.
+    """
+
+    def __init__(self, branches: Branches, config: RoadworkConfig):
+        self._branches, self._config = branches, config
+        self.sizes = branches.sizes
+
+    def fill(
+        self, shards: Sequence[tuple[Path, Sequence[Sample]]], skip_unreadable: bool, unreadable: dict[str, str]
+    ) -> Iterator[Sample]:
+        """Write those shards that are not there; yields each sample once it is worked.
+
+        Args:
+            shards: as `plan_shards` gives them.
+            skip_unreadable, unreadable: as for `fill_shard`.
+        """
+        for path, shard in shards:
+            yield from fill_shard(path, shard, self._branches, self._config, skip_unreadable, unreadable)
+
+    def __enter__(self) -> "FillsHere":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._branches.__exit__(*error)
+
+
 def fill_shard(
     path: Path,
     shard: Sequence[Sample],

@@ -1,0 +1,1 @@
+"""Work on the machines of a Ray cluster: a worker a node, and what happens when one is refused, dies or joins late."""

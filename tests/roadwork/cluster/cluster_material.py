@@ -1,0 +1,63 @@
+"""A cluster without Ray: nodes that come and go, and workers that die when they are told to."""
+
+from contextlib import contextmanager
+
+from kerasfusion.roadwork.cluster.node_check import ASKED, versions_here
+from kerasfusion.roadwork.cluster.ray_library import Look, Node, WorkerDied
+
+
+def node(name: str) -> Node:
+    return Node(id=name, name=name, cpus=1, gpus=0, memory=0)
+
+
+class OwnWorker:
+    """Holds objects in this process."""
+
+    def __init__(self, of: Node):
+        self.node, self._made, self.dead = of, {}, False
+
+    def make(self, name, factory, *arguments):
+        self._alive()
+        self._made[name] = factory(*arguments)
+
+    def call(self, name, method, *arguments):
+        self._alive()
+        return getattr(self._made[name], method)(*arguments)
+
+    def end(self):
+        self.dead = True
+
+    def _alive(self):
+        if self.dead:
+            raise WorkerDied("killed")
+
+
+class OwnCluster:
+    """Its nodes are `names`, which a test may change at any time.
+
+    Attributes:
+        opened: how many workers each node had.
+        versions, sizes, writable: what `look` finds otherwise than this machine does, by node.
+    """
+
+    def __init__(self, *names: str):
+        self.names, self.opened = list(names), dict.fromkeys(names, 0)
+        self.versions, self.sizes, self.writable = {}, {}, {}
+
+    def nodes(self):
+        return [node(name) for name in self.names]
+
+    def look(self, of, packages, files, folders):
+        assert tuple(packages) == ASKED
+        sizes = {str(path): path.stat().st_size for path in files}
+        writable = {str(path): True for path in folders}
+        return Look(
+            versions_here() | self.versions.get(of.name, {}),
+            sizes | self.sizes.get(of.name, {}),
+            writable | self.writable.get(of.name, {}),
+        )
+
+    @contextmanager
+    def worker(self, of):
+        self.opened[of.name] = self.opened.get(of.name, 0) + 1
+        yield OwnWorker(of)

@@ -1,0 +1,44 @@
+"""What `--on` takes, and what is said where no cluster answers."""
+
+import socket
+import sys
+
+import pytest
+
+from kerasfusion.errors import RequestError
+from kerasfusion.roadwork.cluster.ray_library import connected, refuse_other_address
+from tests.material.odd_commands import invoke
+
+
+@pytest.mark.parametrize("address", ["local", "auto", "ray://head:10001", "ray://10.0.0.7:10001", "ray://head"])
+def test_addresses_of_clusters(address):
+    refuse_other_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "Local", "head:10001", "http://head:10001", "ray://", "ray://head:port", "ray://head:10001/x"]
+)
+def test_other_texts_name_no_cluster(address):
+    with pytest.raises(RequestError, match=r"names no cluster(.|\n)*local, auto .*ray://HOST:10001"):
+        refuse_other_address(address)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RequestError, match=r"needs ray, which is not installed(.|\n)*\[ray\]"), connected("auto"):
+        pass
+
+
+def test_a_port_where_nothing_listens_is_said_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"ray://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(RequestError, match=r"no Ray cluster answers(.|\n)*ray start --head"), connected(address):
+            pass
+
+
+def test_a_wrong_request_leaves_no_cache(tmp_path):
+    done = invoke("precompute", "--cache", tmp_path / "cache", "--on", "elsewhere")
+    assert done.code == 2, done.output
+    assert "--on elsewhere" in done.output
+    assert not (tmp_path / "cache").exists()

@@ -1,0 +1,109 @@
+"""precompute on two raylets of this machine: the cache of one machine to the byte, whatever dies meanwhile."""
+
+import shutil
+import threading
+import time
+
+import pytest
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.roadwork.precompute import on_cluster
+from kerasfusion.roadwork.precompute.job import precompute
+from tests.material.ray_cluster import RayCluster
+from tests.roadwork.precompute.gated_filler import GatedFiller
+
+pytestmark = pytest.mark.cluster
+
+SECONDS = 120
+"""How long a step may take on a machine that has much else to do."""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with RayCluster() as cluster:
+        yield cluster
+
+
+def tree(folder):
+    """Every file of a cache with its digest: also what should not be there."""
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+
+class Run(threading.Thread):
+    """A precompute under way."""
+
+    def __init__(self, config, address):
+        super().__init__(daemon=True)
+        self._config, self._address, self.error = config, address, None
+
+    def run(self):
+        try:
+            precompute(self._config, on=self._address)
+        except BaseException as error:  # for `ended`
+            self.error = error
+
+    def until(self, condition):
+        """Wait for something that the run brings about."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := condition()):
+            assert self.error is None, self.error
+            assert time.monotonic() < deadline, "it took too long"
+            time.sleep(0.05)
+        return found
+
+    def ended(self):
+        self.join(SECONDS)
+        assert not self.is_alive(), "it took too long"
+        assert self.error is None, self.error
+
+
+def test_late_killed_and_lost_machines_change_no_byte(make_config, cached, cluster, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(on_cluster, "ShardFiller", GatedFiller)
+    config, gate = make_config(tmp_path), tmp_path / "gate"
+    gate.mkdir()
+    # What a driver leaves that was killed: a manifest, a shard, and another that was being written.
+    folder = config.cache.folder
+    shutil.copytree(cached.cache.folder, folder)
+    manifest = (cached.cache.folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"complete": true', '"complete": false'))
+    for path in folder.rglob("*.tfrecord"):
+        path.unlink() if path.name != "train-00001.tfrecord" else None
+    (folder / "shards" / ".partial-1-train-00000.tfrecord").write_bytes(b"half a shard")
+    made = (folder / "shards" / "train-00001.tfrecord").stat().st_mtime_ns
+
+    def at_work(but=()):
+        return {int(path.name.split("-")[0]) for path in gate.iterdir()} - set(but)
+
+    run = Run(config, cluster.address)
+    run.start()
+    first = run.until(at_work)
+    second = cluster.add_node()
+    late = run.until(lambda: at_work(first))
+    (worker,) = cluster.workers(second)
+    assert late == {worker.pid}
+    worker.kill()
+    run.until(lambda: at_work(first | late))
+    cluster.kill_node(second)
+    (gate / "open").touch()
+    run.ended()
+    assert tree(folder) == tree(cached.cache.folder)
+    assert (folder / "shards" / "train-00001.tfrecord").stat().st_mtime_ns == made
+    told = capfd.readouterr().err
+    assert "joins" in told
+    assert "died and is replaced" in told
+
+
+def test_a_machine_with_another_keras_is_refused_by_name(make_config, cluster, tmp_path):
+    package = tmp_path / "older" / "keras-3.1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 3.1.0\n")
+    number = cluster.add_node(PYTHONPATH=str(package.parent))
+    config = make_config(tmp_path)
+    run = Run(config, cluster.address)
+    run.start()
+    run.join(SECONDS)
+    cluster.kill_node(number)
+    assert isinstance(run.error, RequestError)
+    assert "keras: 3.1.0 there" in run.error.what
+    assert not config.cache.folder.exists()
