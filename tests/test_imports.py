@@ -20,6 +20,7 @@ SHARED = [
     "reporting",
     "splits",
     "files",
+    "shipped",
     "figure_style",
     "trainer",
     "machine",

@@ -1,8 +1,11 @@
 """The package as people install it: a wheel, in a folder without the source."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,20 @@ from kerasfusion import errors
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "kerasfusion"
+
+OF_BOTH = {"configs/REFERENCE.md", "tools/constraints.txt"}
+OF_ROADWORK = OF_BOTH | {
+    "configs/roadwork.yaml",
+    "configs/miner/service.yaml",
+    "configs/miner/inception_fusion_roadwork.yaml",
+    "tools/colab.ipynb",
+}
+OF_FUME = (
+    OF_BOTH
+    | {"configs/fume/fume_fastscnn.yaml", "tools/colab_fume.ipynb"}
+    | {f"configs/fume/ablations/{path.name}" for path in (REPOSITORY / "configs/fume/ablations").iterdir()}
+)
+SHIPPED = OF_ROADWORK | OF_FUME
 
 EVERY_HELP = """
 import click, kerasfusion
@@ -37,9 +54,10 @@ def installed(tmp_path_factory):
     work = tmp_path_factory.mktemp("wheel")
     source, target = work / "source", work / "target"
     source.mkdir()
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
-    shutil.copytree(PACKAGE, source / "kerasfusion", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("kerasfusion", "configs", "tools"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-build-isolation", *offline, "-w", work, source], check=True)
@@ -54,15 +72,43 @@ def run(installed, work, *command):
     return subprocess.run([sys.executable, *command], cwd=work, env=environment, capture_output=True, text=True)
 
 
-def test_the_wheel_holds_every_file_of_the_package_but_the_guides(installed):
-    def files(folder):
-        return {
-            path.relative_to(folder).as_posix()
-            for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
-        }
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
-    assert files(installed / "kerasfusion") == files(PACKAGE)
+
+def test_the_wheel_holds_every_file_of_the_package_and_what_it_ships(installed):
+    assert files(installed / "kerasfusion") == files(PACKAGE) | {f"shipped/{name}" for name in SHIPPED}
+    for name in SHIPPED:
+        assert (installed / "kerasfusion" / "shipped" / name).read_bytes() == (REPOSITORY / name).read_bytes()
+
+
+@pytest.mark.parametrize(("system", "written"), [("roadwork", OF_ROADWORK), ("fume", OF_FUME)])
+def test_init_writes_what_a_guide_speaks_of(installed, tmp_path, system, written):
+    done = run(installed, tmp_path, "-m", "kerasfusion", "init", "work", "--system", system)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "work") == written
+    for name in written:
+        assert (tmp_path / "work" / name).read_bytes() == (REPOSITORY / name).read_bytes()
+    guide = next(line for line in done.stdout.splitlines() if line.startswith("guide: "))
+    assert Path(guide.removeprefix("guide: ")) == installed / "kerasfusion" / system / "README.md"
+
+
+def test_a_wheel_made_of_the_source_distribution_is_the_same(installed, tmp_path):
+    """What `python -m build` does."""
+    source = installed.parent / "source"
+    build = "from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {build}", tmp_path], cwd=source, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / done.stdout.splitlines()[-1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names >= SHIPPED
+    assert {f"kerasfusion/{name}" for name in files(PACKAGE)} <= names
 
 
 def test_every_command_answers_to_help(installed, tmp_path):
@@ -86,11 +132,31 @@ def test_with_and_without_source(monkeypatch, tmp_path, extra, wanted):
     assert "source" not in errors.install_hint(extra)
 
 
+SPEAKING_OF_IT = ("errors.py", "shipped.py", "init.py")
+"""What speaks of the source only where it is there, and what ships files of tools/."""
+
+
 def test_no_other_message_speaks_of_the_source():
     speaking = [
-        f"{path.relative_to(PACKAGE)}: {words}"
+        f"{path.relative_to(PACKAGE)}: {text}"
         for path in PACKAGE.rglob("*.py")
-        for words in ("tools/constraints", "tools/demo", "install -e", "folder of the source")
-        if words in path.read_text(encoding="utf-8") and path.name != "errors.py"
+        for text in printed(ast.parse(path.read_text(encoding="utf-8")))
+        if re.search(r"tools/|install -e|folder of the source", text) and path.name not in SPEAKING_OF_IT
     ]
     assert speaking == []
+
+
+def printed(tree):
+    """The strings of a source that are no docstrings, and the help of commands, which is one."""
+    remarks = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in remarks:
+            yield node.value
+        elif isinstance(node, ast.FunctionDef) and node.decorator_list:
+            yield ast.get_docstring(node) or ""
+
+
+def test_the_version_is_the_newest_of_the_changelog(installed, tmp_path):
+    newest = re.search(r"^## (\d+\.\d+\.\d+)", (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    done = run(installed, tmp_path, "-m", "kerasfusion", "--version")
+    assert done.stdout.split()[-1] == newest[1]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.configuration import read_config, read_fume_config, system_of_config
-from kerasfusion.cli.options import ANY_PATH, EXISTING, json_option
+from kerasfusion.cli.configuration import FROM_INIT, read_config, read_fume_config, system_of_config
+from kerasfusion.cli.options import ANY_PATH, CONFIG_FILE, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
 
 @click.command()
 @click.argument("configs", metavar="[CONFIG]...", nargs=-1, type=ANY_PATH)
-@click.option("config_file", "--config", "-c", type=EXISTING, help="A CONFIG too, such as configs/roadwork.yaml.")
+@click.option("config_file", "--config", "-c", type=CONFIG_FILE, help="A CONFIG too, such as configs/roadwork.yaml.")
 @click.option("settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of every configuration.")
 @click.option("--data", type=ANY_PATH, help="roadwork: data.root; fume: data.dataset_root of every run.")
 @click.option("--epochs", type=int, help="fume: training.num_epochs of every run.")
@@ -46,7 +46,9 @@ def ablate(
     """
     configs = (*((config_file,) if config_file else ()), *configs)
     if not configs:
-        raise RequestError("no configuration is named", expected="kerasfusion ablate -c configs/roadwork.yaml")
+        raise RequestError(
+            "no configuration is named", expected="kerasfusion ablate -c configs/roadwork.yaml", todo=FROM_INIT
+        )
     if configs[0].is_file() and _is_roadworks(configs[0], settings):
         _ablate_roadwork(configs, settings, out, **options)
     else:

@@ -7,6 +7,8 @@ import click
 from kerasfusion.cli.systems import SYSTEMS
 from kerasfusion.errors import RequestError
 
+FROM_INIT = "`kerasfusion init FOLDER` writes configurations to start from"
+
 
 def system_of_config(config_file: Path | None, settings: tuple[str, ...]) -> str:
     """The key `system` of `--set` or the file; without one roadwork, or fume if there is a section `experiment`.
@@ -41,6 +43,7 @@ def read_config(config_file: Path | None, settings: tuple[str, ...], **flags):
             "this configuration is of fume, and what was asked for is of roadwork",
             where=config_file or "--set",
             expected="a file such as configs/roadwork.yaml",
+            todo=FROM_INIT,
         )
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
     return load_config(RoadworkConfig, config_file, settings, dotted)
@@ -58,6 +61,7 @@ def read_fume_config(config_file: Path | None, settings: tuple[str, ...], **flag
             "this configuration is of roadwork, and what was asked for is of fume",
             where=config_file,
             expected="a file such as configs/fume/fume_fastscnn.yaml",
+            todo=f"{FROM_INIT} with --system fume",
         )
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
     with warnings.catch_warnings(record=True) as notices:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.configuration import read_config, read_fume_config, system_of_config
+from kerasfusion.cli.configuration import FROM_INIT, read_config, read_fume_config, system_of_config
 from kerasfusion.cli.options import config_options, json_option
-from kerasfusion.cli.systems import SYSTEMS
+from kerasfusion.cli.systems import STARTING_CONFIGS, SYSTEMS
 
-SHIPPED = {"roadwork": Path("configs/roadwork.yaml"), "fume": Path("configs/fume/fume_fastscnn.yaml")}
+SHIPPED = {system: Path(name) for system, name in STARTING_CONFIGS.items()}
 """What is looked at without --config, where these files are; else the default settings."""
 
 MARKS = {"ok": "ok      ", "warning": "warning ", "missing": "MISSING "}
@@ -68,6 +68,8 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
         ending = "something must be mended first: see MISSING and `no` above" if is_blocked else "nothing is in the way"
         if not chosen and not is_blocked:
             ending = "machine and packages are ready; with -c FILE the steps and weights of that file count too"
+            if not any(files.values()):
+                ending += "\n" + FROM_INIT
         click.echo(ending)
     ctx.exit(1 if is_blocked else 0)
 

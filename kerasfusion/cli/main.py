@@ -7,6 +7,7 @@ import errno
 import importlib
 import io
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ from kerasfusion import __version__
 from kerasfusion.errors import KerasFusionError
 
 COMMANDS = {
+    "init": "init",
     "doctor": "doctor",
     "data": "data",
     "train-yolo": "training",
@@ -105,6 +107,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"no space left on the disk: {error.filename or ''}\n  what to do: free some space and run it again", 1
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        todo = "a smaller --batch (see Troubleshooting in kerasfusion/roadwork/README.md)"
+        guide = Path(__file__).parents[1] / "roadwork" / "README.md"
+        todo = f"a smaller --batch (see Troubleshooting in {guide})"
         return f"out of memory: {error}\n  what to do: {todo}", 1
     return f"{type(error).__name__}: {error}\n  what to do: `kerasfusion --debug ...` shows where it happened", 1

@@ -18,8 +18,20 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class ConfigFile(click.Path):
+    """A path that exists; where it does not, what writes one."""
+
+    def convert(self, value, param, ctx):
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            error.message += " (`kerasfusion init FOLDER` writes configurations to start from)"
+            raise
+
+
 SHARE = FiniteRange(0, 1, max_open=True)
 EXISTING = click.Path(exists=True, path_type=Path)
+CONFIG_FILE = ConfigFile(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
 
@@ -29,7 +41,7 @@ def config_options(command):
         "settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of the configuration; repeatable."
     )(command)
     return click.option(
-        "config_file", "--config", "-c", type=EXISTING, help="YAML file, such as configs/roadwork.yaml."
+        "config_file", "--config", "-c", type=CONFIG_FILE, help="YAML file, such as configs/roadwork.yaml."
     )(command)
 
 

@@ -7,7 +7,10 @@ from click.core import ParameterSource
 
 from kerasfusion.errors import RequestError
 
-SYSTEMS = ("roadwork", "fume")
+STARTING_CONFIGS = {"roadwork": "configs/roadwork.yaml", "fume": "configs/fume/fume_fastscnn.yaml"}
+"""{system: the configuration to start from}, as `kerasfusion init` writes it."""
+
+SYSTEMS = tuple(STARTING_CONFIGS)
 
 
 def system_of_model(model: Path | None) -> str:

@@ -23,7 +23,12 @@ def list_files(path: Path) -> list[Path]:
         return [path]
     found = [file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file()]
     if not found:
-        raise RequestError("no configurations", where=path, expected="a YAML file, or a folder with YAML files")
+        raise RequestError(
+            "no configurations",
+            where=path,
+            expected="a YAML file, or a folder with YAML files",
+            todo="`kerasfusion init FOLDER --system fume` writes some, in FOLDER/configs/fume",
+        )
     return sorted(found, key=lambda file: (len(file.parts), file))
 
 

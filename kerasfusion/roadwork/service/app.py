@@ -155,8 +155,7 @@ def build_app(service: Service, lifespan: Callable):
         if allowed and request.method == "OPTIONS":
             return responses.Response(status_code=204, headers=allowed)
         what = f"{request.method} {request.url.path}: {error.detail}"
-        todo = "see kerasfusion/roadwork/service/README.md"
-        return refused(Refusal(error.status_code, what, expected=ADDRESSES, todo=todo), allowed)
+        return refused(Refusal(error.status_code, what, expected=ADDRESSES, todo="see /openapi.json"), allowed)
 
     @app.exception_handler(Exception)
     async def failed(request, error):
