@@ -43,6 +43,7 @@ ROADWORK = [
     "fit",
     "ablate",
     "export",
+    "cascade",
     "calibrate",
     "report",
     "suspects",
