@@ -47,6 +47,7 @@ ROADWORK = [
     "fit",
     "ablate",
     "export",
+    "cascade",
     "calibrate",
     "report",
     "suspects",

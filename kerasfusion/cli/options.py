@@ -96,7 +96,10 @@ def device_option(command):
 
 
 def detector_options(command):
-    """--precision and --tta: how a model is opened."""
+    """--precision, --tta and --full: how a model is opened."""
+    command = click.option(
+        "--full", is_flag=True, help="Ask all branches about every photo, also where the model is a cascade."
+    )(command)
     command = click.option("--tta", is_flag=True, help="Also ask about the mirrored photo, and average.")(command)
     return click.option(
         "--precision",

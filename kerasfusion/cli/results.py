@@ -12,7 +12,7 @@ from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
-_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta")
+_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full")
 _FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range")
 
 
@@ -102,7 +102,8 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, **options):
     """Print what a model says of images. Exit code 1 if one could not be read.
 
-    roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says. fume:
+    roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says; of a
+    cascade also which stage answered, and only the branches that were asked. fume:
     the rumen's state and each gas's plume, of a frame of each gas (--co2, --ch4), of one alone, of two folders with
     frames of the same names, or of a paired CSV.
 
@@ -112,7 +113,7 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":
-        refuse_options(ctx, ("images", "precision", "tta"), "fume")
+        refuse_options(ctx, ("images", "precision", "tta", "full"), "fume")
         from kerasfusion.cli import fume_results
 
         ctx.exit(0 if fume_results.predict(model, **given, batch=batch, device=device, as_json=as_json) else 1)
@@ -124,10 +125,10 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
 
     names = list_images(images)
     failed, width = 0, max(len(name) for name in names)
-    detector = _open(_choose(model, options["precision"]), device, options["tta"])
+    detector = _open(_choose(model, options["precision"]), device, options["tta"], options["full"])
     for result in answer(detector, names, sys.stdin.buffer, batch):
         failed += result.error is not None
-        click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
+        click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width, detector.window is not None))
     ctx.exit(1 if failed else 0)
 
 
@@ -155,7 +156,7 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
     if (model is None) == (from_env is None):
         raise click.UsageError("either MODEL or --from-env")
     if system_of_model(model) == "fume":
-        refuse_options(ctx, ("image", "precision", "tta"), "fume")
+        refuse_options(ctx, ("image", "precision", "tta", "full"), "fume")
         from kerasfusion.cli import fume_results
 
         timing = {name: options[name] for name in ("runs", "warmup")}
@@ -165,16 +166,18 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
     from kerasfusion.roadwork.detect import latency
 
     latency.require_photo(options["image"])
-    precision, tta = options.pop("precision"), options.pop("tta")
+    precision, tta, full = (options.pop(name) for name in ("precision", "tta", "full"))
     if from_env is not None:
-        if precision or tta or device != "auto":
-            raise click.UsageError("--from-env: precision and tta are in the miner's YAML, the device in miner.env")
+        if precision or tta or full or device != "auto":
+            raise click.UsageError(
+                "--from-env: precision, tta and full are in the miner's YAML, the device in miner.env"
+            )
         from kerasfusion.roadwork.miner.check.latency import measure_miner
 
         result = measure_miner(from_env, **options, before_opening=_load_libraries)
     else:
         model = _choose(model, precision)
-        result = latency.measure_latency(lambda: _open(model, device, tta), **options)
+        result = latency.measure_latency(lambda: _open(model, device, tta, full), **options)
         _keep_latency(model, result | {"device": device, "tta": tta})
     if as_json:
         click.echo(json.dumps(result, indent=2))
@@ -211,12 +214,12 @@ def _choose(model: Path | None, precision: str | None) -> Path | None:
     return choose_file(model, precision, lambda line: click.echo(line, err=True))
 
 
-def _open(model: Path, device: str, tta: bool):
+def _open(model: Path, device: str, tta: bool, full: bool):
     _load_libraries(model)
     from kerasfusion.roadwork.detect.detector import open_detector, use_device
 
     use_device(model, device)
-    return open_detector(model, tta)
+    return open_detector(model, tta, full=full)
 
 
 def _load_libraries(model: Path | None) -> None:

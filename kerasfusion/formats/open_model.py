@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasfusion.formats.stages import Stages
+
 MAKE_IT = "kerasfusion export RUN --format FORMAT makes it; in a run folder, name the file itself"
 """What to do where an export is not there."""
 
@@ -38,9 +40,11 @@ class OpenModel:
         inputs: {input: shape of one sample}, for example {"image": (224, 224, 3), "gas_type": ()}.
         outputs: names of the outputs.
         description: what the file says of itself; empty for a model that was never a file of ours.
+        stages: the same in two stages, where the description names a first one.
     """
 
     answer: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
     inputs: dict[str, tuple[int, ...]]
     outputs: tuple[str, ...]
     description: dict[str, Any]
+    stages: Stages | None = None

@@ -30,6 +30,8 @@ HEADS = (
     "fusion_seen",
     "fusion_probs",
     "fusion_calibration",
+    "first_seen",
+    "first_probs",
 )
 """Small layers that end in logits or probabilities: they stay in float32 in every precision."""
 

@@ -19,12 +19,13 @@ SMALLEST = 1e-4
 its training has driven it, and one such photo would outweigh all others."""
 
 
-def build_features_head(widths: Mapping[str, int], branches: Sequence[str]):
+def build_features_head(widths: Mapping[str, int], branches: Sequence[str], name: str = "fusion"):
     """The head before it is fitted; its answers are one half.
 
     Args:
-        widths: C of VIT and of EFFICIENTNETV2.
+        widths: C of VIT and of EFFICIENTNETV2; empty for a head that sees logits alone.
         branches: whose logits it sees, in the order in which its weights take them.
+        name: whose head it is; its layers' names begin with it.
 
     Returns:
         keras.Model: {branch: (B, 2) probabilities, VIT: (B, C), EFFICIENTNETV2: (B, C)} -> (B, 2) probabilities.
@@ -32,16 +33,16 @@ def build_features_head(widths: Mapping[str, int], branches: Sequence[str]):
     import keras
     from keras import ops
 
-    answers = {name: keras.Input((2,), name=name) for name in branches}
-    features = {name: keras.Input((width,), name=name) for name, width in widths.items()}
+    answers = {branch: keras.Input((2,), name=branch) for branch in branches}
+    features = {each: keras.Input((width,), name=each) for each, width in widths.items()}
     logs = [ops.log(ops.maximum(probs, SMALLEST)) for probs in answers.values()]
     logits = [log[:, 1:] - log[:, :1] for log in logs]
     # Not in bfloat16, whatever the branches compute in: products of a thousand numbers come behind it.
-    seen = keras.layers.Concatenate(dtype="float32", name="fusion_seen")([*logits, *features.values()])
+    seen = keras.layers.Concatenate(dtype="float32", name=f"{name}_seen")([*logits, *features.values()])
     dense = keras.layers.Dense(
-        2, activation="softmax", kernel_initializer="zeros", dtype="float32", name="fusion_probs"
+        2, activation="softmax", kernel_initializer="zeros", dtype="float32", name=f"{name}_probs"
     )
-    return keras.Model(answers | features, dense(seen), name="fusion_head")
+    return keras.Model(answers | features, dense(seen), name=f"{name}_head")
 
 
 def what_it_sees(head, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

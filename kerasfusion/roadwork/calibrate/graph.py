@@ -6,9 +6,12 @@
 Calibration of Modern Neural Networks", arXiv 1706.04599, 2017, section 4.2), whose bias moves the threshold to 0.5.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kerasfusion.roadwork.scoring.probability_scores import SMALLEST
+from kerasfusion.roadwork.scoring.window import FIRST
 
 CALIBRATION, UNCALIBRATED = "fusion_calibration", "fusion_uncalibrated"
 
@@ -38,26 +41,32 @@ def calibrated(model, temperature: float, threshold_logit: float):
 
 
 def uncalibrated(model):
-    """The model as it was before `calibrated`."""
+    """The model as it was before `calibrated`; also without a first stage, whose window was chosen for that fusion."""
     return _with_fusion(model, model.get_layer(UNCALIBRATED).input)
 
 
-def both_columns(model):
+def both_columns(model, beside: Sequence[str] = ()):
     """A model that answers with P(roadwork) and P(no roadwork) of the uncalibrated fusion.
+
+    Args:
+        model: not calibrated.
+        beside: other outputs that are wanted too.
 
     Returns:
         keras.Model: the same inputs -> {"roadwork": (B, 2), "no_roadwork": (B, 2)}; of each, column 1 is what its name
-        says.
+        says; and those `beside`.
     """
     import keras
 
     probs = model.output["fusion"]
-    return keras.Model(model.input, {"roadwork": probs, "no_roadwork": probs[:, ::-1]})
+    columns = {"roadwork": probs, "no_roadwork": probs[:, ::-1]}
+    return keras.Model(model.input, columns | {name: model.output[name] for name in beside})
 
 
 def _with_fusion(model, answer):
     import keras
 
     fusion = keras.layers.Identity(name="fusion", dtype="float32")(answer)
-    outputs = {name: fusion if name == "fusion" else value for name, value in model.output.items()}
+    kept = {name: value for name, value in model.output.items() if name != FIRST}
+    outputs = {name: fusion if name == "fusion" else value for name, value in kept.items()}
     return keras.Model(model.input, outputs, name=model.name)

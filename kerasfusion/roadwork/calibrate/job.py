@@ -15,16 +15,20 @@ from kerasfusion.files.saving import load_model, save_model
 from kerasfusion.formats.opening import read_description
 from kerasfusion.metrics import classification
 from kerasfusion.metrics.reliability import reliability
+from kerasfusion.roadwork.branches.ensemble import OUTPUTS
 from kerasfusion.roadwork.branches.one_file import comparison_inputs, model_digest
 from kerasfusion.roadwork.calibrate.graph import both_columns, calibrated, is_calibrated, uncalibrated
+from kerasfusion.roadwork.cascade.job import Answered, add_cascade, first_branches
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.detect.detector import Detector, use_device
 from kerasfusion.roadwork.evaluate.answers import answer, choose
+from kerasfusion.roadwork.fit.logistic import refuse_missing_library
 from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, flat, sigmoid
 from kerasfusion.roadwork.scoring.probability_scores import SMALLEST, brier, negative_log_likelihood
 from kerasfusion.roadwork.scoring.reward import decide, metrics_of
+from kerasfusion.roadwork.scoring.window import FIRST
 
 ENDING, UNDONE = "-calibrated", "-uncalibrated"
 SCORES = ("accuracy", "mcc", "reward")
@@ -41,6 +45,7 @@ class Request:
         batch: photos a forward pass.
         device: "auto", "cpu" or "gpu".
         out: the file to write; None is beside the model.
+        disagree: the share of decisions that a cascade may change, above 0 and below 1; None makes no cascade.
     """
 
     model: Path
@@ -49,21 +54,23 @@ class Request:
     batch: int = 16
     device: str = "auto"
     out: Path | None = None
+    disagree: float | None = None
 
 
 def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, dict[str, Any]]:
-    """Calibrate. A model that is calibrated already is fitted anew from its uncalibrated fusion.
+    """Calibrate. A model that is calibrated already is fitted anew from its uncalibrated fusion, without its cascade.
 
     Args:
         request: what is asked for.
         report: takes a line for the person who waits.
 
     Returns:
-        The file, and what its description keeps as `calibration`.
+        The file, and what its description keeps of it: `calibration`, and `cascade` and `outputs` if it was asked for.
 
     Raises:
         RequestError: no model that can be calibrated, or too few photos.
-        KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
+        KerasFusionError: no photo may skip the ViT; or the file does not answer as it should and is not kept, or
+            another run is writing it.
     """
     out = refuse_model(request.model, request.out)
     with only_writer_of(out):
@@ -73,12 +80,12 @@ def run(request: Request, report: Callable[[str], None] = print) -> tuple[Path, 
 def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str, Any]:
     samples = choose_photos(request)
     use_device(request.model, request.device)
-    model, description = load_model(request.model)
-    model = uncalibrated(model) if is_calibrated(model) else model
+    model, description = _plain(request.model)
     for line in _warnings(request.split, description, _listing(samples)):
         report(f"warning: {line}")
-    answered, labels, logits = _answer(model, samples, request)
-    prior = request.config.fusion.prior
+    asked_first = first_branches(tuple(model.output), request.model) if request.disagree is not None else ()
+    answered, known, logits = _answer(model, samples, asked_first, request)
+    labels, prior = answered.labels[known], request.config.fusion.prior
     for name, reason in answered.unreadable.items():
         report(f"unreadable, left out: {name}: {reason}")
     _refuse_few(labels, request)
@@ -91,13 +98,30 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
         "seed": request.config.seed,
         "uncalibrated_sha256": model_digest(model),
     }
+    model, said = calibrated(model, found.temperature, found.threshold_logit), {"calibration": said}
+    if request.disagree is not None:
+        branches = {name: answered.views[name][known] for name in asked_first}
+        digests = [answered.digests[sample.sample_id] for sample, read in zip(samples, known, strict=True) if read]
+        held = Answered(labels, branches, found.answers(logits), digests)
+        model, said["cascade"] = add_cascade(model, held, request.disagree, prior, request.config.seed, report)
+        said["outputs"] = [*description.get("outputs", OUTPUTS), FIRST]
     report(f"writing {out} and comparing it in a clean process")
-    _save(calibrated(model, found.temperature, found.threshold_logit), out, description | {"calibration": said})
+    _save(model, description | said, out)
     return said
 
 
+def _plain(path: Path) -> tuple[Any, dict[str, Any]]:
+    """A model as it was before `calibrate`, and its description."""
+    model, description = load_model(path)
+    if not is_calibrated(model):
+        return model, description
+    model = uncalibrated(model)
+    kept = {key: value for key, value in description.items() if key not in ("calibration", "cascade")}
+    return model, kept | {"outputs": [name for name in kept.get("outputs", model.output) if name != FIRST]}
+
+
 def undo(path: Path, out: Path | None = None) -> Path:
-    """Write the model as it was before it was calibrated.
+    """Write the model as it was before it was calibrated, and before it was made a cascade.
 
     Raises:
         RequestError: it is not calibrated.
@@ -105,10 +129,9 @@ def undo(path: Path, out: Path | None = None) -> Path:
     """
     out = refuse_model(path, out, UNDONE)
     with only_writer_of(out):
-        model, description = load_model(path)
-        if not is_calibrated(model):
+        if "calibration" not in read_description(path):
             raise RequestError("the model is not calibrated", where=path, todo="nothing is to be undone")
-        _save(uncalibrated(model), out, {key: value for key, value in description.items() if key != "calibration"})
+        _save(*_plain(path), out)
     return out
 
 
@@ -143,6 +166,17 @@ def refuse_model(path: Path, out: Path | None, ending: str = ENDING) -> Path:
     if out.exists():
         _refuse_replacing(path, description, out, ending)
     return out
+
+
+def refuse_no_cascade(request: Request) -> None:
+    """Check, without loading TensorFlow, that a cascade can be made of the model, if one is asked for.
+
+    Raises:
+        RequestError: it has no ViT, or nothing but that; or scikit-learn is not installed.
+    """
+    if request.disagree is not None:
+        first_branches(read_description(request.model).get("outputs", OUTPUTS), request.model)
+        refuse_missing_library()
 
 
 def _refuse_replacing(path: Path, description: dict[str, Any], out: Path, ending: str) -> None:
@@ -194,22 +228,25 @@ def _counted(counts: Sequence[int]) -> str:
     return ", ".join(f"{count} {name}" for count, name in zip(counts, CLASS_NAMES, strict=True))
 
 
-def _answer(model, samples: list[Sample], request: Request):
-    """The evaluation, and of the photos that could be read (N,) labels and (N, V) logits of their views."""
+def _answer(model, samples: list[Sample], beside: Sequence[str], request: Request):
+    """The evaluation, which photos could be read, (N,) bool, and the (N, V) logits of the views of those.
+
+    `beside` are the branches whose answers are kept too.
+    """
     from kerasfusion.formats.keras_serving import serve
 
-    detector = Detector(serve(both_columns(model), {}))
+    detector = Detector(serve(both_columns(model, beside), {}))
     config = request.config
     answered = answer(detector, samples, config.views, batch=request.batch, max_pixels=config.data.max_pixels)
     columns = np.stack([answered.views[name] for name in ("no_roadwork", "roadwork")])
     known = ~np.isnan(columns[0, :, 0])
     no, yes = np.log(np.maximum(columns[:, known], SMALLEST))
-    return answered, answered.labels[known], yes - no
+    return answered, known, yes - no
 
 
 def _describe(found: Calibration, labels: np.ndarray, logits: np.ndarray, prior: float | None) -> dict[str, Any]:
     scaled = sigmoid(logits / found.temperature)
-    after = sigmoid((logits - found.threshold_logit) / found.temperature)
+    after = found.answers(logits)
     return {
         "temperature": found.temperature,
         "temperature_fitted": found.temperature_fitted,
@@ -262,5 +299,5 @@ def _warnings(split: str, description: dict, listing: str) -> list[str]:
     return []
 
 
-def _save(model, out: Path, description: dict[str, Any]) -> None:
+def _save(model, description: dict[str, Any], out: Path) -> None:
     save_model(model, out, description | {"model_sha256": model_digest(model)}, comparison_inputs(model))

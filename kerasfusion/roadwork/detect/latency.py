@@ -44,7 +44,7 @@ def measure_latency(
     stages = {
         "decode": decode_image,
         "preprocess": detector.prepare,
-        "forward": lambda views: detector.answer([views]),
+        "forward": lambda views: detector.detect_prepared([views]),
     }
     result = time_photo(stages, image, runs, warmup)
     return {"load_s": load_s, "memory_mb": resident_memory_mb(), **result}

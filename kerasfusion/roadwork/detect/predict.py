@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
-from kerasfusion.roadwork.detect.detector import Detector
-from kerasfusion.roadwork.scoring.reward import decide
+from kerasfusion.roadwork.detect.detector import Detection, Detector
 
 STDIN = "-"
 
@@ -23,34 +20,33 @@ class Answer:
 
     Attributes:
         image: path, or "-" for standard input.
-        probs: {output: P(roadwork)}; empty if the image could not be read.
+        found: what it says; None if the image could not be read.
         error: why not.
     """
 
     image: str
-    probs: dict[str, float]
+    found: Detection | None
     error: str | None = None
 
     def to_json(self) -> dict:
-        """For JSON lines: image, roadwork (true, false or null), p_roadwork, branches, error."""
-        p = self.probs.get("fusion")
-        branches = {name: value for name, value in self.probs.items() if name != "fusion"}
+        """For JSON lines: image, roadwork (true, false or null), p_roadwork, stage, branches, error."""
         return {
             "image": self.image,
-            "roadwork": None if p is None else bool(decide(np.array(p))),
-            "p_roadwork": p,
-            "branches": branches,
+            "roadwork": self.found and self.found.roadwork,
+            "p_roadwork": self.found and self.found.p_roadwork,
+            "stage": self.found and self.found.stage,
+            "branches": self.found.branches if self.found else {},
             "error": self.error,
         }
 
-    def to_line(self, width: int) -> str:
-        """For a person: image (padded to `width`), P(roadwork), the decision, the branches."""
-        if self.error is not None:
+    def to_line(self, width: int, staged: bool = False) -> str:
+        """For a person: image (padded to `width`), P(roadwork), the decision, the stage if `staged`, the branches."""
+        if self.found is None:
             return f"{self.image:{width}}  unreadable: {self.error}"
-        answer = self.to_json()
-        shares = "  ".join(f"{name} {p:.4f}" for name, p in answer["branches"].items())
-        verdict = "roadwork" if answer["roadwork"] else "no roadwork"
-        return f"{self.image:{width}}  {answer['p_roadwork']:.4f}  {verdict:11}  {shares}"
+        shares = "  ".join(f"{name} {p:.4f}" for name, p in self.found.branches.items())
+        verdict = "roadwork" if self.found.roadwork else "no roadwork"
+        stage = f"{self.found.stage:5}  " if staged else ""
+        return f"{self.image:{width}}  {self.found.p_roadwork:.4f}  {verdict:11}  {stage}{shares}"
 
 
 def list_images(arguments: Sequence[str]) -> list[str]:
@@ -105,11 +101,9 @@ def predict(
         names = images[start : start + batch]
         chunk = [next(views) for _ in names]
         readable = [view for view in chunk if not isinstance(view, ImageError)]
-        answers = detector.answer(readable) if readable else {}
-        rows = iter(range(len(readable)))
+        found = iter(detector.detect_prepared(readable) if readable else ())
         for name, view in zip(names, chunk, strict=True):
             if isinstance(view, ImageError):
-                yield Answer(name, {}, view.what)
+                yield Answer(name, None, view.what)
             else:
-                row = next(rows)
-                yield Answer(name, {output: float(values[row]) for output, values in answers.items()})
+                yield Answer(name, next(found))

@@ -11,7 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasfusion.errors import RequestError
-from kerasfusion.figure_style import BLACK, BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PAPER, PURPLE, SKY, panels
+from kerasfusion.figure_style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ON_DEEP,
+    ON_PALE,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    VERMILION,
+    panels,
+)
 from kerasfusion.files.csv_table import damaged, read_rows
 from kerasfusion.metrics import classification
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
@@ -21,7 +34,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"fusion": BLUE, "vit": ORANGE, "yolo": GREEN, "efficientnetv2": PURPLE, "vit_adapted": SKY}
+COLOURS = {
+    "fusion": BLUE,
+    "vit": ORANGE,
+    "yolo": GREEN,
+    "efficientnetv2": PURPLE,
+    "vit_adapted": SKY,
+    "first": VERMILION,
+}
 OTHER_COLOUR = BLACK
 TITLES = {
     "fusion": "fusion",
@@ -29,6 +49,7 @@ TITLES = {
     "yolo": "YOLO",
     "efficientnetv2": "EfficientNetV2",
     "vit_adapted": "ViT adapted",
+    "first": "first stage",
 }
 PANELS_PER_ROW = 4
 

@@ -24,6 +24,7 @@ from kerasfusion.roadwork.evaluate.figures import history_columns, history_curve
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import describe_evaluation
 from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, draw_figures, evaluate
+from kerasfusion.roadwork.scoring.window import FIRST
 
 SHOWN = ("accuracy", "mcc", "reward_raw", "reward", "precision", "recall", "f1", "roc_auc", "n", "n_valid")
 
@@ -41,7 +42,7 @@ class Request:
         no_default: without the ViT's own answers.
         max_samples: a random part of the split; None is all of it.
         batch: photos a forward pass.
-        tta: see `open_detector`.
+        tta, full: see `open_detector`.
         device: "auto", "cpu" or "gpu".
         out: folder for metrics.json, figures/ and the answers; None is the model's run folder, if it lies in one.
     """
@@ -54,6 +55,7 @@ class Request:
     max_samples: int | None = None
     batch: int = 16
     tta: bool = False
+    full: bool = False
     device: str = "auto"
     out: Path | None = None
 
@@ -115,6 +117,8 @@ def as_text(result: Evaluation) -> str:
     if result.default_from is not None:
         rows = [row | {"answers": "branch cache" if row["output"] == _title(BASELINE) else "model"} for row in rows]
     parts = [table(rows)]
+    if result.cascaded is not None:
+        parts += [result.cascaded.in_words(), "--full asks all branches about every photo"]
     if result.default_from is not None:
         parts.append(f"the model goes without the ViT; the ViT's answers are those of {result.default_from}")
     parts += ["", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
@@ -132,7 +136,7 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
     config = request.config
     if request.default_only:
         return open_default(config.vit.weights, config.vit.class_names), None
-    detector = open_detector(request.model, request.tta)
+    detector = open_detector(request.model, request.tta, full=request.full)
     compares = BASELINE not in detector.outputs and not request.no_default
     if not (detector.other_inputs or compares):
         return detector, None
@@ -167,12 +171,14 @@ def _look_at_kept(request: Request, folder: Path, report: Callable[[str], None])
 def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path) -> None:
     keep_metrics(folder, lambda known: metrics_with(known, result))
     ids = [sample.sample_id for sample in result.samples]
-    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests)
+    stages = result.cascaded.stages if result.cascaded is not None else None
+    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests, stages)
     write_predictions(predictions_path(folder, result.split), answered)
     record_evaluation(
         folder,
         result.split,
         describe_evaluation(detector, request.model, request.config, request.tta, request.max_samples)
+        | ({"cascade": "window" if detector.window is not None else "full"} if FIRST in detector.outputs else {})
         | ({"default_from": "branch cache"} if result.default_from is not None else {})
         | describe_views(request.config.views)
         | answers_record(folder, result.split),

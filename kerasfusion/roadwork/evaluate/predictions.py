@@ -12,6 +12,8 @@ from kerasfusion.files.kept_answers import refuse_other_answers
 from kerasfusion.files.writing import write_text
 
 OTHER_COLUMNS = ("sample_id", "image_sha256", "label", "unreadable")
+STAGE = "stage"
+"""A column of a cascade's answers: which stage gave that of the fusion."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Predictions:
         answers: {output: (N,) float64 P(roadwork)}; NaN where the photo could not be read.
         unreadable: {sample_id: reason}.
         digests: {sample_id: sha256 of the file}, of those that could be read.
+        stages: N names of the stage of a cascade that answered, "first" or "full"; None where there is but one.
     """
 
     sample_ids: list[str]
@@ -31,23 +34,34 @@ class Predictions:
     answers: dict[str, np.ndarray]
     unreadable: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    stages: list[str] | None = None
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a line for each photo: sample_id, image_sha256, label (1 = roadwork), P(roadwork) of each output, and why
-    it could not be read.
+    """Write a line for each photo: sample_id, image_sha256, label (1 = roadwork), P(roadwork) of each output, which
+    stage of a cascade answered, and why it could not be read.
 
     Raises:
         KerasFusionError: the file cannot be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["sample_id", "image_sha256", "label", *predictions.answers, "unreadable"])
+    writer.writerow(
+        [
+            "sample_id",
+            "image_sha256",
+            "label",
+            *predictions.answers,
+            *([STAGE] if predictions.stages else []),
+            "unreadable",
+        ]
+    )
     for row, name in enumerate(predictions.sample_ids):
         # Nine digits bring a float32 back as it was, so that no answer crosses 0.5.
         given = ["" if np.isnan(p[row]) else f"{p[row]:.9g}" for p in predictions.answers.values()]
         about = [name, predictions.digests.get(name, ""), int(predictions.labels[row])]
-        writer.writerow([*about, *given, predictions.unreadable.get(name, "")])
+        stage = [predictions.stages[row]] if predictions.stages else []
+        writer.writerow([*about, *given, *stage, predictions.unreadable.get(name, "")])
     write_text(path, text.getvalue())
 
 
@@ -70,13 +84,14 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
     except (csv.Error, ValueError) as error:
         raise KerasFusionError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
     refuse_other_answers(path, again)
-    outputs = [name for name in rows[0] if name not in OTHER_COLUMNS]
+    outputs = [name for name in rows[0] if name not in (*OTHER_COLUMNS, STAGE)]
     return Predictions(
         [row["sample_id"] for row in rows],
         np.array([int(row["label"]) for row in rows]),
         {name: np.array([float(row[name] or "nan") for row in rows]) for name in outputs},
         {row["sample_id"]: row["unreadable"] for row in rows if row["unreadable"]},
         {row["sample_id"]: row["image_sha256"] for row in rows if row["image_sha256"]},
+        [row[STAGE] for row in rows] if STAGE in rows[0] else None,
     )
 
 
@@ -93,7 +108,7 @@ def _checked(reader: csv.DictReader) -> list[dict[str, str]]:
         if row["label"] not in ("0", "1"):
             raise ValueError(f"{where}: the label is {row['label']!r}, neither 0 nor 1")
         for name in columns:
-            if name not in OTHER_COLUMNS and row[name] and not _is_number(row[name]):
+            if name not in (*OTHER_COLUMNS, STAGE) and row[name] and not _is_number(row[name]):
                 raise ValueError(f"{where}: {name} is {row[name]!r}, not a number")
         rows.append(row)
     if not rows:

@@ -1,7 +1,7 @@
 """What the fusion, each branch and the default ViT are worth on a split, by the subnet's metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasfusion.images.decoding import MAX_PIXELS
@@ -9,6 +9,7 @@ from kerasfusion.roadwork.config import PHOTOS_ALONE, Views
 from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import Answers, answer
+from kerasfusion.roadwork.evaluate.cascaded import Cascaded, in_stages
 from kerasfusion.roadwork.evaluate.challenges import challenge_reports
 from kerasfusion.roadwork.evaluate.comparison import against_each, full_report
 from kerasfusion.roadwork.precompute import branch_cache
@@ -27,12 +28,14 @@ class Evaluation(Answers):
         challenges: the same of their challenges, by name, as `challenge_reports` gives; empty without views.
         seed: of the bootstrap.
         default_from: the branch cache whose answers the ViT's are; None where the model gave them itself.
+        cascaded: which stage gave the fusion's answers; None where they are all of the whole model.
     """
 
     report: dict[str, dict]
     challenges: dict[str, dict[str, dict]]
     seed: int
     default_from: Path | None = None
+    cascaded: Cascaded | None = None
 
 
 def evaluate(
@@ -48,6 +51,9 @@ def evaluate(
 ) -> Evaluation:
     """Answer every photo and its challenges, and work out the reports.
 
+    Of a cascade the answers of `fusion` are those that it gives: its first stage's, where that is sure. All branches
+    are asked all the same, to report on each.
+
     Args:
         detector, samples, views, records, batch, max_pixels: as for `answer`.
         with_default: keep the ViT's own answers and compare the others with them; `records` have them where the model
@@ -61,9 +67,18 @@ def evaluate(
     if with_default and BASELINE not in names and records is not None:
         names.insert(1, BASELINE)  # where it stands among the outputs of a model that has it
     said = answer(detector, samples, views, outputs=names, records=records, batch=batch, max_pixels=max_pixels)
+    cascaded = None
+    if detector.window is not None:
+        answered, cascaded = in_stages(said.views, detector.window)
+        said = replace(said, views=answered)
     report = full_report(said.labels, said.answers, BASELINE, seed=seed)
+    if cascaded is not None:
+        report[MAIN] |= {
+            "skipped": float(cascaded.at_once[:, 0].mean()),
+            "changed": float(cascaded.changed[:, 0].mean()),
+        }
     challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, seed)
-    return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed)
+    return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed, cascaded=cascaded)
 
 
 def draw_figures(evaluation: Evaluation, folder: Path) -> None:

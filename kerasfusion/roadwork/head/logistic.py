@@ -89,7 +89,9 @@ def split_groups(labels: np.ndarray, groups: np.ndarray, seed: int, what: str, c
     return list(folds.split(labels, labels, groups))
 
 
-def cross_fit(x: np.ndarray, labels: np.ndarray, weights: np.ndarray, folds: Folds) -> CrossFit:
+def cross_fit(
+    x: np.ndarray, labels: np.ndarray, weights: np.ndarray, folds: Folds, strengths: Sequence[float] = STRENGTHS
+) -> CrossFit:
     """Choose the strength by the answers about rows that were left out, and fit on all rows.
 
     Args:
@@ -97,10 +99,11 @@ def cross_fit(x: np.ndarray, labels: np.ndarray, weights: np.ndarray, folds: Fol
         labels: (N,) 0 or 1.
         weights: (N,) what each row counts.
         folds: as `split_groups` gives them.
+        strengths: to choose from, falling.
     """
     paths = [_Path(x[rows], labels[rows], weights[rows]) for rows, _ in folds]
     answers, scores = {}, {}
-    for strength in STRENGTHS:
+    for strength in strengths:
         said = np.empty(len(labels))
         for path, (_, left_out) in zip(paths, folds, strict=True):
             said[left_out] = path.fit(strength).answer(x[left_out])

@@ -69,6 +69,10 @@ class Calibration:
         """The logit that becomes 0, which is a P(roadwork) of 0.5."""
         return self.best_logit if self.threshold_moved else 0.0
 
+    def answers(self, logits: np.ndarray) -> np.ndarray:
+        """P(roadwork) after calibration, of logits before it."""
+        return sigmoid((logits - self.threshold_logit) / self.temperature)
+
 
 def fit(labels: np.ndarray, logits: np.ndarray, prior: float | None = None, seed: int = 42) -> Calibration:
     """Fit temperature and threshold.

@@ -96,12 +96,13 @@ def test_a_file_is_answered_as_its_row_in_the_evaluation(detector, evaluation, p
     paths = [str(sample.path) for sample in scan(photos, ("test",))]
     answers = list(predict(detector, paths, io.BytesIO(), batch=5))
     for row, answer in enumerate(answers):
-        for name, p in answer.probs.items():
+        for name, p in ({"fusion": answer.found.p_roadwork} | answer.found.branches).items():
             assert p == pytest.approx(evaluation.answers[name][row], abs=1e-5)
     stdin = io.BytesIO(scan(photos, ("test",))[0].path.read_bytes())
     (from_stdin,) = predict(detector, ["-"], stdin)
-    assert from_stdin.probs["fusion"] == pytest.approx(answers[0].probs["fusion"], abs=1e-5)
-    assert from_stdin.to_json()["roadwork"] == (answers[0].probs["fusion"] > 0.5)
+    assert from_stdin.found.p_roadwork == pytest.approx(answers[0].found.p_roadwork, abs=1e-5)
+    assert from_stdin.to_json()["roadwork"] == (answers[0].found.p_roadwork > 0.5)
+    assert from_stdin.to_json()["stage"] == "full"
 
 
 def test_an_unreadable_photo_is_an_invalid_answer(detector, photos, tmp_path):
@@ -193,8 +194,8 @@ def test_an_unreadable_image_gives_its_reason_and_the_others_their_answers(detec
     broken.write_text("text")
     good = str(scan(photos, ("test",))[0].path)
     first, second, third = predict(detector, [good, str(broken), good], io.BytesIO())
-    assert first.probs == pytest.approx(third.probs, abs=1e-6)
-    assert second.probs == {}
+    assert first.found.branches == pytest.approx(third.found.branches, abs=1e-6)
+    assert second.found is None
     assert second.to_json()["p_roadwork"] is None
     assert "not an image in a known format" in second.error
 
