@@ -62,6 +62,7 @@ FUME = [
     "config_training",
     "config_reading",
     "config",
+    "mask_files",
     "data",
     "plumes",
     "networks",

@@ -1,10 +1,13 @@
 """The job of `data pair`: annotations of single frames to the paired annotations that networks are trained on."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer
+from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.data.annotations import (
     GASES,
     SPLITS,
@@ -16,8 +19,10 @@ from kerasfusion.fume.data.annotations import (
     write_frames,
 )
 from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
+from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.pairing import KINDS, count_samples, pair_frames
 from kerasfusion.fume.data.samples import Sample, paired_path, write_samples
+from kerasfusion.fume.mask_files.reading import USUAL
 
 WHOLE = "annotations.csv"
 """All frames in one file, not yet divided into splits."""
@@ -82,6 +87,7 @@ def pair_dataset(
     regrouping: bool = False,
     val: float | None = None,
     test: float | None = None,
+    masks: MaskReading = USUAL,
 ) -> PairSummary:
     """Pair the frames of ROOT/{train,val,test}_annotations.csv, each split by itself.
 
@@ -96,9 +102,11 @@ def pair_dataset(
         seed: of the pairs and of the new splits.
         regrouping: pool the frames and divide them anew, all copies of an original into one split.
         val, test: shares of the new splits; None: 0.15.
+        masks: how the masks are read, as `fit` will read them.
 
     Raises:
-        RequestError: no annotations, bad rows, missing files, frames that are listed twice, bad options.
+        RequestError: no annotations, bad rows, missing files, masks that training would refuse, frames that are listed
+            twice, bad options.
         KerasFusionError: OUT cannot be written, or another run is writing it.
     """
     root, out = Path(root), Path(out if out is not None else root)
@@ -109,15 +117,17 @@ def pair_dataset(
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
     summary = PairSummary(out, strategy, seed, regrouping)
     with only_writer(out, "folder"):  # not its name from beside it: a set may lie where nothing else can be written
-        _pair(summary, root, shares)
+        _pair(summary, root, shares, masks)
     return summary
 
 
-def _pair(summary: PairSummary, root: Path, shares: dict[str, float]) -> None:
+def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: MaskReading) -> None:
     splits = _read_splits(root, summary.regrouped, summary)
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
     check_files(root, frames)
+    summary.notes += check_masks(root, list(dict.fromkeys(frame.mask_path for frame in frames)), masks)
+    summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
     if summary.regrouped:
         splits = regroup(frames, **shares, seed=summary.seed)
@@ -125,6 +135,11 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float]) -> None:
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
     _remark(summary, frames, root)
     _write(summary, splits, samples)
+
+
+def _legend_note(masks: MaskReading) -> list[str]:
+    named = {name: list(marks) for name, marks in to_dict(masks.legend).items() if marks}
+    return [f"give the legend to the training too: --set 'data.masks.legend={json.dumps(named)}'"] if named else []
 
 
 def _read_splits(root: Path, regrouping: bool, summary: PairSummary) -> dict[str, list[Frame]]:

@@ -3,8 +3,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasfusion.cli.main import main
 from kerasfusion.fume.data.annotations import SPLITS, annotation_path, read_frames
@@ -53,8 +55,8 @@ def test_each_split_is_paired_beside_its_annotations(leaky, strategy):
 
 
 def test_the_table_counts_by_class_and_ph_and_json_says_the_same(leaky):
-    shown = run(leaky).output
-    result = json.loads(run(leaky, "--json").output)
+    shown = run(leaky).stdout
+    result = json.loads(run(leaky, "--json").stdout)
     assert shown.splitlines()[0].split() == ["split", "class", "pH", "paired", "CO2", "only", "CH4", "only", "samples"]
     for split in SPLITS:
         samples = read_samples(paired_path(leaky, split))
@@ -77,7 +79,7 @@ def test_a_leak_is_a_warning_with_its_size_and_pairing_goes_on(leaky):
         f"{copies} frames of test ({copies / len(splits['test']):.1%}) have a copy of their original in train" in shown
     )
     assert "--regroup" in shown
-    assert json.loads(run(leaky, "--json").output)["leak"]["splits"]["train/test"]["frames"]["test"] == copies
+    assert json.loads(run(leaky, "--json").stdout)["leak"]["splits"]["train/test"]["frames"]["test"] == copies
 
 
 def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
@@ -99,7 +101,7 @@ def test_one_file_of_all_frames_needs_and_gets_splits(tmp_path):
     root = write_dataset(tmp_path, {"all": frames}, "annotations.csv")
     assert "what to do: add --regroup" in run(root, code=2).output
     assert not list(root.glob("paired_*"))
-    result = json.loads(run(root, "--regroup", "--json").output)
+    result = json.loads(run(root, "--regroup", "--json").stdout)
     assert result["leak"] is None
     assert sum(len(used_paths(paired_path(root, split))) for split in SPLITS) == len(frames)
 
@@ -207,3 +209,27 @@ def test_pairing_loads_no_tensorflow(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def binary(tmp_path):
+    """A set of one split whose masks hold 0 and 1."""
+    frames = make_frames(1, originals=3, copies=1)
+    root = write_dataset(tmp_path / "set", {"train": frames})
+    for frame in frames:
+        Image.fromarray(np.array([[0, 1, 1]], np.uint8)).save(root / frame.mask_path)
+    return root
+
+
+def test_masks_that_training_would_refuse_are_refused_and_a_legend_takes_them(binary):
+    shown = run(binary, code=2).output
+    assert "masks hold 0 and 1 and never 2" in shown
+    assert not list(binary.glob("paired_*"))
+    shown = run(binary, "--legend", "gas=1").output
+    assert "note: give the legend to the training too: --set 'data.masks.legend={\"gas\": [1]}'" in shown
+    for flags, said in (
+        (("--legend", "gas"), "not CLASS=VALUE"),
+        (("--legend", "plume=1"), "unknown key"),
+        (("--legend", "gas=#12"), "#rrggbb"),
+    ):
+        assert said in run(binary, *flags, code=2).output
