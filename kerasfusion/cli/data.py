@@ -166,6 +166,12 @@ def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as
 @click.option("--val", type=SHARE, help="Share of the new val split.  [default: 0.15]")
 @click.option("--test", type=SHARE, help="Share of the new test split.  [default: 0.15]")
 @click.option(
+    "--balance-modality",
+    "balancing",
+    is_flag=True,
+    help="The same shares of pairs and single gases in all states: takes pairs apart and leaves frames out.",
+)
+@click.option(
     "--legend",
     multiple=True,
     metavar="CLASS=VALUE",

@@ -20,6 +20,8 @@ from kerasfusion.fume.data.annotations import (
 )
 from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
 from kerasfusion.fume.data.mask_check import check_masks
+from kerasfusion.fume.data.modality import REMEDY, Dependence, dependence
+from kerasfusion.fume.data.modality_balance import balance_modality
 from kerasfusion.fume.data.pairing import KINDS, count_samples, pair_frames
 from kerasfusion.fume.data.samples import Sample, paired_path, write_samples
 from kerasfusion.fume.mask_files.reading import USUAL
@@ -39,6 +41,7 @@ class PairSummary:
         files: what was written.
         counts: {split: rows of pairing.count_samples}.
         leak: between the splits that were given; None for one file of all frames.
+        dependence: {split: how far the gases that a sample has tell its state}, where that can be asked.
         notes, warnings: lines to show to the user.
     """
 
@@ -49,6 +52,7 @@ class PairSummary:
     files: list[Path] = field(default_factory=list)
     counts: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     leak: Leak | None = None
+    dependence: dict[str, Dependence] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -73,6 +77,7 @@ class PairSummary:
             "files": [str(path) for path in self.files],
             "splits": {split: {**_sum(rows), "by_class_and_ph": rows} for split, rows in self.counts.items()},
             "leak": self.leak.to_json() if self.leak is not None else None,
+            "dependence": {split: found.to_json() for split, found in self.dependence.items()},
             "notes": self.notes,
             "warnings": self.warnings,
         }
@@ -88,6 +93,7 @@ def pair_dataset(
     val: float | None = None,
     test: float | None = None,
     masks: MaskReading = USUAL,
+    balancing: bool = False,
 ) -> PairSummary:
     """Pair the frames of ROOT/{train,val,test}_annotations.csv, each split by itself.
 
@@ -103,6 +109,7 @@ def pair_dataset(
         regrouping: pool the frames and divide them anew, all copies of an original into one split.
         val, test: shares of the new splits; None: 0.15.
         masks: how the masks are read, as `fit` will read them.
+        balancing: take pairs apart and leave frames out, so that all states have the same shares of pairs and singles.
 
     Raises:
         RequestError: no annotations, bad rows, missing files, masks that training would refuse, frames that are listed
@@ -117,11 +124,11 @@ def pair_dataset(
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
     summary = PairSummary(out, strategy, seed, regrouping)
     with only_writer(out, "folder"):  # not its name from beside it: a set may lie where nothing else can be written
-        _pair(summary, root, shares, masks)
+        _pair(summary, root, shares, masks, balancing)
     return summary
 
 
-def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: MaskReading) -> None:
+def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: MaskReading, balancing: bool) -> None:
     splits = _read_splits(root, summary.regrouped, summary)
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
@@ -132,9 +139,21 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     if summary.regrouped:
         splits = regroup(frames, **shares, seed=summary.seed)
     samples = {split: pair_frames(found, summary.strategy, summary.seed) for split, found in splits.items()}
+    if balancing:
+        samples = {split: balance_modality(found, summary.seed) for split, found in samples.items()}
+        summary.notes.append(_left_out(frames, samples))
+    found = {split: dependence(samples[split]) for split in samples}
+    summary.dependence = {split: measured for split, measured in found.items() if measured is not None}
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
     _remark(summary, frames, root)
     _write(summary, splits, samples)
+
+
+def _left_out(frames: list[Frame], samples: dict[str, list[Sample]]) -> str:
+    kept = sum(len(sample.frames) for found in samples.values() for sample in found)
+    pairs = sum(sample.is_paired for found in samples.values() for sample in found)
+    alone = "" if pairs else "; no pair is left, since a state has none, so the network learns from single frames"
+    return f"{len(frames) - kept} of {len(frames)} frames are left out, so that all states have the same gases{alone}"
 
 
 def _legend_note(masks: MaskReading) -> list[str]:
@@ -170,6 +189,11 @@ def _remark(summary: PairSummary, frames: list[Frame], root: Path) -> None:
             *leak,
             "scores on such splits are too good; --regroup makes splits without shared originals",
         ]
+    for split, measured in summary.dependence.items():
+        if measured:
+            summary.warnings.append(f"{split}: {measured.line()}; {REMEDY}")
+        else:
+            summary.notes.append(f"{split}: {measured.line()}")
     ambiguous = ambiguous_originals(frames)
     if ambiguous:
         summary.warnings.append(

@@ -12,6 +12,7 @@ from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import Frames, refuse_missing
 from kerasfusion.fume.data.mask_check import check_masks, masks_of
+from kerasfusion.fume.data.modality import REMEDY, dependence
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
@@ -57,6 +58,8 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
     report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    if tells := dependence(training.samples):
+        report(f"note: {tells.line()}; {REMEDY}")
     if twice := balanced_twice(config):
         report(f"note: {twice}")
     done = read_checkpoint(folder / "checkpoints" / STATE)

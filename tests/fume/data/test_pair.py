@@ -9,11 +9,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kerasfusion.cli.main import main
-from kerasfusion.fume.data.annotations import SPLITS, annotation_path, read_frames
+from kerasfusion.fume.data.annotations import SPLITS, Frame, annotation_path, read_frames
 from kerasfusion.fume.data.leaks import find_leak
 from kerasfusion.fume.data.pairing import STRATEGIES
 from kerasfusion.fume.data.samples import paired_path, read_samples
-from tests.fume.data.frames_material import make_frames, write_dataset
+from tests.fume.data.frames_material import PH, make_frames, write_dataset
 
 
 def run(*arguments, code=0):
@@ -88,7 +88,7 @@ def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
     after = contents(leaky)
     assert {name: after[name] for name in before} == before
     assert "note: in the old splits, " in shown
-    assert "warning: " not in shown
+    assert not [line for line in shown.splitlines() if "warning: " in line and "tells its state" not in line]
     splits = {split: read_frames(leaky / f"regrouped_{split}_annotations.csv") for split in SPLITS}
     assert not find_leak(splits)
     assert sum(map(len, splits.values())) == len(make_frames(2, originals=30))
@@ -233,3 +233,34 @@ def test_masks_that_training_would_refuse_are_refused_and_a_legend_takes_them(bi
         (("--legend", "gas=#12"), "#rrggbb"),
     ):
         assert said in run(binary, *flags, code=2).output
+
+
+@pytest.fixture
+def telling(tmp_path):
+    """A set in which Transitional frames share no original, so that copies of one original make no pairs of them."""
+    frames = []
+    for number in range(60):
+        class_id = number % 3
+        for gas in ("co2", "ch4"):
+            original = f"{number}-{gas}" if class_id == 1 else str(number)
+            name = f"{gas}{number}.png"
+            frames.append(Frame(gas, f"frames/{name}", f"masks/{name}", PH[class_id][0], class_id, original))
+    return write_dataset(tmp_path / "set", {"train": frames})
+
+
+def test_gases_that_tell_the_state_are_a_warning_and_can_be_balanced(telling):
+    shown = run(telling, "--strategy", "original_based").stdout
+    assert "warning: train: which gases a sample has tells its state (1.00 of 1.50 bits, p = 0.001" in shown
+    assert "--balance-modality" in shown
+    balanced = run(telling, "--strategy", "original_based", "--balance-modality").stdout
+    assert "note: train: which gases a sample has does not tell its state (0.00 of 1.58 bits" in balanced
+    assert "note: 0 of 120 frames are left out" in balanced
+    assert "no pair is left" in balanced
+    assert not any(sample.is_paired for sample in read_samples(paired_path(telling, "train")))
+    assert "does not tell" not in run(telling).stdout  # all of them are pairs: there is nothing to ask
+
+
+def test_json_holds_what_the_gases_tell(telling):
+    found = json.loads(run(telling, "--strategy", "original_based", "--json").stdout)["dependence"]["train"]
+    assert found["tells"]
+    assert found["table"]["Transitional"] == {"both gases": 0, "CO2 alone": 20, "CH4 alone": 20}
