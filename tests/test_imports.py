@@ -67,6 +67,7 @@ FUME = [
     "config_training",
     "config_reading",
     "config",
+    "mask_files",
     "data",
     "plumes",
     "networks",

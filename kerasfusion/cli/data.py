@@ -165,8 +165,21 @@ def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as
 @click.option("--regroup", "regrouping", is_flag=True, help="New splits; all copies of an original in one of them.")
 @click.option("--val", type=SHARE, help="Share of the new val split.  [default: 0.15]")
 @click.option("--test", type=SHARE, help="Share of the new test split.  [default: 0.15]")
+@click.option(
+    "--balance-modality",
+    "balancing",
+    is_flag=True,
+    help="The same shares of pairs and single gases in all states: takes pairs apart and leaves frames out.",
+)
+@click.option(
+    "--legend",
+    multiple=True,
+    metavar="CLASS=VALUE",
+    help="What stands for background, tube or gas in the masks: a number, a colour #rrggbb, or a polygon's label; "
+    "repeatable.",
+)
 @json_option
-def pair(root: Path, out: Path | None, as_json: bool, **choices):
+def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], **choices):
     """Match CO2 with CH4 frames of one pH and class: OUT/paired_{train,val,test}_annotations.csv.
 
     Reads ROOT/{train,val,test}_annotations.csv, or with --regroup also ROOT/annotations.csv. Every frame is used once;
@@ -177,8 +190,23 @@ def pair(root: Path, out: Path | None, as_json: bool, **choices):
     """
     from kerasfusion.fume.data.pair_job import pair_dataset
 
-    summary = pair_dataset(root, out, **choices)
+    summary = pair_dataset(root, out, masks=_mask_reading(legend), **choices)
     _show(summary, as_json, summary.rows())
+
+
+def _mask_reading(legend: tuple[str, ...]):
+    """The MaskReading of --legend."""
+    from kerasfusion.config import load_config
+    from kerasfusion.fume.config_reading import MaskReading
+    from kerasfusion.yaml_text import parse_setting_value
+
+    marks: dict[str, list] = {}
+    for text in legend:
+        name, equals, value = text.partition("=")
+        if not equals or not value.strip():
+            raise click.BadParameter(f"{text!r} is not CLASS=VALUE, such as gas=255", param_hint="--legend")
+        marks.setdefault(name.strip(), []).append(parse_setting_value(value))
+    return load_config(MaskReading, flags={"legend": marks} if marks else None)
 
 
 def _draw_pairs(root: Path, pairs: list[list[str]] | None, sheet: Path, limit: dict[str, int]) -> None:

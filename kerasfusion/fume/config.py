@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.fume.config_augmentation import Augmentation
-from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.config_reading import FrameReading, MaskReading
 from kerasfusion.fume.config_training import Training
 from kerasfusion.fume.config_types import STRICT_KEYS, Count, Probability
 from kerasfusion.trackers.settings import Epochs, Tracking, WandbMode
@@ -118,6 +118,7 @@ class Data:
             dataset_root/paired_SPLIT_annotations.csv.
         image_size: [width, height] of what the network sees, pixels, divisible by 8.
         frames: how a frame's file becomes grey levels.
+        masks: how a mask's file becomes classes.
         gases: "both", or one gas alone: the other is then missing everywhere, and samples without this one left out.
         augmentation: null switches it off.
         modality_dropout: chance that a paired training sample loses one of its gases.
@@ -132,6 +133,7 @@ class Data:
     paired_test_csv: Path | None = None
     image_size: tuple[Side, Side] = (640, 480)
     frames: FrameReading = FrameReading()
+    masks: MaskReading = MaskReading()
     gases: Literal["both", "co2", "ch4"] = "both"
     augmentation: Augmentation | None = Augmentation()
     modality_dropout: Probability = 0.2

@@ -1,10 +1,13 @@
-"""Ranges of numbers that several sections of fume's configuration share."""
+"""Ranges of numbers that several sections of fume's configuration share, and the classes of pixels."""
 
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 STRICT_KEYS = ConfigDict(extra="forbid")
+
+PIXEL_CLASSES = ("background", "tube", "gas")
+"""What a pixel of a mask can be, in the order of its values."""
 
 
 Count = Annotated[int, Field(ge=1)]

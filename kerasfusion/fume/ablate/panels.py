@@ -9,12 +9,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kerasfusion.fume.ablate.plan import compared_samples
 from kerasfusion.fume.ablate.results import Result, learns
-from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frame_reading import read_frame
-from kerasfusion.fume.data.frames import read_mask, resize_frame, resize_mask
+from kerasfusion.fume.data.frames import resize_frame, resize_mask
 from kerasfusion.fume.data.masks import COLOURS, GAS, coloured, union_of, write_png
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.panels import INK, MARGIN, OUTLINE, PALE, PAPER, outline, spread
+from kerasfusion.fume.mask_files.reading import read_mask
 
 SAMPLES = 3
 WIDTH, GAP, LINE = 176, 6, 16
@@ -53,9 +55,11 @@ def choose_samples(samples: Sequence[Sample]) -> list[Sample]:
 
 def _row(sample: Sample, gas: str, shown: Sequence[Result], root: Path) -> tuple[str, list[np.ndarray | str]]:
     """What stands at the left, and a picture, or words instead, for each column."""
-    grey = read_frame(root / sample.frames[gas].frame_path, shown[0].config.data.frames)
+    data = shown[0].config.data
+    grey = read_frame(root / sample.frames[gas].frame_path, data.frames)
     size = (WIDTH, max(1, round(WIDTH * grey.shape[0] / grey.shape[1])))
-    truths = {name: resize_mask(read_mask(root / frame.mask_path), *size) for name, frame in sample.frames.items()}
+    masks = {gas: read_mask(root / frame.mask_path, data.masks) for gas, frame in sample.frames.items()}
+    truths = {name: resize_mask(mask, *size) for name, mask in masks.items()}
     edges = {"mask": union_of(truths.values()), gas: truths[gas]}
     edges = {name: outline(mask == GAS) for name, mask in edges.items()}
     pictures: list[np.ndarray | str] = [_rgb(resize_frame(grey, *size)), coloured(truths[gas])]

@@ -15,9 +15,6 @@ GASES = ("co2", "ch4")
 STATES = ("Healthy", "Transitional", "Acidotic")
 """The rumen's states, in the order of their class ids."""
 
-PIXEL_CLASSES = ("background", "tube", "gas")
-"""What a pixel of a mask can be, in the order of its values."""
-
 SPLITS = ("train", "val", "test")
 COLUMNS = (
     "frame_path",

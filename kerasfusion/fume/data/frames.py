@@ -10,47 +10,18 @@ from PIL import Image
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256, source_sha256
 from kerasfusion.fume.config import Data
-from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.csv_rows import name_ten
 from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.samples import GasFrame, Sample
-from kerasfusion.images.decoding import ImageError, read_stored
+from kerasfusion.fume.mask_files.reading import read_mask
+from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 
-READING = 2
+READING = 3
 """Raised when a file's pixels come to be read as others: what earlier versions decoded is then not taken."""
-
-
-def read_mask(path: Path) -> np.ndarray:
-    """Read a mask.
-
-    Returns:
-        (H, W) uint8: 0 background, 1 tube, 2 gas. Palette files count by index, not by colour; of several channels
-        those that are not 0 throughout must say the same.
-
-    Raises:
-        ImageError: not readable, or with other values.
-    """
-    mask = _one_channel(read_stored(path).pixels, path)
-    if mask.min(initial=0) < 0 or mask.max(initial=0) >= len(PIXEL_CLASSES):
-        values = np.unique(mask)
-        shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
-        raise ImageError(f"the mask holds {shown}", where=path, expected="0 background, 1 tube, 2 gas")
-    return mask.astype(np.uint8)
-
-
-def _one_channel(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """The channel that is used, or one of those that are, if they say the same."""
-    if np.issubdtype(pixels.dtype, np.floating):
-        raise ImageError("floating-point pixels are no numbers of classes", where=path, expected="integers")
-    if pixels.ndim == 2:
-        return pixels
-    used = [channel for channel in np.moveaxis(pixels, -1, 0) if channel.any()] or [pixels[..., 0]]
-    if any(not np.array_equal(used[0], other) for other in used[1:]):
-        raise ImageError("the pixels are colours", where=path, expected="one channel, or channels that say the same")
-    return used[0]
 
 
 def resize_frame(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -153,7 +124,7 @@ def file_digests(files: Sequence[GasFrame], root: Path, label: str) -> list[str]
 def frames_path(data: Data, digests: Sequence[str]) -> Path:
     """Where `load_frames` keeps the pictures of files with these digests."""
     width, height = data.image_size
-    digest = lines_sha256([*digests, f"reading {READING}: {data.frames}"])
+    digest = lines_sha256([*digests, f"reading {READING}: {data.frames} {data.masks}"])
     return data.frame_cache / f"frames-{width}x{height}-{digest[:16]}.npy"
 
 
@@ -196,7 +167,7 @@ def _digest(frame: GasFrame, root: Path) -> str:
 
 def _read_pair(frame: GasFrame, data: Data) -> np.ndarray:
     root = data.dataset_root
-    grey, mask = read_frame(root / frame.frame_path, data.frames), read_mask(root / frame.mask_path)
+    grey, mask = read_frame(root / frame.frame_path, data.frames), read_mask(root / frame.mask_path, data.masks)
     if grey.shape != mask.shape:
         raise ImageError(
             f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the frame {grey.shape[1]} x {grey.shape[0]}",

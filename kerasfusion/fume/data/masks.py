@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.files.writing import write_file
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.frames import resize_mask
 
 GAS = PIXEL_CLASSES.index("gas")

@@ -1,10 +1,13 @@
 """The job of `data pair`: annotations of single frames to the paired annotations that networks are trained on."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer
+from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.data.annotations import (
     GASES,
     SPLITS,
@@ -16,8 +19,12 @@ from kerasfusion.fume.data.annotations import (
     write_frames,
 )
 from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
+from kerasfusion.fume.data.mask_check import check_masks
+from kerasfusion.fume.data.modality import REMEDY, Dependence, dependence
+from kerasfusion.fume.data.modality_balance import balance_modality
 from kerasfusion.fume.data.pairing import KINDS, count_samples, pair_frames
 from kerasfusion.fume.data.samples import Sample, paired_path, write_samples
+from kerasfusion.fume.mask_files.reading import USUAL
 
 WHOLE = "annotations.csv"
 """All frames in one file, not yet divided into splits."""
@@ -34,6 +41,7 @@ class PairSummary:
         files: what was written.
         counts: {split: rows of pairing.count_samples}.
         leak: between the splits that were given; None for one file of all frames.
+        dependence: {split: how far the gases that a sample has tell its state}, where that can be asked.
         notes, warnings: lines to show to the user.
     """
 
@@ -44,6 +52,7 @@ class PairSummary:
     files: list[Path] = field(default_factory=list)
     counts: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     leak: Leak | None = None
+    dependence: dict[str, Dependence] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -68,6 +77,7 @@ class PairSummary:
             "files": [str(path) for path in self.files],
             "splits": {split: {**_sum(rows), "by_class_and_ph": rows} for split, rows in self.counts.items()},
             "leak": self.leak.to_json() if self.leak is not None else None,
+            "dependence": {split: found.to_json() for split, found in self.dependence.items()},
             "notes": self.notes,
             "warnings": self.warnings,
         }
@@ -82,6 +92,8 @@ def pair_dataset(
     regrouping: bool = False,
     val: float | None = None,
     test: float | None = None,
+    masks: MaskReading = USUAL,
+    balancing: bool = False,
 ) -> PairSummary:
     """Pair the frames of ROOT/{train,val,test}_annotations.csv, each split by itself.
 
@@ -96,9 +108,12 @@ def pair_dataset(
         seed: of the pairs and of the new splits.
         regrouping: pool the frames and divide them anew, all copies of an original into one split.
         val, test: shares of the new splits; None: 0.15.
+        masks: how the masks are read, as `fit` will read them.
+        balancing: take pairs apart and leave frames out, so that all states have the same shares of pairs and singles.
 
     Raises:
-        RequestError: no annotations, bad rows, missing files, frames that are listed twice, bad options.
+        RequestError: no annotations, bad rows, missing files, masks that training would refuse, frames that are listed
+            twice, bad options.
         KerasFusionError: OUT cannot be written, or another run is writing it.
     """
     root, out = Path(root), Path(out if out is not None else root)
@@ -109,22 +124,41 @@ def pair_dataset(
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
     summary = PairSummary(out, strategy, seed, regrouping)
     with only_writer(out, "folder"):  # not its name from beside it: a set may lie where nothing else can be written
-        _pair(summary, root, shares)
+        _pair(summary, root, shares, masks, balancing)
     return summary
 
 
-def _pair(summary: PairSummary, root: Path, shares: dict[str, float]) -> None:
+def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: MaskReading, balancing: bool) -> None:
     splits = _read_splits(root, summary.regrouped, summary)
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
     check_files(root, frames)
+    summary.notes += check_masks(root, list(dict.fromkeys(frame.mask_path for frame in frames)), masks)
+    summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
     if summary.regrouped:
         splits = regroup(frames, **shares, seed=summary.seed)
     samples = {split: pair_frames(found, summary.strategy, summary.seed) for split, found in splits.items()}
+    if balancing:
+        samples = {split: balance_modality(found, summary.seed) for split, found in samples.items()}
+        summary.notes.append(_left_out(frames, samples))
+    found = {split: dependence(samples[split]) for split in samples}
+    summary.dependence = {split: measured for split, measured in found.items() if measured is not None}
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
     _remark(summary, frames, root)
     _write(summary, splits, samples)
+
+
+def _left_out(frames: list[Frame], samples: dict[str, list[Sample]]) -> str:
+    kept = sum(len(sample.frames) for found in samples.values() for sample in found)
+    pairs = sum(sample.is_paired for found in samples.values() for sample in found)
+    alone = "" if pairs else "; no pair is left, since a state has none, so the network learns from single frames"
+    return f"{len(frames) - kept} of {len(frames)} frames are left out, so that all states have the same gases{alone}"
+
+
+def _legend_note(masks: MaskReading) -> list[str]:
+    named = {name: list(marks) for name, marks in to_dict(masks.legend).items() if marks}
+    return [f"give the legend to the training too: --set 'data.masks.legend={json.dumps(named)}'"] if named else []
 
 
 def _read_splits(root: Path, regrouping: bool, summary: PairSummary) -> dict[str, list[Frame]]:
@@ -155,6 +189,11 @@ def _remark(summary: PairSummary, frames: list[Frame], root: Path) -> None:
             *leak,
             "scores on such splits are too good; --regroup makes splits without shared originals",
         ]
+    for split, measured in summary.dependence.items():
+        if measured:
+            summary.warnings.append(f"{split}: {measured.line()}; {REMEDY}")
+        else:
+            summary.notes.append(f"{split}: {measured.line()}")
     ambiguous = ambiguous_originals(frames)
     if ambiguous:
         summary.warnings.append(

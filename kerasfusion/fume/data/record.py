@@ -6,6 +6,7 @@ from typing import Any
 from kerasfusion.fume.config import Data
 from kerasfusion.fume.data.annotations import SPLITS, STATES, Frame
 from kerasfusion.fume.data.leaks import find_leak
+from kerasfusion.fume.data.modality import dependence
 from kerasfusion.fume.data.samples import Sample, read_samples
 
 
@@ -18,7 +19,8 @@ def record_data(data: Data) -> dict[str, Any]:
     Returns:
         "splits": {split: [{"state", "paired", "co2_only", "ch4_only", "samples", "originals"}]}, a row a state; and
         "leak": what `Leak.to_json` gives, with its lines; None where the CSVs do not say which originals the frames are
-        of, or only one split is there. JSON types only.
+        of, or only one split is there; and "dependence": {split: what `Dependence.to_json` gives}, where it can be
+        asked. JSON types only.
 
     Raises:
         RequestError: a CSV with bad rows.
@@ -26,7 +28,8 @@ def record_data(data: Data) -> dict[str, Any]:
     paths = {split: data.paired_csv(split) for split in SPLITS}
     found = {split: read_samples(path) for split, path in paths.items() if path.is_file()}
     counted = {split: [_count(samples, state) for state in range(len(STATES))] for split, samples in found.items()}
-    return {"splits": counted, "leak": _leak(found)}
+    tells = {split: measured.to_json() for split in found if (measured := dependence(found[split])) is not None}
+    return {"splits": counted, "leak": _leak(found), "dependence": tells}
 
 
 def _count(samples: Sequence[Sample], state: int) -> dict[str, object]:

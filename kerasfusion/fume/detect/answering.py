@@ -14,7 +14,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.formats.opening import open_model, read_description
-from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.config_reading import FrameReading, MaskReading
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.frames import resize_frame
@@ -66,6 +66,7 @@ class Network:
         description: what its file says of itself.
         config: the settings that it was trained with, as `config.to_dict` gives them.
         frames: how its frames are read.
+        masks: how the true masks are read that its answers are compared with.
         width, height: of the frames that it is given, pixels.
         outputs: "state" and masks.
         is_paired: whether it looks at both gases at once; else it is asked frame by frame.
@@ -81,7 +82,9 @@ class Network:
             self.name = str(self.description["model"])
             self.width, self.height = (int(side) for side in self.description["image_size"])
             self.config = dict(self.description["config"])
-            self.frames = load_config(FrameReading, flags=self.config.get("data", {}).get("frames", {}))
+            data = self.config.get("data", {})
+            self.frames = load_config(FrameReading, flags=data.get("frames", {}))
+            self.masks = load_config(MaskReading, flags=data.get("masks", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"its description has no valid {error}") from error
         self.is_paired = "co2" in model.inputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.frames import resize_frame, resize_mask
 from kerasfusion.fume.data.masks import COLOURS, GAS, coloured
 

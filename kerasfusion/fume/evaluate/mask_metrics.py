@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.metrics import classification
 
 

@@ -1,17 +1,12 @@
 """Panels of a spread of evaluated samples."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.data.masks import write_png
+from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import Network
 from kerasfusion.fume.detect.panels import spread
-
-if TYPE_CHECKING:
-    pass
-
-from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.evaluate.split import Answers, read_truth
 
 
@@ -44,5 +39,5 @@ def write_panels(
         title = f"{sample.sample_id}\ntruth: {STATES[sample.class_id]}"
         word = {None: "", True: "_right", False: "_wrong"}[right[place]]
         paths.append(folder / f"{number:03}_{STATES[truth[place]].lower()}{word}.png")
-        write_png(paths[-1], draw_answer(network, frames, answer, title, read_truth(sample, root)))
+        write_png(paths[-1], draw_answer(network, frames, answer, title, read_truth(sample, root, network.masks)))
     return paths

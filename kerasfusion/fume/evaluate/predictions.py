@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.data.csv_rows import parse_rows, write_rows
 from kerasfusion.fume.data.samples import COLUMNS, parse_sample, sample_row
 from kerasfusion.fume.evaluate.split import CLASSES, Answers, Asked

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
-from kerasfusion.fume.data.frames import read_mask
+from kerasfusion.fume.config_reading import MaskReading
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.masks import union_of
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
 from kerasfusion.fume.evaluate.mask_metrics import pixel_confusion
+from kerasfusion.fume.mask_files.reading import read_mask
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
@@ -121,13 +122,13 @@ def evaluate(
     return Answers(asked, np.stack(states) if "state" in network.outputs else None, counted)
 
 
-def read_truth(sample: Sample, root: Path) -> dict[str, np.ndarray]:
+def read_truth(sample: Sample, root: Path, how: MaskReading) -> dict[str, np.ndarray]:
     """{gas: (H, W) uint8} masks of a sample.
 
     Raises:
         ImageError: a file cannot be read; names it.
     """
-    return {gas: read_mask(root / frame.mask_path) for gas, frame in sample.frames.items()}
+    return {gas: read_mask(root / frame.mask_path, how) for gas, frame in sample.frames.items()}
 
 
 def true_mask(output: str, truths: dict[str, np.ndarray]) -> np.ndarray:
@@ -137,7 +138,7 @@ def true_mask(output: str, truths: dict[str, np.ndarray]) -> np.ndarray:
 
 def _read(network: Network, sample: Sample, root: Path) -> tuple[Sample, Question, dict[str, np.ndarray]]:
     question = network.read({gas: root / frame.frame_path for gas, frame in sample.frames.items()})
-    truths = read_truth(sample, root)
+    truths = read_truth(sample, root, network.masks)
     for gas, mask in truths.items():
         if mask.shape != question.sizes[gas]:
             height, width = question.sizes[gas]

@@ -1,6 +1,7 @@
 """An evaluation as tables for a person."""
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.evaluate.job import NETWORK, Evaluation
 from kerasfusion.reporting import table
 

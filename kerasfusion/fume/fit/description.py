@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from kerasfusion.config import to_dict
 from kerasfusion.files.run_folder import environment
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import STATES
 
 if TYPE_CHECKING:
     import keras

@@ -10,8 +10,11 @@ from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.data.frames import Frames, refuse_missing
+from kerasfusion.fume.data.mask_check import check_masks, masks_of
+from kerasfusion.fume.data.modality import REMEDY, dependence
 from kerasfusion.fume.fit.description import describe
-from kerasfusion.fume.fit.training_data import balanced_twice, load_split, validation_batches
+from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
 MODEL = "fume.keras"
@@ -40,7 +43,7 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
 
 def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Path:
     folder = config.run_folder
-    training, validation = load_split(config, "train"), load_split(config, "val")
+    training, validation = _load(config, report)
     from kerasfusion.fume.fit.epoch_panels import EpochPanels
     from kerasfusion.fume.fit.train import STATE, settings_of, train_network
     from kerasfusion.fume.networks.architectures import count_trainable, with_probabilities
@@ -55,6 +58,8 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))
     report(f"{len(training)} training samples ({shares}), {len(validation)} validation samples")
+    if tells := dependence(training.samples):
+        report(f"note: {tells.line()}; {REMEDY}")
     if twice := balanced_twice(config):
         report(f"note: {twice}")
     done = read_checkpoint(folder / "checkpoints" / STATE)
@@ -73,3 +78,13 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     sample = {name: value[:1] for name, value in inputs.items()}
     save_model(with_probabilities(network), folder / MODEL, describe(config, network), sample)
     return folder / MODEL
+
+
+def _load(config: FumeConfig, report: Callable[[str], None]) -> tuple[Frames, Frames]:
+    """The training and the validation samples; what both splits' masks hold is looked at together."""
+    samples = {split: read_split(config, split) for split in ("train", "val")}
+    both, root = [sample for found in samples.values() for sample in found], config.data.dataset_root
+    refuse_missing(both, root)
+    for note in check_masks(root, masks_of(both), config.data.masks):
+        report(f"note: {note}")
+    return load_split(config, "train", samples["train"]), load_split(config, "val", samples["val"])

@@ -172,7 +172,7 @@ def settings_of(config: FumeConfig, training: Frames, validation: Frames) -> dic
     settings["training"].pop("checkpoint")
     settings["seed"] = config.experiment.seed
     settings["data"] = {
-        key: tree["data"][key] for key in ("image_size", "frames", "gases", "augmentation", "modality_dropout")
+        key: tree["data"][key] for key in ("image_size", "frames", "masks", "gases", "augmentation", "modality_dropout")
     } | {"train": training.digest, "val": validation.digest}
     return settings
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import STATES
 
 GAS, TRANSITIONAL = PIXEL_CLASSES.index("gas"), STATES.index("Transitional")
 

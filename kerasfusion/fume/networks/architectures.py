@@ -12,7 +12,8 @@ import keras
 from keras import layers, ops
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.networks.cross_modal_attention import fuse_by_attention, fuse_by_concatenation
 from kerasfusion.fume.networks.fast_scnn import STRIDE, build_encoder, segmentation_head
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.plumes.backdrop import (
     bottle_outline,
     cover,

@@ -48,6 +48,7 @@ class _Record(pydantic.BaseModel):
     precision: str | None = None
     splits: dict[str, list[dict[str, str | int | None]]] = {}
     leak: dict[str, Any] | None = None
+    dependence: dict[str, dict[str, Any]] = {}
 
 
 def check_records(path: Path, records: dict[str, Any]) -> dict[str, Any]:

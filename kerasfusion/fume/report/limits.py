@@ -72,6 +72,9 @@ def _data(run: Run) -> Iterator[str]:
     for line in leak_lines(run) or []:
         if f"/{run.split}: " in line:
             yield f"Splits share originals, so the results are too good. {line}."
+    for split, measured in run.record.get("dependence", {}).items():
+        if measured["tells"]:
+            yield f"In {split}, {measured['line']}. A network can learn that instead of looking at the frames."
     if run.split != "test":
         yield f"The numbers are of the split {run.split}, which the training has seen or chosen its epoch by."
     if run.record.get("max_samples"):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kerasfusion.fume.data.annotations import PIXEL_CLASSES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.evaluate.files import shown_masks
 from kerasfusion.fume.evaluate.mask_figures import gas_iou_distribution, gas_ious, mask_title
 from kerasfusion.fume.report.run import Run

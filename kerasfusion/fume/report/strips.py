@@ -62,7 +62,7 @@ def answered_rows(network: Network, sample: Sample, root: Path) -> list[PanelRow
     """What is drawn of a sample that is answered again; without the gases that it lacks."""
     frames = network.read_frames({gas: root / frame.frame_path for gas, frame in sample.frames.items()})
     (answer,) = network.answer([network.prepare(frames)])
-    rows = answer_rows(network, frames, answer, read_truth(sample, root))
+    rows = answer_rows(network, frames, answer, read_truth(sample, root, network.masks))
     return [row for row in rows if row.frame is not None]
 
 

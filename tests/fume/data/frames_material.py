@@ -3,8 +3,13 @@
 import random
 from pathlib import Path
 
-from kerasfusion.fume.data.annotations import STATES, Frame, annotation_path, write_frames
+import numpy as np
+from PIL import Image
 
+from kerasfusion.fume.data.annotations import STATES, Frame, annotation_path, write_frames
+from tests.material.odd_photos import encoded
+
+MASK = encoded(Image.fromarray(np.array([[0, 1, 2]], np.uint8)), "PNG")
 PH = {0: (6.2, 6.5), 1: (5.9,), 2: (5.0, 5.6)}
 """pH values of each class id."""
 
@@ -33,11 +38,11 @@ def make_frames(seed: int, originals: int = 12, copies: int = 4, shared_ids: boo
 
 
 def write_dataset(root: Path, frames: dict[str, list[Frame]], name: str | None = None) -> Path:
-    """ROOT with {split}_annotations.csv (or one file with this name) and an empty file for each path."""
+    """ROOT with {split}_annotations.csv (or one file with this name), empty frames, and masks of three pixels."""
     for split, found in frames.items():
         write_frames(root / name if name else annotation_path(root, split), found)
         for frame in found:
-            for path in (root / frame.frame_path, root / frame.mask_path):
+            for path, content in ((root / frame.frame_path, b""), (root / frame.mask_path, MASK)):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
+                path.write_bytes(content)
     return root

@@ -3,15 +3,17 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasfusion.cli.main import main
-from kerasfusion.fume.data.annotations import SPLITS, annotation_path, read_frames
+from kerasfusion.fume.data.annotations import SPLITS, Frame, annotation_path, read_frames
 from kerasfusion.fume.data.leaks import find_leak
 from kerasfusion.fume.data.pairing import STRATEGIES
 from kerasfusion.fume.data.samples import paired_path, read_samples
-from tests.fume.data.frames_material import make_frames, write_dataset
+from tests.fume.data.frames_material import PH, make_frames, write_dataset
 
 
 def run(*arguments, code=0):
@@ -53,8 +55,8 @@ def test_each_split_is_paired_beside_its_annotations(leaky, strategy):
 
 
 def test_the_table_counts_by_class_and_ph_and_json_says_the_same(leaky):
-    shown = run(leaky).output
-    result = json.loads(run(leaky, "--json").output)
+    shown = run(leaky).stdout
+    result = json.loads(run(leaky, "--json").stdout)
     assert shown.splitlines()[0].split() == ["split", "class", "pH", "paired", "CO2", "only", "CH4", "only", "samples"]
     for split in SPLITS:
         samples = read_samples(paired_path(leaky, split))
@@ -77,7 +79,7 @@ def test_a_leak_is_a_warning_with_its_size_and_pairing_goes_on(leaky):
         f"{copies} frames of test ({copies / len(splits['test']):.1%}) have a copy of their original in train" in shown
     )
     assert "--regroup" in shown
-    assert json.loads(run(leaky, "--json").output)["leak"]["splits"]["train/test"]["frames"]["test"] == copies
+    assert json.loads(run(leaky, "--json").stdout)["leak"]["splits"]["train/test"]["frames"]["test"] == copies
 
 
 def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
@@ -86,7 +88,7 @@ def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
     after = contents(leaky)
     assert {name: after[name] for name in before} == before
     assert "note: in the old splits, " in shown
-    assert "warning: " not in shown
+    assert not [line for line in shown.splitlines() if "warning: " in line and "tells its state" not in line]
     splits = {split: read_frames(leaky / f"regrouped_{split}_annotations.csv") for split in SPLITS}
     assert not find_leak(splits)
     assert sum(map(len, splits.values())) == len(make_frames(2, originals=30))
@@ -99,7 +101,7 @@ def test_one_file_of_all_frames_needs_and_gets_splits(tmp_path):
     root = write_dataset(tmp_path, {"all": frames}, "annotations.csv")
     assert "what to do: add --regroup" in run(root, code=2).output
     assert not list(root.glob("paired_*"))
-    result = json.loads(run(root, "--regroup", "--json").output)
+    result = json.loads(run(root, "--regroup", "--json").stdout)
     assert result["leak"] is None
     assert sum(len(used_paths(paired_path(root, split))) for split in SPLITS) == len(frames)
 
@@ -207,3 +209,58 @@ def test_pairing_loads_no_tensorflow(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def binary(tmp_path):
+    """A set of one split whose masks hold 0 and 1."""
+    frames = make_frames(1, originals=3, copies=1)
+    root = write_dataset(tmp_path / "set", {"train": frames})
+    for frame in frames:
+        Image.fromarray(np.array([[0, 1, 1]], np.uint8)).save(root / frame.mask_path)
+    return root
+
+
+def test_masks_that_training_would_refuse_are_refused_and_a_legend_takes_them(binary):
+    shown = run(binary, code=2).output
+    assert "masks hold 0 and 1 and never 2" in shown
+    assert not list(binary.glob("paired_*"))
+    shown = run(binary, "--legend", "gas=1").output
+    assert "note: give the legend to the training too: --set 'data.masks.legend={\"gas\": [1]}'" in shown
+    for flags, said in (
+        (("--legend", "gas"), "not CLASS=VALUE"),
+        (("--legend", "plume=1"), "unknown key"),
+        (("--legend", "gas=#12"), "#rrggbb"),
+    ):
+        assert said in run(binary, *flags, code=2).output
+
+
+@pytest.fixture
+def telling(tmp_path):
+    """A set in which Transitional frames share no original, so that copies of one original make no pairs of them."""
+    frames = []
+    for number in range(60):
+        class_id = number % 3
+        for gas in ("co2", "ch4"):
+            original = f"{number}-{gas}" if class_id == 1 else str(number)
+            name = f"{gas}{number}.png"
+            frames.append(Frame(gas, f"frames/{name}", f"masks/{name}", PH[class_id][0], class_id, original))
+    return write_dataset(tmp_path / "set", {"train": frames})
+
+
+def test_gases_that_tell_the_state_are_a_warning_and_can_be_balanced(telling):
+    shown = run(telling, "--strategy", "original_based").stdout
+    assert "warning: train: which gases a sample has tells its state (1.00 of 1.50 bits, p = 0.001" in shown
+    assert "--balance-modality" in shown
+    balanced = run(telling, "--strategy", "original_based", "--balance-modality").stdout
+    assert "note: train: which gases a sample has does not tell its state (0.00 of 1.58 bits" in balanced
+    assert "note: 0 of 120 frames are left out" in balanced
+    assert "no pair is left" in balanced
+    assert not any(sample.is_paired for sample in read_samples(paired_path(telling, "train")))
+    assert "does not tell" not in run(telling).stdout  # all of them are pairs: there is nothing to ask
+
+
+def test_json_holds_what_the_gases_tell(telling):
+    found = json.loads(run(telling, "--strategy", "original_based", "--json").stdout)["dependence"]["train"]
+    assert found["tells"]
+    assert found["table"]["Transitional"] == {"both gases": 0, "CO2 alone": 20, "CH4 alone": 20}

@@ -15,7 +15,8 @@ from PIL import Image
 from kerasfusion.config import load_config, to_dict
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.data.annotations import GASES, PIXEL_CLASSES, STATES
+from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 
 WIDTH, HEIGHT = 96, 64

@@ -1,0 +1,61 @@
+"""What only the masks of a whole set say."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasfusion.config import load_config
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.config_reading import MaskReading
+from kerasfusion.fume.data.mask_check import check_masks
+from kerasfusion.images.decoding import ImageError
+
+GREY = MaskReading()
+
+
+def check(tmp_path, *masks, how=GREY):
+    names = [f"{number}.png" for number in range(len(masks))]
+    for name, mask in zip(names, masks, strict=True):
+        (mask if isinstance(mask, Image.Image) else Image.fromarray(np.array([mask], np.uint8))).save(tmp_path / name)
+    return check_masks(tmp_path, names, how)
+
+
+def palette(indices, *colours):
+    image = Image.fromarray(np.array([indices], np.uint8), "P")
+    image.putpalette([value for colour in colours for value in colour])
+    return image
+
+
+def test_zeros_and_ones_alone_are_refused_until_it_is_said_what_one_is(tmp_path):
+    with pytest.raises(RequestError, match=r"2 masks hold 0 and 1 and never 2, such as 1\.png(.|\n)*gas: 1"):
+        check(tmp_path, [0, 0, 0], [0, 1, 1])
+    assert check(tmp_path, [0, 0, 0], [0, 1, 1], [0, 1, 2]) == []
+    tube = load_config(MaskReading, flags={"legend": {"tube": 1}})
+    assert check(tmp_path, [0, 1, 1], how=tube) == ["no pixel of the 1 masks is gas"]
+    gas = load_config(MaskReading, flags={"legend": {"gas": 1}})
+    assert check(tmp_path, [0, 1, 1], how=gas) == ["no pixel of the 1 masks is tube"]
+
+
+def test_greys_are_said_and_not_mixed_with_numbers(tmp_path):
+    read_as = "the masks are read as 0 background, 127 tube, 255 gas"
+    assert check(tmp_path, [0, 127, 255], [0, 255, 0]) == [read_as]
+    assert check(tmp_path, [0, 255, 255]) == [read_as, "no pixel of the 1 masks is tube"]
+    with pytest.raises(RequestError, match=r"in two ways: 1\.png holds 0, 1, 2, and 0\.png 0, 127, 255"):
+        check(tmp_path, [0, 255, 0], [0, 1, 0])
+
+
+def test_palettes_that_differ_are_refused(tmp_path):
+    black, red, green = (0, 0, 0), (255, 0, 0), (0, 255, 0)
+    same = palette([0, 1, 2], black, red, green), palette([0, 2, 2], black, red, green)
+    assert check(tmp_path, *same) == []
+    with pytest.raises(RequestError, match=r"index 1 is #ff0000 in 0\.png and #00ff00 in 1\.png(.|\n)*legend"):
+        check(tmp_path, palette([0, 1, 2], black, red, green), palette([0, 1, 2], black, green, red))
+
+
+def test_all_bad_masks_are_named_at_once(tmp_path):
+    with pytest.raises(ImageError, match=r"2 of 3 masks cannot be used:\n  - .*1\.png: the mask holds 7(.|\n)*2\.png"):
+        check(tmp_path, [0, 1, 2], [7, 7, 7], [0, 5, 6])
+
+
+def test_a_set_without_any_plume_is_said(tmp_path):
+    assert check(tmp_path, [0, 0, 0], [0, 0, 0]) == ["no pixel of the 2 masks is tube or gas"]
