@@ -24,7 +24,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
 from kerasfusion.roadwork.detect.detector import Detector, use_device
 from kerasfusion.roadwork.evaluate.answers import answer, choose
-from kerasfusion.roadwork.fit.logistic import refuse_missing_library
+from kerasfusion.roadwork.head.logistic import refuse_missing_library
 from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, flat, sigmoid
 from kerasfusion.roadwork.scoring.probability_scores import SMALLEST, brier, negative_log_likelihood
 from kerasfusion.roadwork.scoring.reward import decide, metrics_of

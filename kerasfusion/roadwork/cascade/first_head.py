@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasfusion.roadwork.branches.features_head import SMALLEST, build_features_head, set_weights
-from kerasfusion.roadwork.fit.logistic import Logistic, cross_fit, split_groups
+from kerasfusion.roadwork.head.logistic import Logistic, cross_fit, split_groups
 from kerasfusion.roadwork.scoring.prior import prior_weights
 from kerasfusion.roadwork.scoring.window import FIRST
 
