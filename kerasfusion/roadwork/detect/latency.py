@@ -32,7 +32,7 @@ def measure_latency(
 
     Returns:
         {"load_s", "memory_mb", "image": {"bytes", "width", "height"}, "runs", "stages": {stage: {"mean_ms", ...}},
-        "within_timeout"}.
+        "within_timeout"}; of a cascade also "answered_by", the stage that answers this photo.
 
     Raises:
         RequestError: the photo does not exist. ImageError: it cannot be decoded.
@@ -47,6 +47,8 @@ def measure_latency(
         "forward": lambda views: detector.detect_prepared([views]),
     }
     result = time_photo(stages, image, runs, warmup)
+    if detector.window is not None:
+        result["answered_by"] = detector.detect(_photo(image)).stage
     return {"load_s": load_s, "memory_mb": resident_memory_mb(), **result}
 
 
@@ -60,7 +62,7 @@ def time_photo(stages: dict[str, Callable], image: Path | None, runs: int, warmu
         RequestError: the photo does not exist. ImageError: it cannot be decoded.
     """
     require_photo(image)
-    data = drawn_photo() if image is None else image.read_bytes()
+    data = _photo(image)
     height, width = decode_image(data, MAX_PIXELS).shape[:2]
     summary = {stage: summarise(seconds) for stage, seconds in time_stages(stages, data, runs, warmup).items()}
     return {
@@ -69,6 +71,10 @@ def time_photo(stages: dict[str, Callable], image: Path | None, runs: int, warmu
         "stages": summary,
         "within_timeout": summary["total"]["p99_ms"] <= VALIDATOR_TIMEOUT_MS,
     }
+
+
+def _photo(image: Path | None) -> bytes:
+    return drawn_photo() if image is None else image.read_bytes()
 
 
 def require_photo(image: Path | None) -> None:
@@ -90,6 +96,8 @@ def as_text(result: dict[str, Any]) -> str:
     lines = [f"one {size} photo at a time, {result['runs']} runs after warm-up", table(rows, digits=1)]
     if "load_s" in result:
         lines.append(f"load: {result['load_s']:.1f} s   memory: {result['memory_mb']:.0f} MB")
+    if "answered_by" in result:
+        lines.append(f"cascade: this photo is answered by the stage {result['answered_by']}; --full times all branches")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 It stands here and not beside `miner rehearse`, which writes it, because the report quotes it too.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +84,7 @@ class Rehearsal:
         gain_over_repeats: between which 95 % of the repeats lie.
         waited: None if no answer came in time.
         lost: {why: challenges} of those asked that brought the miner no answer.
+        stages: {stage: challenges} of those asked that it answered; empty where that is not known.
     """
 
     source: str
@@ -102,6 +103,7 @@ class Rehearsal:
     gain_over_repeats: tuple[Gain, Gain] | None
     waited: Waited | None
     lost: dict[str, Count]
+    stages: dict[str, Count] = field(default_factory=dict)
 
 
 _KEPT = TypeAdapter(dict[str, Rehearsal])

@@ -1,6 +1,7 @@
 """A rehearsal in words: the same on the terminal, in the report and on a model card."""
 
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
+from kerasfusion.roadwork.scoring.window import FIRST
 
 REACH = (
     "The repeats draw labels, challenges and their order anew from these answers: the range over them is luck with the "
@@ -15,6 +16,9 @@ def conditions(found: Rehearsal) -> str:
     if found.waited is not None:
         p50, p95 = found.waited.p50_ms, found.waited.p95_ms
         words.append(f"half of the answers took {p50:.0f} ms or less, 95 % {p95:.0f} ms or less")
+    if FIRST in found.stages:
+        answered = sum(found.stages.values())
+        words.append(f"the first stage of the cascade answered {found.stages[FIRST]} of {answered}")
     why = ", ".join(f"{count} {reason}" for reason, count in found.lost.items())
     words.append(f"lost: {why}" if why else f"none was lost in {found.deadline_s:g} s")
     return "; ".join(words) + "."

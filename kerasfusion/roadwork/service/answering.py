@@ -171,7 +171,7 @@ def _open(settings: ServiceSettings) -> tuple[Detector, Opened]:
     model = open_model(path)
     if any(len(shape) != 3 for shape in model.inputs.values()):
         raise RequestError("trained parts alone cannot answer a photo", where=path, todo="name fusion.keras")
-    detector = Detector(model, settings.tta, settings.max_pixels, path)
+    detector = Detector(model, settings.tta, settings.max_pixels, path, settings.full)
     if model_digest(path) != digest:
         raise KerasFusionError("the model's file changed while it was opened", where=path)
     return detector, Opened(digest, model.description.get("precision", "float32"))

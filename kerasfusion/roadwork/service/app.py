@@ -61,6 +61,7 @@ class Service:
                 answer = await self.batching.ask(photo, begin + self.settings.deadline_s)
                 self.metrics.note_seconds("queue", answer.queue_s)
                 self.cache.put(photo, answer.model_sha256, answer)
+        self.metrics.note_stage(answer.detection.stage)
         return as_json(answer)
 
     def readiness(self) -> tuple[int, dict[str, object]]:
@@ -171,6 +172,7 @@ def as_json(answer: Answer) -> dict[str, object]:
         "p_roadwork": answer.detection.p_roadwork,
         "prediction": answer.detection.p_roadwork,
         "roadwork": answer.detection.roadwork,
+        "stage": answer.detection.stage,
         "branches": answer.detection.branches,
         "model_sha256": answer.model_sha256,
         "seconds": {"queue": round(answer.queue_s, 6), "answer": round(answer.answer_s, 6)},

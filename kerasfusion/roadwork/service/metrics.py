@@ -25,6 +25,7 @@ class ServiceMetrics:
             "seconds", "Seconds of a request by stage", ["stage"], buckets=SECONDS, **kept
         )
         self._batches = prometheus.Histogram("batch_photos", "Photos in a forward pass", buckets=SIZES, **kept)
+        self._stages = prometheus.Counter("answers", "Answers by the stage that gave them", ["stage"], **kept)
         self._cached = prometheus.Counter("cached_answers", "Answers from the cache", **kept)
         self._house = prometheus.Gauge("queue_length", "Requests in the house", **kept)
         self._ready = prometheus.Gauge("worker_ready", "Whether the model is open", **kept)
@@ -44,6 +45,10 @@ class ServiceMetrics:
         """Count a forward pass."""
         self._batches.observe(photos)
         self.note_seconds("answer", seconds)
+
+    def note_stage(self, stage: str) -> None:
+        """Count an answer: "first", of a cascade that was sure, or "full"."""
+        self._stages.labels(stage).inc()
 
     def note_cached(self) -> None:
         """Count an answer that was remembered."""

@@ -1,6 +1,7 @@
 """The service's addresses as OpenAPI has them: what /openapi.json says. A test asks all of it of a running service."""
 
 from kerasfusion import __version__
+from kerasfusion.roadwork.scoring.window import FIRST, FULL
 from kerasfusion.roadwork.service.settings import ServiceSettings
 
 _P = {"type": "number", "minimum": 0, "maximum": 1}
@@ -96,7 +97,12 @@ def _schemas() -> dict[str, object]:
         "p_roadwork": _P,
         "prediction": {**_P, "description": "the same, under the name that the subnet's synapse has for it"},
         "roadwork": {"type": "boolean", "description": "the decision"},
-        "branches": {"type": "object", "additionalProperties": _P, "description": "P(roadwork) of each branch"},
+        "stage": {"enum": [FIRST, FULL], "description": "which stage answered: first asks all branches but the ViT"},
+        "branches": {
+            "type": "object",
+            "additionalProperties": _P,
+            "description": "P(roadwork) of each branch that was asked",
+        },
         "model_sha256": _DIGEST,
         "seconds": _object({"queue": _SECONDS, "answer": _SECONDS}),
     }

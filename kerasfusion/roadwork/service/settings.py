@@ -14,6 +14,7 @@ class ServiceSettings:
         model: the file that answers.
         host, port: where to listen; port 0 takes a free one.
         tta: also ask about the mirrored photo, and average.
+        full: ask all branches about every photo, also where the model is a cascade.
         device: "auto", "cpu" or "gpu".
         queue: requests in the house at most; further ones get 429.
         batch: photos in a forward pass at most.
@@ -31,6 +32,7 @@ class ServiceSettings:
     host: str = "127.0.0.1"
     port: int = 8100
     tta: bool = False
+    full: bool = False
     device: str = "auto"
     queue: int = 64
     batch: int = 8

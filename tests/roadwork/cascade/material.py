@@ -4,12 +4,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from click.testing import CliRunner
 from PIL import Image
 
+from kerasfusion.cli.main import main
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches.one_file import model_digest
 
 SIZE = 8
+SURE, UNSURE = 0.85, 0.5
+"""Greys about which the first stage is sure, and is not."""
+
 CUTS = {"yolo": 0.5, "efficientnetv2": 0.48, "vit": 0.5}
 
 
@@ -80,3 +85,15 @@ def greys(*values: float) -> dict[str, np.ndarray]:
     """Inputs of plain grey pictures, 0..1."""
     pictures = np.stack([np.full((SIZE, SIZE, 3), 255 * value, np.float32) for value in values])
     return {"image": pictures, "yolo_image": pictures}
+
+
+def prepared(*values: float) -> list[dict[str, np.ndarray]]:
+    """The same photo by photo, as a detector prepares them."""
+    return [{name: pixels[row] for name, pixels in greys(*values).items()} for row in range(len(values))]
+
+
+def run(*arguments, code: int = 0):
+    """A command line in this process."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result

@@ -5,68 +5,21 @@ import json
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
 from kerasfusion.files.run_files import read_metrics
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.formats.keras_serving import serve
 from kerasfusion.formats.opening import open_model
-from kerasfusion.roadwork.cascade import choose
 from kerasfusion.roadwork.detect.detector import Detector, open_detector
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
-from kerasfusion.roadwork.scoring import calibration
 from kerasfusion.roadwork.scoring.window import read_window
-from tests.roadwork.cascade.material import greys, write_fusion, write_photos
-
-SURE, UNSURE = 0.85, 0.5
-"""Greys about which the first stage is sure, and is not."""
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    return result
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_resamples():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "RESAMPLES", 50)
-        patch.setattr(choose, "RESAMPLES", 50)
-        yield
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_photos(tmp_path_factory.mktemp("grey"))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, photos):
-    return write_fusion(tmp_path_factory.mktemp("model") / "fusion.keras", photos)
-
-
-@pytest.fixture(scope="module")
-def done(model):
-    """The cascade, compared in a clean process, and what was printed."""
-    result = run("calibrate", model, "--cascade", "--disagree", "0.05", "--json", "--set", "views.count=0")
-    return model.with_name("fusion-calibrated.keras"), json.loads(result.stdout), result.stderr
-
-
-@pytest.fixture(scope="module")
-def detector(done):
-    return open_detector(done[0])
+from tests.roadwork.cascade.material import SURE, UNSURE, greys, prepared, run, write_fusion
 
 
 @pytest.fixture
 def compared_once(monkeypatch):
     monkeypatch.setattr("kerasfusion.roadwork.calibrate.job.comparison_inputs", lambda model: None)
-
-
-def prepared(*values):
-    return [{name: pixels[row] for name, pixels in greys(*values).items()} for row in range(len(values))]
 
 
 def test_calibrate_says_what_it_found(done):
@@ -175,8 +128,8 @@ def test_predict_prints_the_stage(done, photos):
     assert "first" not in line
 
 
-@pytest.mark.usefixtures("without_figures")
-def test_evaluate_scores_what_is_answered(done, detector, photos, tmp_path):
+def test_evaluate_scores_what_is_answered(done, detector, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)  # takes long
     (tmp_path / "cascade").mkdir()
     result = run("evaluate", done[0], "--data", photos, "--out", tmp_path / "cascade", "--set", "views.count=0")
     kept = read_predictions(tmp_path / "cascade" / "predictions_test.csv")

@@ -24,6 +24,7 @@ class DetectorSettings:
         model_path: `fusion.keras` or an export of it; relative to the YAML.
         precision: takes the export in this precision beside the model; auto: the fastest; null: the file as named.
         tta: also ask about the mirrored photo, and average.
+        full: ask all branches about every photo, also where the model is a cascade.
         service_url: `kerasfusion miner serve` answers instead of a model in the miner's own process.
         timeout_s: longest wait for the service, seconds; a validator waits 9.
         googlenet_fusion_path: older layout: the folder of the two files.
@@ -36,6 +37,7 @@ class DetectorSettings:
     model_path: Path | None = None
     precision: Literal["float32", "bfloat16", "int8", "auto"] | None = None
     tta: bool = False
+    full: bool = False
     service_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
     googlenet_fusion_path: Path | None = None

@@ -35,4 +35,4 @@ def open_for_miner(
         use_device(path, name)
     except RequestError as error:
         raise RequestError(error.what, where=path, todo="IMAGE_DETECTOR_DEVICE=cpu in miner.env") from error
-    return open_detector(path, settings.tta)
+    return open_detector(path, settings.tta, full=settings.full)

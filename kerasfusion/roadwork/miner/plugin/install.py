@@ -31,8 +31,7 @@ class InstallRequest:
     Attributes:
         root: top folder of the miner's source tree.
         model: `fusion.keras` or an export of it; may be left out where a service answers.
-        precision: as DetectorSettings has it.
-        tta: as DetectorSettings has it.
+        precision, tta, full: as DetectorSettings has them.
         service_url: of `kerasfusion miner serve`; None answers in the miner's process.
         device: what miner.env says: "cpu", "cuda" or "auto".
         write_env: whether miner.env is changed.
@@ -42,6 +41,7 @@ class InstallRequest:
     model: Path | None
     precision: str | None = None
     tta: bool = False
+    full: bool = False
     service_url: str | None = None
     device: str = "cpu"
     write_env: bool = False
@@ -140,8 +140,10 @@ def _config_text(request: InstallRequest, report: Callable[[str], None]) -> byte
     if request.model is not None:
         describe_whole(request.model)
     if request.service_url is not None:
-        if request.precision or request.tta:
-            raise RequestError("with a service, precision and tta are chosen where it is started", where="--service")
+        if request.precision or request.tta or request.full:
+            raise RequestError(
+                "with a service, precision, tta and full are chosen where it is started", where="--service"
+            )
         settings = _service_settings(request.service_url)
         keys = {"service_url": settings.service_url, "timeout_s": settings.timeout_s}
     elif request.model is None:
@@ -155,6 +157,7 @@ def _config_text(request: InstallRequest, report: Callable[[str], None]) -> byte
             "model_path": str(request.model.parent.resolve() / request.model.name),
             "precision": request.precision,
             "tta": request.tta,
+            "full": request.full,
         }
     return ("# Written by kerasfusion miner install.\n" + yaml.safe_dump(keys, sort_keys=False)).encode()
 

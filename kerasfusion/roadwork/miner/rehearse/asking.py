@@ -12,10 +12,12 @@ from typing import Any
 from PIL import Image
 
 from kerasfusion.errors import RequestError
+from kerasfusion.images.decoding import MAX_PIXELS, decode_image
 from kerasfusion.roadwork.detect.detector import Detection, Detector
 from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.miner.check.service_latency import LATE, UnansweredError, request_stage
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
+from kerasfusion.roadwork.scoring.window import FIRST, FULL
 
 WRONG_TYPE, OUTSIDE = "of a wrong type", "outside 0..1"
 
@@ -30,6 +32,7 @@ class Reply:
         lost: why the miner has no answer to give; None if it has.
         error: what was lost, for a person; None if nothing was.
         model_sha256: of the file that answered, where a service says it.
+        stage: which stage answered, "first" or "full"; None where it is not said.
     """
 
     p: dict[str, float]
@@ -37,6 +40,7 @@ class Reply:
     lost: str | None = None
     error: Exception | None = None
     model_sha256: str | None = None
+    stage: str | None = None
 
 
 Ask = Callable[[bytes], Reply]
@@ -58,9 +62,18 @@ def ask_detector(detector: Detector, deadline_s: float) -> Ask:
         except RequestError as error:  # the model is broken: the detector lets no number out that is no probability
             return Reply({}, time.perf_counter() - begin, OUTSIDE, error)
         seconds = time.perf_counter() - begin
-        return Reply({}, seconds, LATE) if seconds > deadline_s else Reply(_outputs(found), seconds)
+        if seconds > deadline_s:
+            return Reply({}, seconds, LATE)
+        if found.stage == FIRST:
+            found.branches[BASELINE] = _asked_afterwards(detector, jpeg)
+        return Reply(_outputs(found), seconds, stage=found.stage)
 
     return ask
+
+
+def _asked_afterwards(detector: Detector, jpeg: bytes) -> float:
+    """P(roadwork) of the ViT that a cascade did not ask: the fusion is compared with it on all challenges."""
+    return float(detector.answer([detector.prepare(decode_image(jpeg, MAX_PIXELS))])[BASELINE][0])
 
 
 def ask_service(settings: DetectorSettings, deadline_s: float) -> Ask:
@@ -112,8 +125,13 @@ def _read(answer: bytes, seconds: float) -> Reply:
     if not 0 <= p <= 1:
         return Reply({}, seconds, OUTSIDE, ValueError(f"P(roadwork) {p}"))
     found = {MAIN: p} | _vit(said.get("branches"))
-    digest = said.get("model_sha256")
-    return Reply(found, seconds, model_sha256=digest if isinstance(digest, str) else None)
+    digest, stage = (said.get(name) for name in ("model_sha256", "stage"))
+    return Reply(
+        found,
+        seconds,
+        model_sha256=digest if isinstance(digest, str) else None,
+        stage=stage if stage in (FIRST, FULL) else None,
+    )
 
 
 def _vit(branches: Any) -> dict[str, float]:

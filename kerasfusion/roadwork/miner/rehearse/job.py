@@ -25,6 +25,7 @@ from kerasfusion.roadwork.miner.rehearse.asking import Reply
 from kerasfusion.roadwork.miner.rehearse.pool import Challenge, Drawing, Pool
 from kerasfusion.roadwork.miner.rehearse.repeats import between, draw_repeats, earn, given
 from kerasfusion.roadwork.miner.rehearse.source import Source, open_source, refuse_other_model
+from kerasfusion.roadwork.scoring.window import FIRST, FULL
 
 TRIED = 3
 """Challenges that are timed before the others, to say how long all of them will take."""
@@ -162,9 +163,11 @@ def _describe(request: Request, source: Source, samples: Sequence[Sample], pool:
     outputs: dict[str, Earned] = {}
     means: dict[str, np.ndarray] = {}
     for name in (MAIN, BASELINE):
-        if name == MAIN or any(name in each for each in answers):
+        # A cascade behind a service gives the ViT's answers only where it asked the ViT: not the easy ones.
+        if name == MAIN or (any(answers) and all(name in each for each in answers if each)):
             outputs[name], means[name] = earn(pool.labels, given(answers, name), drawn)
     gains = means[MAIN] - means[BASELINE] if BASELINE in means else None
+    stages = [reply.stage for reply in pool.asked.values() if reply.stage is not None]
     lost = [reply.lost for reply in pool.asked.values() if reply.lost is not None]
     in_time = [1000 * reply.seconds for reply in pool.asked.values() if reply.lost is None]
     labels = [sample.label for sample in samples]
@@ -185,6 +188,7 @@ def _describe(request: Request, source: Source, samples: Sequence[Sample], pool:
         gain_over_repeats=None if gains is None else between(gains),
         waited=Waited(*(float(ms) for ms in np.percentile(in_time, [50, 95]))) if in_time else None,
         lost={why: lost.count(why) for why in dict.fromkeys(lost)},
+        stages={stage: stages.count(stage) for stage in (FIRST, FULL) if stage in stages},
     )
 
 
