@@ -9,7 +9,7 @@ from kerasfusion.fume.ablate.plan import SPLIT, checkpoint_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.evaluate.job import NETWORK
-from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_result(config: FumeConfig) -> Result:
     try:
         report, epochs = read_metrics(metrics), checkpoint_of(config).history
         parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
-        best = best_epoch(epochs, monitor_of(config))
+        best = best_epoch(epochs, config)
         return Result(config, parts, report[NETWORK], _history(epochs, config), best)
     except KeyError as error:
         raise KerasFusionError(
@@ -86,6 +86,8 @@ def _history(epochs: list[dict[str, float]], config: FumeConfig) -> dict[str, li
 
 def _is_shown(name: str, config: FumeConfig) -> bool:
     metric = name.removeprefix("val_")
+    if name == JOINT:
+        return _is_learned(config, "joint")
     if metric.startswith("state_"):
         return learns(config, "state")
     masks = ("mean_iou", "mask_", *(f"{gas}_mask_" for gas in GASES))

@@ -21,7 +21,7 @@ from kerasfusion.fume.detect.answering import Answer, Network, open_network
 from kerasfusion.fume.detect.latency import time_network
 from kerasfusion.fume.evaluate.files import keep_evaluation
 from kerasfusion.fume.evaluate.panels import write_panels
-from kerasfusion.fume.evaluate.report import report_views
+from kerasfusion.fume.evaluate.report import one_answer, report_views
 from kerasfusion.fume.evaluate.split import Answers, Asked, evaluate
 from kerasfusion.machine.device import select_device
 
@@ -111,6 +111,8 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         _mask_writer(folder) if request.save_masks else lambda asked, answer: None,
     )
     found = report_views(answers, request.split, seed=request.config.experiment.seed)
+    for line in one_answer(found):
+        report(f"warning: {line}")
     found[NETWORK] = costs(network, {gas: data.dataset_root / frame.frame_path for gas, frame in _typical(samples)})
     result = Evaluation(request.split, answers, found)
     if folder is not None:

@@ -1,6 +1,8 @@
 """Answers to the values of `metrics.json`, each with its bootstrap interval."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,19 @@ def report_views(answers: Answers, split: str, resamples: int = RESAMPLES, seed:
     """
     chosen = {f"{split}{view}": answers.rows(view) for view in VIEWS}
     return {name: report_rows(answers, rows, resamples, seed) for name, rows in chosen.items() if rows.size}
+
+
+def one_answer(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for each view in which all answers are one state, though there are several; see `report_views`."""
+    found = []
+    for view, parts in report.items():
+        matrix = np.array(parts.get("state", {}).get("confusion_matrix", np.zeros((3, 3))))
+        said = np.flatnonzero(matrix.sum(axis=0))
+        if len(said) == 1 and np.count_nonzero(matrix.sum(axis=1)) > 1:
+            found.append(
+                f"{view}: all {int(matrix.sum())} answers are {STATES[said[0]]}; the network does not tell the state"
+            )
+    return found
 
 
 def report_rows(answers: Answers, rows: np.ndarray, resamples: int = RESAMPLES, seed: int = 42) -> dict[str, dict]:

@@ -1,10 +1,12 @@
 """What is told of each epoch to the one who waits: a line, and how far it is."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 
+from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.fit.training_metrics import SAID
 from kerasfusion.progress import track
 
 SHOWN = {
@@ -17,6 +19,15 @@ SHOWN = {
     "val_mask_gas_iou": "gas IoU",
 }
 """Metric -> what it is called in an epoch's line."""
+
+
+def only_state(values: Mapping[str, float]) -> str | None:
+    """The one state that all validation answers of an epoch are; None if there are two, or none is told.
+
+    Args:
+        values: what the history says of the epoch.
+    """
+    return next((state for state in STATES if values.get(f"val_{SAID}{state.lower()}") == 1), None)
 
 
 class EpochLine(keras.callbacks.Callback):
@@ -45,4 +56,5 @@ class EpochLine(keras.callbacks.Callback):
         """Say how it went."""
         self.bar.close()
         values = "  ".join(f"{label} {logs[name]:.4f}" for name, label in SHOWN.items() if name in logs)
-        self.report(f"epoch {epoch + 1}/{self.epochs}  {values}  {time.monotonic() - self.start:.0f} s")
+        only = f"  all answers {state}" if (state := only_state(logs)) else ""
+        self.report(f"epoch {epoch + 1}/{self.epochs}  {values}{only}  {time.monotonic() - self.start:.0f} s")

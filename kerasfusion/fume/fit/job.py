@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.figure_style import save_png
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.files.saving import save_model
@@ -13,7 +14,9 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import Frames, refuse_missing
 from kerasfusion.fume.data.mask_check import check_masks, masks_of
 from kerasfusion.fume.data.modality import REMEDY, dependence
+from kerasfusion.fume.fit.best_epoch import best_epoch
 from kerasfusion.fume.fit.description import describe
+from kerasfusion.fume.fit.history_figures import history_curves
 from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
@@ -73,11 +76,28 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
         draw=EpochPanels(config.model.name, validation),
     )
     network = train_network(config, training, validation, report, watch)
+    _look_back(config, read_checkpoint(folder / "checkpoints" / STATE).history, len(validation), report)
     report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
     inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())
     sample = {name: value[:1] for name, value in inputs.items()}
     save_model(with_probabilities(network), folder / MODEL, describe(config, network), sample)
     return folder / MODEL
+
+
+def _look_back(
+    config: FumeConfig, history: list[dict[str, float]], answers: int, report: Callable[[str], None]
+) -> None:
+    """Draw the training curves, and say if the best epoch has but one answer."""
+    from kerasfusion.fume.fit.epoch_reports import only_state
+
+    best = best_epoch(history, config)
+    save_png(history_curves(history, best), config.run_folder / "figures" / "training_curves.png")
+    learns_state = config.training.loss.cls_weight > 0
+    if learns_state and (state := only_state(history[best - 1])):
+        report(
+            f"warning: all {answers} validation answers of the best epoch, {best}, are {state}: this network does not "
+            "tell the state. Train longer, or look at the balance of the states and at training.loss.cls_weight"
+        )
 
 
 def _load(config: FumeConfig, report: Callable[[str], None]) -> tuple[Frames, Frames]:

@@ -15,7 +15,7 @@ from kerasfusion.fume.fit.best_epoch import monitor_of, rank
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.epoch_reports import EpochLine
 from kerasfusion.fume.fit.training_data import training_order, training_stream, validation_batches
-from kerasfusion.fume.fit.training_metrics import Confusion, MeanIou
+from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
 from kerasfusion.fume.networks.architectures import build_network, with_probabilities
 from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
 from kerasfusion.fume.networks.losses import Focal, FocalDice
@@ -67,7 +67,7 @@ def train_network(
             EpochLine(config.training.num_epochs, report),
             *watch,
         ],
-        before_stopping=[MeanIou()],
+        before_stopping=[EpochScores()],
         name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),
         verbose=0,
     )

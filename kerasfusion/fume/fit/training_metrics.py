@@ -6,7 +6,10 @@ from keras import ops
 
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.fit.best_epoch import BALANCED, JOINT, MEAN_IOU
 
+SAID = "state_said_"
+"""Before a state's name: the share of the answers that are this state."""
 GAS, TRANSITIONAL = PIXEL_CLASSES.index("gas"), STATES.index("Transitional")
 
 
@@ -35,7 +38,8 @@ class Confusion(keras.metrics.Metric):
         self.counts.assign_add(ops.cast(ops.reshape(found[: n_classes**2], (n_classes, n_classes)), "int64"))
 
     def result(self):
-        """{metric: value}; balanced accuracy and Transitional F1 of the state, mean IoU and gas IoU of a mask."""
+        """{metric: value}; balanced accuracy, Transitional F1 and shares of the answers of the state, mean IoU and gas
+        IoU of a mask."""
         counts = ops.cast(self.counts.value, "float32")
         hits, truth, predicted = ops.diagonal(counts), ops.sum(counts, axis=1), ops.sum(counts, axis=0)
         if self.output == "state":
@@ -44,6 +48,7 @@ class Confusion(keras.metrics.Metric):
                 "state_accuracy": _ratio(ops.sum(hits), ops.sum(counts)),
                 "state_balanced_accuracy": _mean_where(_ratio(hits, truth), truth > 0),
                 "state_transitional_f1": f1[TRANSITIONAL],
+                **{f"{SAID}{name.lower()}": _ratio(predicted[row], ops.sum(counts)) for row, name in enumerate(STATES)},
             }
         union = truth + predicted - hits
         iou = _ratio(hits, union)
@@ -63,11 +68,16 @@ def _mean_where(values, mask):
     return _ratio(ops.sum(values * mask), ops.sum(mask))
 
 
-class MeanIou(keras.callbacks.Callback):
-    """Adds `val_mean_iou`, the mean over the masks, to what an epoch is judged by."""
+class EpochScores(keras.callbacks.Callback):
+    """Adds what an epoch is judged by: `val_mean_iou`, the mean over the masks, and `best_epoch.JOINT`."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Called before the callbacks that read it."""
-        values = [value for name, value in logs.items() if name.startswith("val_") and name.endswith("_mean_iou")]
-        if values:
-            logs["val_mean_iou"] = float(np.mean(values))
+        means, gases = (
+            [value for name, value in logs.items() if name.startswith("val_") and name.endswith(kind)]
+            for kind in ("_mean_iou", "_gas_iou")
+        )
+        if means:
+            logs[MEAN_IOU] = float(np.mean(means))
+        if gases and BALANCED in logs:
+            logs[JOINT] = 0.5 * logs[BALANCED] + 0.5 * float(np.mean(gases))

@@ -20,20 +20,18 @@ from kerasfusion.fume.networks.fast_scnn import STRIDE, build_encoder, segmentat
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is given, what it gives, and what the best epoch is chosen by.
+    """What a network is given, and what it gives.
 
     Attributes:
         build: (height, width, shared_encoder) -> (inputs, outputs), dicts of Keras tensors by name.
         inputs: names; "co2", "ch4" and "frame" are (B, H, W, 1) float32 grey levels 0..255, "modality_mask" (B, 2)
             float32 [has CO2, has CH4], "gas_type" (B,) int32, 0 CO2, 1 CH4.
         outputs: names; "co2_mask", "ch4_mask" and "mask" are (B, H, W, 3), "state" is (B, 3).
-        monitor: metric of the validation set.
     """
 
     build: Callable
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    monitor: str
 
     @property
     def is_paired(self) -> bool:
@@ -186,16 +184,15 @@ def _pooled(context):
     return layers.GlobalAveragePooling2D()(context)
 
 
-_BALANCED, _MIOU = "val_state_balanced_accuracy", "val_mean_iou"
 _PAIR, _MASKS = ("co2", "ch4", "modality_mask"), ("co2_mask", "ch4_mask", "state")
 
 ARCHITECTURES = {
-    "FUMEFastSCNN": Architecture(_fume, _PAIR, _MASKS, _BALANCED),
-    "FUMEFastSCNNConcat": Architecture(_fume_concat, _PAIR, _MASKS, _BALANCED),
-    "SegmentationOnlyFastSCNN": Architecture(_segmentation_only, ("frame",), ("mask",), _MIOU),
-    "ClassificationOnlyFastSCNN": Architecture(_classification_only, ("frame",), ("state",), _BALANCED),
-    "GasAwareClassifierFastSCNN": Architecture(_gas_aware_classifier, ("frame", "gas_type"), ("state",), _BALANCED),
-    "EarlyFusionFastSCNN": Architecture(_early_fusion, ("co2", "ch4"), ("mask", "state"), _BALANCED),
-    "MultiTaskFastSCNN": Architecture(_multi_task, ("frame",), ("mask", "state"), _BALANCED),
+    "FUMEFastSCNN": Architecture(_fume, _PAIR, _MASKS),
+    "FUMEFastSCNNConcat": Architecture(_fume_concat, _PAIR, _MASKS),
+    "SegmentationOnlyFastSCNN": Architecture(_segmentation_only, ("frame",), ("mask",)),
+    "ClassificationOnlyFastSCNN": Architecture(_classification_only, ("frame",), ("state",)),
+    "GasAwareClassifierFastSCNN": Architecture(_gas_aware_classifier, ("frame", "gas_type"), ("state",)),
+    "EarlyFusionFastSCNN": Architecture(_early_fusion, ("co2", "ch4"), ("mask", "state")),
+    "MultiTaskFastSCNN": Architecture(_multi_task, ("frame",), ("mask", "state")),
 }
 """`model.name` -> network."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
@@ -124,7 +124,7 @@ def read_run(folder: Path) -> Run:
         environment=read_environment(folder),
         settings=read_json(folder / "checkpoints" / "settings.json", todo=f"{again} --restart") or {},
         history=history,
-        best=best_epoch(history, monitor_of(config)) if history else None,
+        best=best_epoch(history, config) if history else None,
         report={name: _learned(parts, config) for name, parts in report.items()},
         evaluated=check_records(folder / EVALUATED, read_evaluated(folder)),
         answers={split: _learned_answers(each, config) for split, each in answers.items()},
@@ -170,4 +170,7 @@ def _read_history(folder: Path, config: FumeConfig) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     todo = f"delete it; kerasfusion fit -c {folder / 'config.yaml'} writes it again from its checkpoint"
-    return read_numbers(path, "the training history", ("epoch", "val_loss", monitor_of(config)), todo)
+    history = read_numbers(path, "the training history", ("epoch", "val_loss"), todo)
+    if history and (monitor := monitor_of(config, history[0])) not in history[0]:
+        raise KerasFusionError(f"the training history has no column {monitor}", where=path, todo=todo)
+    return history

@@ -111,9 +111,12 @@ def _gases(gases: str) -> str:
 
 
 def _monitor(run: Run) -> str:
-    from kerasfusion.fume.fit.best_epoch import monitor_of
+    from kerasfusion.fume.fit.best_epoch import JOINT, monitor_of
 
-    return monitor_of(run.config).removeprefix("val_").removeprefix("state_").replace("_", " ") + " in validation"
+    monitor = monitor_of(run.config, run.history[0])
+    if monitor == JOINT:
+        return "0.5 balanced accuracy + 0.5 IoU of the gas in validation; among equals the mean IoU, then the loss"
+    return monitor.removeprefix("val_").removeprefix("state_").replace("_", " ") + " in validation"
 
 
 def _short(digest: str | None) -> str | None:

@@ -11,7 +11,7 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answering import open_network
 from kerasfusion.fume.evaluate.job import Request, run
-from kerasfusion.fume.evaluate.report import report_rows, report_views
+from kerasfusion.fume.evaluate.report import one_answer, report_rows, report_views
 from kerasfusion.fume.evaluate.split import evaluate
 from kerasfusion.fume.evaluate.text import as_text
 from kerasfusion.images.decoding import ImageError
@@ -226,3 +226,19 @@ def test_what_cannot_be_evaluated_is_said(data, models, tmp_path):
     (tmp_path / "co2" / "masks" / "test01.png").unlink()
     with pytest.raises(RequestError, match=r"paired_test_annotations.csv line 3.*co2/masks/test01.png"):
         run(make_request((tmp_path,), models))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        (
+            [[0, 3, 0], [0, 4, 0], [0, 2, 0]],
+            ["test: all 9 answers are Transitional; the network does not tell the state"],
+        ),
+        ([[5, 0, 0], [2, 0, 0], [0, 0, 0]], ["test: all 7 answers are Healthy; the network does not tell the state"]),
+        ([[3, 0, 0], [0, 4, 0], [0, 1, 1]], []),
+        ([[0, 0, 0], [0, 4, 0], [0, 0, 0]], []),  # there is nothing else to say
+    ],
+)
+def test_one_answer_for_all_is_said(matrix, said):
+    assert one_answer({"test": {"state": {"confusion_matrix": matrix}}, "test_paired": {"co2_mask": {}}}) == said

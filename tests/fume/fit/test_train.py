@@ -1,4 +1,5 @@
 import csv
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,8 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
 from kerasfusion.fume.fit import train as train_module
-from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch, monitor_of
+from kerasfusion.fume.fit.epoch_reports import only_state
 from kerasfusion.fume.fit.job import fit
 from kerasfusion.fume.fit.training_metrics import Confusion
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
@@ -86,6 +88,10 @@ def test_a_run_leaves_everything(trained):
     shown = history[-1]
     assert f"Transitional F1 {float(shown['val_state_transitional_f1']):.4f}" in lines[EPOCHS]
     assert f"gas IoU {float(shown['val_mask_gas_iou']):.4f}" in lines[EPOCHS]
+    assert (folder / "figures" / "training_curves.png").read_bytes()[:4] == b"\x89PNG"
+    for row in history:
+        balanced, gas = float(row["val_state_balanced_accuracy"]), float(row["val_mask_gas_iou"])
+        assert float(row[JOINT]) == pytest.approx((balanced + gas) / 2)
 
 
 def test_the_file_is_the_best_epoch(trained):
@@ -106,7 +112,7 @@ def test_the_file_is_the_best_epoch(trained):
 def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_masks(
     tmp_path, monkeypatch, rows, best, resumed
 ):
-    keys = ("val_state_balanced_accuracy", "val_mean_iou", "val_loss")
+    keys = (JOINT, "val_mean_iou", "val_loss")
     logs = [dict(zip(keys, row, strict=True)) for row in rows]
     written = []
     monkeypatch.setattr(train_module, "_network", lambda config, mixed: keras.Sequential([keras.Input((1,))]))
@@ -124,7 +130,31 @@ def test_the_best_epoch_is_the_highest_and_among_equals_the_one_with_better_mask
         keep.on_epoch_end(number, values)
     epochs_of_best = [written[:place].count("last") for place, name in enumerate(written) if name == "best"]
     assert epochs_of_best[-1] == best
-    assert best_epoch(logs, keys[0]) == best
+    assert best_epoch(logs, FumeConfig()) == best
+
+
+def test_one_answer_for_all_is_said_at_the_epoch_and_at_the_end(root, tmp_path, monkeypatch):
+    def always_acidotic(name, height, width, shared_encoder):
+        network = tiny_network(name, height, width, shared_encoder)
+        said = keras.layers.Rescaling(0.0, [0.0, 0.0, 1.0])(network.output["state"])
+        return keras.Model(network.input, {**network.output, "state": said})
+
+    monkeypatch.setattr(train_module, "build_network", always_acidotic)
+    monkeypatch.setattr("kerasfusion.fume.fit.job.save_model", lambda *_: None)
+    monkeypatch.setattr(train_module.KeepModels, "on_epoch_end", lambda *_, **__: None)
+    monkeypatch.setattr(train_module, "load_model", lambda path: (always_acidotic("", HEIGHT, WIDTH, True), None))
+    lines = []
+    fit(configured(root, tmp_path, "training.num_epochs=1"), report=lines.append)
+    assert "  all answers Acidotic  " in lines[1]
+    assert re.search("warning: all 16 validation answers of the best epoch, 1, are Acidotic", lines[2])
+
+
+@pytest.mark.parametrize(
+    ("shares", "state"), [((0, 1, 0), "Transitional"), ((1, 0, 0), "Healthy"), ((0.5, 0.5, 0), None), ((), None)]
+)
+def test_the_only_state_of_an_epoch(shares, state):
+    names = ("val_state_said_healthy", "val_state_said_transitional", "val_state_said_acidotic")
+    assert only_state(dict(zip(names, shares, strict=False))) == state
 
 
 def test_event_files_hold_the_history(trained):
@@ -142,9 +172,12 @@ def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_
     own = ("experiment.panels_every=1", "experiment.use_wandb=true", "experiment.wandb_mode=offline")
     config = configured(root, tmp_path, *own)
 
+    keep = train_module.KeepModels.on_epoch_end
+
     def cut(self, epoch, logs=None):
         if epoch == 1:
             raise KeyboardInterrupt
+        keep(self, epoch, logs)
 
     with monkeypatch.context() as patch:
         patch.setattr(train_module.KeepModels, "on_epoch_end", cut)
@@ -184,6 +217,8 @@ def test_metrics_while_training_are_sklearns():
     assert result["state_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, answers))
     f1 = f1_score(labels, answers, average=None)[1]
     assert result["state_transitional_f1"] == pytest.approx(f1)
+    said = [result[f"state_said_{state}"] for state in ("healthy", "transitional", "acidotic")]
+    np.testing.assert_allclose(said, np.bincount(answers, minlength=3) / 50, rtol=1e-6)
     assert result["state_accuracy"] == pytest.approx((labels == answers).mean())
 
     masks, logits = rng.integers(0, 3, (4, 5, 6)), rng.normal(size=(4, 5, 6, 3)).astype(np.float32)
@@ -197,10 +232,13 @@ def test_metrics_while_training_are_sklearns():
     assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
 
 
-def test_masks_alone_are_judged_by_their_iou(root, tmp_path):
+def test_epochs_are_judged_by_what_is_learned(root, tmp_path):
     config = configured(root, tmp_path, "training.loss.cls_weight=0")
     assert monitor_of(config) == "val_mean_iou"
-    assert monitor_of(configured(root, tmp_path)) == "val_state_balanced_accuracy"
+    assert monitor_of(configured(root, tmp_path, "training.loss.seg_weight=0")) == "val_state_balanced_accuracy"
+    both = configured(root, tmp_path)
+    assert monitor_of(both) == JOINT
+    assert monitor_of(both, ["val_state_balanced_accuracy", "val_mean_iou"]) == "val_state_balanced_accuracy"
 
 
 def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
