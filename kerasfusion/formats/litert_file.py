@@ -23,6 +23,7 @@ from kerasfusion.formats.seal import MARK, end_of, meanwhile, read_undamaged, re
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
+OPENS_FROM = {"ai-edge-litert": "1.0.1"}
 
 
 def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
@@ -43,7 +44,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     one = {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()}
     model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps(description | MARK))
+        archive.writestr(DESCRIPTION, json.dumps(description | MARK | {"opens_from": OPENS_FROM}))
         archive.comment = end_of(SUFFIX)
     seal(path)
 

@@ -16,6 +16,7 @@ from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_los
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
+OPENS_FROM = {"onnxruntime": "1.17.0"}
 KEY = "kerasfusion"
 """The description's name among the file's metadata_props."""
 
@@ -43,7 +44,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK)})
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK | {"opens_from": OPENS_FROM})})
     onnx.save(graph, path)
     seal(path)
 

@@ -27,6 +27,7 @@ from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")
+OPENS_FROM = {"openvino": "2024.0.0"}
 COMPUTE = {
     # Left to itself OpenVINO takes bfloat16 wherever the processor reports it.
     "float32": {"INFERENCE_PRECISION_HINT": "f32"},
@@ -60,7 +61,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     graph = _convert(openvino, model)
     if precision == "int8":
         graph = _compress(graph, kept)
-    graph.set_rt_info(json.dumps(description | MARK), list(_RT_INFO))
+    graph.set_rt_info(json.dumps(description | MARK | {"opens_from": OPENS_FROM}), list(_RT_INFO))
     openvino.save_model(graph, path, compress_to_fp16=False)
     seal(path)
 
