@@ -11,7 +11,7 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
-from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 
 SUFFIX = ".onnx"
@@ -82,7 +82,7 @@ def _runtime(path: Path):
     """ONNX Runtime, for a file that is there."""
     if not path.is_file():
         raise RequestError("the file does not exist", where=path, todo=MAKE_IT)
-    return require("onnxruntime", extra="export")
+    return require("onnxruntime", package=runtime_of(OPENS_FROM))
 
 
 def _session(path: Path):

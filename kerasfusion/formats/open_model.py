@@ -29,6 +29,16 @@ EXPORT_AGAIN = "copy the file again, or make it again: kerasfusion export RUN --
 """What to do about an export that is cut, damaged or of another program."""
 
 
+def runtime_of(opens_from: dict[str, str]) -> str:
+    """The one package that runs a format, as pip is to be asked for it.
+
+    Args:
+        opens_from: the format's OPENS_FROM.
+    """
+    ((name, version),) = opens_from.items()
+    return f"{name}>={version}"
+
+
 @dataclass(frozen=True)
 class OpenModel:
     """A model, whatever it is run by, ready to answer.

@@ -21,7 +21,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
-from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.machine.amx import avoid_broken_amx
 
@@ -124,7 +124,7 @@ def read_description(path: Path) -> dict[str, Any]:
 def _openvino():
     # OpenVINO reports its use over the network when it is imported, without asking. It goes without this module.
     sys.modules.setdefault("openvino_telemetry", None)
-    return require("openvino", extra="export")
+    return require("openvino", package=runtime_of(OPENS_FROM))
 
 
 def _convert(openvino, model):

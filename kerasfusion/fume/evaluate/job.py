@@ -22,7 +22,7 @@ from kerasfusion.fume.evaluate.files import keep_evaluation
 from kerasfusion.fume.evaluate.panels import write_panels
 from kerasfusion.fume.evaluate.report import report_views
 from kerasfusion.fume.evaluate.split import Answers, Asked, evaluate
-from kerasfusion.machine.device import select_device
+from kerasfusion.machine.device import use_device
 
 TIMED_RUNS, WARMUP = 10, 2
 NETWORK = "network"
@@ -96,7 +96,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         read_evaluated(folder)
     data = request.config.data
     samples = choose(request)
-    select_device(request.device)
+    use_device(request.model, request.device)
     network = open_network(request.model)
     answers = evaluate(
         network,
