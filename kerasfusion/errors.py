@@ -52,12 +52,13 @@ def install_hint(extra: str) -> str:
     return ("in the folder of the source: " if CONSTRAINTS.is_file() else "") + install_command(extra)
 
 
-def require(module: str, *, extra: str):
+def require(module: str, *, extra: str = "", package: str | None = None):
     """Import an optional library, or say how to install it.
 
     Args:
         module: the library's import name.
-        extra: the extra of this package that brings it.
+        extra: the extra of this package that brings it; empty if this package itself asks for it.
+        package: what pip is to bring where that alone is enough, such as "onnxruntime>=1.17".
 
     Raises:
         RequestError: it is not installed.
@@ -67,5 +68,5 @@ def require(module: str, *, extra: str):
     except ModuleNotFoundError as error:
         raise RequestError(
             f"this step needs {error.name}, which is not installed",
-            todo=install_hint(extra),
+            todo=install_hint(extra) if package is None else f'{sys.executable} -m pip install "{package}"',
         ) from error

@@ -21,6 +21,7 @@ SHARED = [
     "splits",
     "files",
     "shipped",
+    "runtime_requirements",
     "figure_style",
     "trainer",
     "machine",

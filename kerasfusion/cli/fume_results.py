@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_fume_config
-from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.quiet import load_libraries
 
 
 def evaluate(
@@ -23,7 +23,7 @@ def evaluate(
             batch of None is the configuration's.
     """
     config = _config(model, config_file, settings, data)
-    import_tensorflow()
+    load_libraries(model)
     from kerasfusion.fume.evaluate import job
     from kerasfusion.fume.evaluate.text import as_text
 
@@ -55,14 +55,14 @@ def predict(
         raise RequestError("--overlays needs a folder", todo="name one with --out")
     if out is not None:
         require_folder(out)
-    import_tensorflow()
+    load_libraries(model)
     from kerasfusion.fume.detect.answering import open_network
     from kerasfusion.fume.detect.predict import list_subjects
     from kerasfusion.fume.detect.predict import predict as answer
-    from kerasfusion.machine.device import select_device
+    from kerasfusion.machine.device import use_device
 
     subjects = list_subjects(co2, ch4, pairs, data)
-    select_device(device)
+    use_device(model, device)
     failed, width = 0, max(len(subject.name) for subject in subjects)
     network = open_network(model)
     if frame_range is not None:
@@ -77,13 +77,13 @@ def benchmark(
     model: Path, co2: Path | None, ch4: Path | None, runs: int, warmup: int, device: str, as_json: bool
 ) -> None:
     """Time one sample at a time, and print it."""
-    import_tensorflow()
+    load_libraries(model)
     from kerasfusion.files.run_files import record_latency
     from kerasfusion.fume.detect import latency
     from kerasfusion.fume.detect.answering import open_network
-    from kerasfusion.machine.device import select_device
+    from kerasfusion.machine.device import use_device
 
-    select_device(device)
+    use_device(model, device)
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
     result = latency.measure_network(lambda: open_network(model), files or None, runs, warmup)
     if path := record_latency(model, result | {"device": device}):

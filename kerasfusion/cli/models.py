@@ -73,14 +73,18 @@ def export(ctx, run_or_model: Path, **options):
 @click.command()
 @click.argument("model", type=ANY_PATH)
 def info(model: Path):
-    """Say what a model file is: its sha256, how it is checked, system, classes, inputs, digests, versions, settings.
+    """Say what a model file is: its sha256, how it is checked, what it needs, classes, inputs, digests, settings.
+
+    `opens_from` are the packages that open it without this one, each from the oldest version with which it was tried.
 
     Example: kerasfusion info runs/roadwork/fusion.keras
     """
     from kerasfusion.files.digests import file_sha256
-    from kerasfusion.formats.opening import read_description
+    from kerasfusion.formats.opening import opens_from, read_description
     from kerasfusion.formats.seal import what_is_checked
 
     described = read_description(model)
     about = {"file_sha256": file_sha256(model), "checked_when_opened": what_is_checked(model, described)}
-    click.echo(json.dumps(about | described, indent=2))
+    # Not what the file says of it: files of older versions say nothing.
+    said = {name: value for name, value in described.items() if name != "opens_from"}
+    click.echo(json.dumps(about | {"opens_from": opens_from(model)} | said, indent=2))

@@ -3,8 +3,15 @@
 import os
 import sys
 import tempfile
+from pathlib import Path
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, require
+
+
+def load_libraries(model: Path | None) -> None:
+    """Load TensorFlow, which takes seconds, for what needs it: a `.keras` file, or, without a file, the ViT alone."""
+    if model is None or model.suffix == ".keras":
+        import_tensorflow()
 
 
 def import_tensorflow() -> None:
@@ -23,7 +30,7 @@ def import_tensorflow() -> None:
         os.dup2(notes.fileno(), 2)
         try:
             with lean():
-                import tensorflow  # noqa: F401
+                require("tensorflow")
             use_keras()
         except KerasFusionError:
             raise

@@ -8,7 +8,7 @@ import click
 
 from kerasfusion.cli.configuration import read_config
 from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option
-from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.quiet import load_libraries
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
@@ -70,7 +70,7 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     keys = ("data__root", "vit__weights", "cache__folder")
     config = read_config(config_file, settings, **{key: options.pop(key) for key in keys})
     model = _choose(model, options.pop("precision"))
-    _load_libraries(model)
+    load_libraries(model)
     from kerasfusion.roadwork.evaluate import job
     from kerasfusion.roadwork.evaluate.job import Request
 
@@ -174,7 +174,7 @@ def benchmark(ctx, model: Path | None, from_env: Path | None, as_json: bool, dev
             )
         from kerasfusion.roadwork.miner.check.latency import measure_miner
 
-        result = measure_miner(from_env, **options, before_opening=_load_libraries)
+        result = measure_miner(from_env, **options, before_opening=load_libraries)
     else:
         model = _choose(model, precision)
         result = latency.measure_latency(lambda: _open(model, device, tta, full), **options)
@@ -215,14 +215,9 @@ def _choose(model: Path | None, precision: str | None) -> Path | None:
 
 
 def _open(model: Path, device: str, tta: bool, full: bool):
-    _load_libraries(model)
-    from kerasfusion.roadwork.detect.detector import open_detector, use_device
+    load_libraries(model)
+    from kerasfusion.machine.device import use_device
+    from kerasfusion.roadwork.detect.detector import open_detector
 
     use_device(model, device)
     return open_detector(model, tta, full=full)
-
-
-def _load_libraries(model: Path | None) -> None:
-    """Load TensorFlow, which takes seconds, for what needs it: a `.keras` file, or the ViT alone."""
-    if model is None or model.suffix == ".keras":
-        import_tensorflow()

@@ -14,25 +14,42 @@ from typing import Any
 
 from kerasfusion.files.keras_file_check import CONFIG
 
-OLDEST_KERAS = "3.5.0"
-"""The oldest version of Keras that opened what `without_newer_settings` leaves of our networks (tools/old_keras.py).
-Answers are then the same within 2e-6."""
+OLDEST_KERAS, OLDEST_TENSORFLOW = "3.5.0", "2.18.0"
+"""The oldest versions that opened what `without_newer_settings` leaves of our networks (tools/old_keras.py). Answers
+are then the same within 2e-6."""
 
-_NEWER_DEFAULTS: dict[str, Any] = {
-    "quantization_config": None,
-    "input_axes": None,
-    "output_axes": None,
-    "renorm": False,
-    "renorm_clipping": None,
-    "renorm_momentum": 0.99,
+_NEWER: dict[str, tuple[Any, str]] = {
+    "quantization_config": (None, "3.13.0"),
+    "input_axes": (None, "3.15.0"),
+    "output_axes": (None, "3.15.0"),
+    "renorm": (False, "3.14.0"),
+    "renorm_clipping": (None, "3.14.0"),
+    "renorm_momentum": (0.99, "3.14.0"),
 }
-"""Settings that layers and initializers have got since, and their defaults."""
+"""Settings that layers and initializers have got since: the default, and the version of Keras that had it first."""
 
 _OPERATIONS = "keras.src.ops."
 """Begins the module of an operation, as opposed to a layer."""
 _ONCE_NAMELESS = ("Einsum", "ExpandDims", "Reshape", "Resize", "Softmax", "Split", "Stack", "Transpose", "Unstack")
 """Operations whose constructor took no name. Their place in the network is told by another name, beside their settings;
 what they call themselves is then made up anew."""
+_NAMED_SINCE = "3.11.0"
+
+
+def oldest_keras(config: Any) -> str:
+    """The oldest version of Keras that knows every setting of a network's configuration, and was tried.
+
+    Args:
+        config: a JSON value, as it stands in the file.
+    """
+    since = [_NEWER[key][1] for node in _nodes(config) for key in _NEWER.keys() & node["config"].keys()]
+    named = [_NAMED_SINCE for node in _nodes(config) if _is_nameless(node) and "name" in node["config"]]
+    return max([OLDEST_KERAS, *since, *named], key=version_numbers)
+
+
+def version_numbers(version: str) -> list[int]:
+    """What a version is ordered by: its first three numbers."""
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 def rewrite_for_older_keras(path: Path, out: Path) -> None:
@@ -73,7 +90,7 @@ def _reduced(value: Any, without_names: bool) -> Any:
     return {
         key: _reduced(each, without_names)
         for key, each in value.items()
-        if not (key in _NEWER_DEFAULTS and each == _NEWER_DEFAULTS[key])
+        if not (key in _NEWER and each == _NEWER[key][0])
     }
 
 

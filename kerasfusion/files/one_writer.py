@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import filelock
-
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.writing import disk_errors, hidden_beside, remove_abandoned, remove_partial_files
 
@@ -78,6 +76,8 @@ def _is_run(folder: Path) -> bool:
 
 @contextmanager
 def _held(lock_file: Path, where: Path, what: str, patience: float = 0) -> Iterator[None]:
+    import filelock  # what only answers writes nothing, and goes without it
+
     with disk_errors(lock_file):
         lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(lock_file, timeout=patience)

@@ -16,7 +16,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
-from kerasfusion.files.older_keras import rewrite_for_older_keras
+from kerasfusion.files.older_keras import OLDEST_TENSORFLOW, oldest_keras, rewrite_for_older_keras, version_numbers
 from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.keras_settings import clean_environment
 
@@ -45,7 +45,7 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
     Args:
         model: keras.Model of built-in layers.
         path: ends in `.keras`.
-        description: JSON value kept as `kerasfusion.json` inside the file.
+        description: JSON value kept as `kerasfusion.json` inside the file, with what it `opens_from`.
         sample: inputs to compare on, one batch; None for a file that is only read by this program again.
 
     Raises:
@@ -61,8 +61,9 @@ def save_model(model, path: Path, description: dict[str, Any], sample: dict[str,
         with disk_errors(path):
             rewrite_for_older_keras(written, partial)
         written.unlink()
+        about = description | {"opens_from": opens_from(partial)}
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(DESCRIPTION, json.dumps(description, indent=1))
+            archive.writestr(DESCRIPTION, json.dumps(about, indent=1))
         if sample is not None:
             expected = {name: np.asarray(value) for name, value in model(sample, training=False).items()}
             _compare(expected, _answers_of_a_clean_process(partial, sample), path)
@@ -87,6 +88,17 @@ def read_description(path: Path) -> dict[str, Any]:
         if CONFIG in archive.namelist():
             read_config(archive, path)  # what is said of a file that must not be opened is not worth telling
         return read_json(archive, DESCRIPTION, path)
+
+
+def opens_from(path: Path) -> dict[str, str]:
+    """{package: its oldest version} of what opens a `.keras` file, by what stands in it.
+
+    Raises:
+        RequestError: as `read_description` of the file's content.
+    """
+    with open_archive(path) as archive:
+        config = read_config(archive, path)
+    return {"keras": oldest_keras(config), "tensorflow": OLDEST_TENSORFLOW}
 
 
 def load_model(path: Path):
@@ -128,9 +140,21 @@ def load_network(path: Path):
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
             model.load_weights(weights)
         except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
+            _refuse_newer(config, keras.__version__, path, error)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
         return model
+
+
+def _refuse_newer(config: dict[str, Any], installed: str, path: Path, error: Exception) -> None:
+    needed = oldest_keras(config)
+    if version_numbers(installed) < version_numbers(needed):
+        raise RequestError(
+            f"the model needs a newer Keras: its network has settings that {installed} does not know",
+            where=path,
+            expected=f"keras {needed} or newer",
+            todo=f'{sys.executable} -m pip install "keras>={needed}", or export the model in another format',
+        ) from error
 
 
 def _answers_of_a_clean_process(path: Path, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

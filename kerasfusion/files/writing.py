@@ -8,8 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
-
 from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -77,7 +75,13 @@ def remove_partial_files(folder: Path) -> None:
 
 def _is_owned(number: str) -> bool:
     """Whether another process with this number lives."""
-    return number.isdecimal() and int(number) != os.getpid() and psutil.pid_exists(int(number))
+    return number.isdecimal() and int(number) != os.getpid() and _lives(int(number))
+
+
+def _lives(process: int) -> bool:
+    import psutil  # what only answers writes nothing, and goes without it
+
+    return psutil.pid_exists(process)
 
 
 def hidden_beside(path: Path, ending: str) -> Path:
@@ -109,7 +113,7 @@ def remove_abandoned(folder: Path) -> None:
     for partial in folder.glob(f"*{_OWNED}*"):
         before, _, after = partial.name.rpartition(_OWNED) if not partial.name.startswith(_OWNED) else ("", "", "")
         number = after if before else partial.name.removeprefix(_OWNED).partition("-")[0]
-        if not number.isdecimal() or psutil.pid_exists(int(number)):
+        if not number.isdecimal() or _lives(int(number)):
             continue
         if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial, ignore_errors=True)

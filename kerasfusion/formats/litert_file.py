@@ -18,11 +18,12 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_lines
-from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, end_of, meanwhile, read_undamaged, refuse_lost_seal, seal
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
+OPENS_FROM = {"ai-edge-litert": "1.0.1"}
 
 
 def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
@@ -43,7 +44,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     one = {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()}
     model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(DESCRIPTION, json.dumps(description | MARK))
+        archive.writestr(DESCRIPTION, json.dumps(description | MARK | {"opens_from": OPENS_FROM}))
         archive.comment = end_of(SUFFIX)
     seal(path)
 
@@ -57,7 +58,7 @@ def open_model(path: Path) -> OpenModel:
     description = read_description(path)
     refuse_lost_seal(path, description)
     with meanwhile(read_undamaged, path) as content:
-        litert = require("ai_edge_litert.interpreter", extra="export")
+        litert = require("ai_edge_litert.interpreter", package=runtime_of(OPENS_FROM))
     try:
         with without_lines("Created TensorFlow Lite XNNPACK delegate"):
             # From memory: a file that is mapped and overwritten later would change or end this process.

@@ -11,11 +11,12 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
-from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
+OPENS_FROM = {"onnxruntime": "1.17.0"}
 KEY = "kerasfusion"
 """The description's name among the file's metadata_props."""
 
@@ -43,7 +44,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK)})
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK | {"opens_from": OPENS_FROM})})
     onnx.save(graph, path)
     seal(path)
 
@@ -81,7 +82,7 @@ def _runtime(path: Path):
     """ONNX Runtime, for a file that is there."""
     if not path.is_file():
         raise RequestError("the file does not exist", where=path, todo=MAKE_IT)
-    return require("onnxruntime", extra="export")
+    return require("onnxruntime", package=runtime_of(OPENS_FROM))
 
 
 def _session(path: Path):

@@ -1,9 +1,10 @@
 """The formats in which a model can be deployed: one file each, with the one library that it needs.
 
-Every module here has the same five parts:
+Every module here has the same six parts:
 
     SUFFIX          how the file's name ends
     PRECISIONS      what it can be written in: "float32", "bfloat16", "int8"
+    OPENS_FROM      {package: its oldest version that opened such files}; of a `.keras` file it depends on what is in it
     write(model, path, precision, description, kept)
     open_model(path) -> OpenModel
     read_description(path) -> dict
@@ -28,6 +29,16 @@ MAKE_IT = "kerasfusion export RUN --format FORMAT makes it; in a run folder, nam
 
 EXPORT_AGAIN = "copy the file again, or make it again: kerasfusion export RUN --format FORMAT"
 """What to do about an export that is cut, damaged or of another program."""
+
+
+def runtime_of(opens_from: dict[str, str]) -> str:
+    """The one package that runs a format, as pip is to be asked for it.
+
+    Args:
+        opens_from: the format's OPENS_FROM.
+    """
+    ((name, version),) = opens_from.items()
+    return f"{name}>={version}"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,20 @@ def read_description(path: Path) -> dict[str, Any]:
     return format_module(_format_of(path)).read_description(path)
 
 
+def opens_from(path: Path) -> dict[str, str]:
+    """{package: its oldest version} of what opens a model file of any format; as far as it was tried.
+
+    Raises:
+        RequestError: an unknown ending, or, of a `.keras` file, as `read_description`.
+    """
+    name = _format_of(path)
+    if name != "keras":
+        return format_module(name).OPENS_FROM
+    from kerasfusion.files.saving import opens_from as of_keras_file
+
+    return of_keras_file(path)
+
+
 def format_module(name: str):
     """The module of a format; its library is only loaded when it is used."""
     return import_module(f"kerasfusion.formats.{name}_file")

@@ -21,12 +21,13 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
-from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel
+from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")
+OPENS_FROM = {"openvino": "2024.0.0"}
 COMPUTE = {
     # Left to itself OpenVINO takes bfloat16 wherever the processor reports it.
     "float32": {"INFERENCE_PRECISION_HINT": "f32"},
@@ -60,7 +61,7 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     graph = _convert(openvino, model)
     if precision == "int8":
         graph = _compress(graph, kept)
-    graph.set_rt_info(json.dumps(description | MARK), list(_RT_INFO))
+    graph.set_rt_info(json.dumps(description | MARK | {"opens_from": OPENS_FROM}), list(_RT_INFO))
     openvino.save_model(graph, path, compress_to_fp16=False)
     seal(path)
 
@@ -123,7 +124,7 @@ def read_description(path: Path) -> dict[str, Any]:
 def _openvino():
     # OpenVINO reports its use over the network when it is imported, without asking. It goes without this module.
     sys.modules.setdefault("openvino_telemetry", None)
-    return require("openvino", extra="export")
+    return require("openvino", package=runtime_of(OPENS_FROM))
 
 
 def _convert(openvino, model):

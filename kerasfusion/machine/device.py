@@ -1,8 +1,22 @@
 """Choose where TensorFlow computes, before it starts up."""
 
+from pathlib import Path
+
 from kerasfusion.errors import RequestError
 
 DEVICES = ("auto", "cpu", "gpu")
+
+
+def use_device(path: Path | None, device: str) -> None:
+    """`select_device` for what computes in TensorFlow: a `.keras` file, or, without a file, the default ViT.
+
+    Raises:
+        RequestError: a GPU is asked for that is not there, or for a file that does not use one.
+    """
+    if path is None or path.suffix == ".keras":
+        select_device(device)
+    elif device == "gpu":
+        raise RequestError("only a .keras file computes on a GPU", where=path, todo="--device cpu")
 
 
 def select_device(name: str) -> str:

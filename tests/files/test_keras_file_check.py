@@ -343,7 +343,7 @@ def test_a_sound_file_answers_as_it_did(whole):
     network, description = load_model(whole)
     image = {"image": np.random.default_rng(1).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)}
     np.testing.assert_array_equal(np.asarray(network(image)["out"]), np.asarray(plain(image)["out"]))
-    assert description == {"system": "roadwork"}
+    assert description == {"system": "roadwork", "opens_from": {"keras": "3.5.0", "tensorflow": "2.18.0"}}
     assert load_network(whole).count_params() == network.count_params()
 
 

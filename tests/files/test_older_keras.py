@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasfusion.files.older_keras import without_newer_settings
-from kerasfusion.files.saving import load_network, save_model
+from kerasfusion.errors import RequestError
+from kerasfusion.files.older_keras import oldest_keras, without_newer_settings
+from kerasfusion.files.saving import load_network, opens_from, read_description, save_model
 
 IN_3_5 = {
     "Activation": "activation",
@@ -87,6 +88,52 @@ def test_the_file_answers_as_the_model_and_is_whole(model, tmp_path):
     for _ in range(2):  # names that are made up go on counting in one process
         np.testing.assert_allclose(np.asarray(load_network(path)(image, training=False)["probs"]), expected, atol=1e-6)
     assert [each.name for each in tmp_path.iterdir()] == ["model.keras"]
+
+
+def node(class_name, module="keras.layers", **settings):
+    return {"module": module, "class_name": class_name, "config": settings}
+
+
+@pytest.mark.parametrize(
+    ("inside", "oldest"),
+    [
+        (node("Dense", units=4), "3.5.0"),
+        (node("Dense", units=4, quantization_config=None), "3.13.0"),
+        (node("Dense", quantization_config=node("Int8QuantizationConfig")), "3.13.0"),
+        (node("BatchNormalization", renorm=False), "3.14.0"),
+        (node("Dense", kernel_initializer=node("GlorotUniform", input_axes=None), renorm=False), "3.15.0"),
+        (node("Transpose", "keras.src.ops.numpy", axes=[0, 1], name="transpose"), "3.11.0"),
+        (node("Multiply", "keras.src.ops.numpy", name="multiply"), "3.5.0"),
+        (node("Functional", layers=[node("Functional", layers=[node("Dense", quantization_config=None)])]), "3.13.0"),
+    ],
+)
+def test_the_oldest_version_is_that_of_the_newest_setting(inside, oldest):
+    """Each setting's version is the first release of Keras whose source has it."""
+    assert oldest_keras({"layers": [inside, node("Dense", units=2)]}) == oldest
+
+
+def test_a_file_says_from_which_version_it_opens_and_one_that_does_not_say_is_read(model, tmp_path):
+    path, as_written = tmp_path / "model.keras", tmp_path / "as_written.keras"
+    save_model(model, path, {"a": 1, "opens_from": {"onnxruntime": "1.0"}}, None)
+    expected = {"keras": "3.5.0", "tensorflow": "2.18.0"}
+    assert read_description(path) == {"a": 1, "opens_from": expected}
+    model.save(as_written)  # as a version before this did it
+    assert (opens_from(path), opens_from(as_written)) == (expected, expected | {"keras": "3.15.0"})
+
+
+def test_an_older_keras_says_which_one_the_file_needs(model, monkeypatch, tmp_path):
+    def refuse(config, safe_mode):
+        raise TypeError("Unrecognized keyword arguments passed to Dense: {'quantization_config': None}")
+
+    path = tmp_path / "as_written.keras"
+    model.save(path)
+    monkeypatch.setattr("keras.saving.deserialize_keras_object", refuse)
+    monkeypatch.setattr("keras.__version__", "3.14.1")
+    with pytest.raises(RequestError, match=r"settings that 3\.14\.1 does not know(.|\n)*keras 3\.15\.0 or newer"):
+        load_network(path)
+    monkeypatch.setattr("keras.__version__", "3.15.0")
+    with pytest.raises(RequestError, match="Keras cannot open the model: Unrecognized"):
+        load_network(path)
 
 
 def test_what_is_no_default_stays():

@@ -10,11 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256
 from kerasfusion.formats.library_notes import without_lines, without_log
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
+from kerasfusion.formats.seal import what_is_checked
 
 pytestmark = pytest.mark.exports
 
@@ -30,6 +34,15 @@ with np.load(sys.argv[1]) as file:
     inputs = dict(file)
 np.savez(sys.argv[2], **{path: open_model(Path(path)).answer(inputs)["fusion"] for path in sys.argv[3:]})
 """
+OPENED_BY = {
+    ("keras", "float32"): {"keras": "3.5.0", "tensorflow": "2.18.0"},
+    ("keras", "bfloat16"): {"keras": "3.5.0", "tensorflow": "2.18.0"},
+    ("keras", "int8"): {"keras": "3.13.0", "tensorflow": "2.18.0"},  # what Dense says of its quantisation came then
+    "openvino": {"openvino": "2024.0.0"},
+    "onnx": {"onnxruntime": "1.17.0"},
+    "litert": {"ai-edge-litert": "1.0.1"},
+}
+"""The oldest versions that were tried, of every precision unless one is named."""
 CASES = [(name, its) for name in FORMATS for its in format_module(name).PRECISIONS]
 
 
@@ -97,7 +110,12 @@ def test_answers_are_those_of_the_model_under_their_names(files, model, pictures
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_a_file_says_what_it_is(files, case):
     sealed = {} if case[0] == "keras" else {"sealed": True}  # .keras is a zip, which has checksums of its own
-    assert read_description(files[case]) == open_model(files[case]).description == describe(*case) | sealed
+    said = describe(*case) | sealed | {"opens_from": OPENED_BY.get(case) or OPENED_BY[case[0]]}
+    assert read_description(files[case]) == open_model(files[case]).description == said
+    shown = json.loads(CliRunner().invoke(main, ["info", str(files[case])]).output)
+    assert shown.pop("file_sha256") == file_sha256(files[case])
+    assert shown.pop("checked_when_opened") == what_is_checked(files[case], said)
+    assert shown == said
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.options import ANY_PATH, device_option, json_option
-from kerasfusion.cli.quiet import import_tensorflow
+from kerasfusion.cli.quiet import load_libraries
 
 
 @click.command()
@@ -59,11 +59,5 @@ def rehearse(model: Path | None, as_json: bool, **options):
     from kerasfusion.roadwork.miner.rehearse.text import as_text
 
     request = job.Request(model=model, **options)
-    found = job.rehearse(request, lambda line: click.echo(line, err=True), _load_libraries)
+    found = job.rehearse(request, lambda line: click.echo(line, err=True), load_libraries)
     click.echo(json.dumps(asdict(found), indent=2) if as_json else as_text(found))
-
-
-def _load_libraries(model: Path) -> None:
-    """Load TensorFlow, which takes seconds, for a file that needs it."""
-    if model.suffix == ".keras":
-        import_tensorflow()

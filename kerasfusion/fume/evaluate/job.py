@@ -23,7 +23,7 @@ from kerasfusion.fume.evaluate.files import keep_evaluation
 from kerasfusion.fume.evaluate.panels import write_panels
 from kerasfusion.fume.evaluate.report import one_answer, report_views
 from kerasfusion.fume.evaluate.split import Answers, Asked, evaluate
-from kerasfusion.machine.device import select_device
+from kerasfusion.machine.device import use_device
 
 TIMED_RUNS, WARMUP = 10, 2
 NETWORK = "network"
@@ -99,7 +99,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
     samples = choose(request)
     for note in check_masks(data.dataset_root, masks_of(samples), data.masks):
         report(f"note: {note}")
-    select_device(request.device)
+    use_device(request.model, request.device)
     network = open_network(request.model)
     network.masks = data.masks
     answers = evaluate(

@@ -13,6 +13,7 @@ from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, save_model
 from kerasfusion.formats.opening import read_description
+from kerasfusion.machine.device import use_device
 from kerasfusion.metrics import classification
 from kerasfusion.metrics.reliability import reliability
 from kerasfusion.roadwork.branches.ensemble import OUTPUTS
@@ -22,7 +23,7 @@ from kerasfusion.roadwork.cascade.job import Answered, add_cascade, first_branch
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
-from kerasfusion.roadwork.detect.detector import Detector, use_device
+from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import answer, choose
 from kerasfusion.roadwork.head.logistic import refuse_missing_library
 from kerasfusion.roadwork.scoring.calibration import MIN_PER_CLASS, RESAMPLES, Calibration, fit, flat, sigmoid

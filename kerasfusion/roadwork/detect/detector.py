@@ -230,20 +230,6 @@ def open_detector(
     return Detector(open_model(path), tta, where=path, full=full)
 
 
-def use_device(path: Path | None, device: str) -> None:
-    """`select_device` for what computes in TensorFlow: a `.keras` file, or, without a file, the default ViT.
-
-    Raises:
-        RequestError: a GPU is asked for that is not there, or for a file that does not use one.
-    """
-    if path is None or path.suffix == ".keras":
-        from kerasfusion.machine.device import select_device
-
-        select_device(device)
-    elif device == "gpu":
-        raise RequestError("only a .keras file computes on a GPU", where=path, todo="--device cpu")
-
-
 def open_default(source: str, class_names: tuple[str, ...] | None = None) -> Detector:
     """Open the default answer alone: a ViT, with the one output `vit`.
 

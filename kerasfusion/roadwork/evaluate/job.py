@@ -13,10 +13,11 @@ from kerasfusion.files.run_files import METRICS, keep_metrics, read_evaluated, r
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.images.decoding import read_image
 from kerasfusion.images.png import write_png
+from kerasfusion.machine.device import use_device
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.challenge.views import describe_views, view_kinds, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector, use_device
+from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector
 from kerasfusion.roadwork.evaluate.answers import cached_branches, choose
 from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
 from kerasfusion.roadwork.evaluate.challenges import main_mix

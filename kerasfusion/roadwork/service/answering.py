@@ -21,7 +21,8 @@ from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.formats.opening import open_model
 from kerasfusion.images.decoding import ImageError, TooManyPixelsError, decode_image
-from kerasfusion.roadwork.detect.detector import Detection, Detector, use_device
+from kerasfusion.machine.device import use_device
+from kerasfusion.roadwork.detect.detector import Detection, Detector
 from kerasfusion.roadwork.service.settings import ServiceSettings
 
 PATIENCE_S = 0.25

@@ -13,7 +13,7 @@ from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.saving import save_model
 from kerasfusion.formats.measuring import Measurement
-from kerasfusion.formats.opening import FORMATS, format_module, open_model, read_description
+from kerasfusion.formats.opening import FORMATS, format_module, open_model, opens_from, read_description
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.export import check
 from kerasfusion.fume.export.check import compare
@@ -71,7 +71,8 @@ def test_every_format_answers_as_keras_does(network, tmp_path):
         opened = open_model(path)
         assert opened.inputs == {key: tuple(value.shape[1:]) for key, value in network.input.items()}
         sealed = {} if name == "keras" else {"sealed": True}
-        assert opened.description == read_description(path) == said | sealed
+        assert opened.description == read_description(path)
+        assert opened.description == said | sealed | {"opens_from": opens_from(path)}
         for count in (3, 1):
             found = opened.answer({key: rows[:count] for key, rows in inputs.items()})
             assert set(found) == set(expected)

@@ -17,11 +17,12 @@ from kerasfusion.formats.measuring import model_parts
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.detect.latency import drawn_photo, require_photo
 from kerasfusion.roadwork.miner.check.launch import Launch, installed
-from kerasfusion.roadwork.miner.check.their_requirements import LISTED, parse_need, read_needs
+from kerasfusion.roadwork.miner.check.their_requirements import LISTED, Need, parse_need, read_needs
 from kerasfusion.roadwork.miner.check.version_conflicts import find_conflicts, our_needs
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings, model_file, read_detector_settings
 from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout
 from kerasfusion.roadwork.miner.plugin.miner_env import read_env
+from kerasfusion.runtime_requirements import FRAMEWORK
 
 _LAST_LINES = 8
 
@@ -94,9 +95,8 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
     result, error = _run(launch, python, image)
     answered = (result.get(key) for key in ("p_roadwork", "load_s", "answer_s"))
     todo = _todo(launch.layout, python, named, result.get("missing")) if error else None
-    return CheckResult(
-        python, launch.config_file, settings.service_url, *answered, error, todo, _conflicts(launch, result), notes
-    )
+    conflicts = _conflicts(launch, result, _needs(settings, launch))
+    return CheckResult(python, launch.config_file, settings.service_url, *answered, error, todo, conflicts, notes)
 
 
 def as_text(result: CheckResult) -> str:
@@ -192,13 +192,19 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
     return found, _last_lines(process.stderr) if "p_roadwork" not in found else None
 
 
-def _conflicts(launch: Launch, result: dict) -> list[dict]:
+def _needs(settings: DetectorSettings, launch: Launch) -> dict[str, Need]:
+    """What the plug-in asks for: TensorFlow and Keras only where the model is a `.keras` file."""
+    is_export = settings.service_url is None and model_file(settings, launch.config_file).suffix != ".keras"
+    return {name: need for name, need in our_needs().items() if not (is_export and name in FRAMEWORK)}
+
+
+def _conflicts(launch: Launch, result: dict, ours: dict[str, Need]) -> list[dict]:
     installed_there = result["installed"]
     python = installed_there["python"]
     environment = {"python_full_version": python, "python_version": ".".join(python.split(".")[:2])}
     asked = [parse_need(line, name, environment) for name, line in result["asked"]]
     needs = read_needs(launch.layout.root) + [need for need in asked if need]
-    return find_conflicts(needs, our_needs(), installed_there)
+    return find_conflicts(needs, ours, installed_there)
 
 
 def _last_lines(text: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.detect.detector import Detector, open_detector, use_device
+from kerasfusion.machine.device import use_device
+from kerasfusion.roadwork.detect.detector import Detector, open_detector
 from kerasfusion.roadwork.miner.plugin.detector_settings import model_file, read_detector_settings
 
 

@@ -8,7 +8,8 @@ from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, files_sha256
 from kerasfusion.formats.measuring import model_parts
-from kerasfusion.roadwork.detect.detector import open_detector, use_device
+from kerasfusion.machine.device import use_device
+from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.miner.check.launch import read_launch
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings, model_file, read_detector_settings
 from kerasfusion.roadwork.miner.plugin.in_process import open_for_miner
