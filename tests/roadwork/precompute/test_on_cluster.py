@@ -39,7 +39,7 @@ class Run(threading.Thread):
 
     def run(self):
         try:
-            precompute(self._config, on=self._address)
+            precompute(self._config, skip_unreadable=True, on=self._address)
         except BaseException as error:  # for `ended`
             self.error = error
 
@@ -58,10 +58,23 @@ class Run(threading.Thread):
         assert self.error is None, self.error
 
 
-def test_late_killed_and_lost_machines_change_no_byte(make_config, cached, cluster, tmp_path, monkeypatch, capfd):
+@pytest.fixture
+def by_one_machine(make_config, photos, tmp_path, yolo_in_this_process):
+    """The configuration of a cache that this process has filled, with a photo that cannot be read."""
+    broken = shutil.copytree(photos, tmp_path / "photos") / "val" / "roadwork" / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    config = make_config(tmp_path / "alone", f"data.root={tmp_path / 'photos'}")
+    precompute(config, skip_unreadable=True)
+    return config
+
+
+def test_late_killed_and_lost_machines_change_no_byte(
+    make_config, by_one_machine, cluster, tmp_path, monkeypatch, capfd
+):
     monkeypatch.setattr(on_cluster, "ShardFiller", GatedFiller)
-    config, gate = make_config(tmp_path), tmp_path / "gate"
+    config, gate = make_config(tmp_path, f"data.root={tmp_path / 'photos'}"), tmp_path / "gate"
     gate.mkdir()
+    cached = by_one_machine
     # What a driver leaves that was killed: a manifest, a shard, and another that was being written.
     folder = config.cache.folder
     shutil.copytree(cached.cache.folder, folder)
