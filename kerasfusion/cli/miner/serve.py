@@ -49,6 +49,12 @@ from kerasfusion.errors import RequestError
     help="Largest photo, width x height.",
 )
 @click.option("--cache", type=click.IntRange(0), default=0, show_default=True, help="Answers that are remembered.")
+@click.option(
+    "--spare/--no-spare",
+    default=True,
+    show_default=True,
+    help="Keep a second process with the model open, which takes the place of one that ends.",
+)
 @click.option("--access-log", is_flag=True, help="Write a line a request.")
 def serve(model: Path, precision: str | None, **options):
     """Answer photos over HTTP until Ctrl-C or SIGTERM; with a page for a person at /.

@@ -51,7 +51,7 @@ class Service:
         """
         clock = asyncio.get_running_loop().time
         begin = clock()
-        if self.worker.opened is None:
+        if self.worker.opened is None and not self.worker.has_spare:
             raise self.worker.not_ready()
         with self.admission.place():
             photo = await read_photo(headers, chunks, self.settings)
@@ -74,8 +74,7 @@ class Service:
 
     def measurements(self) -> bytes:
         """Body of /metrics."""
-        ready = self.worker.opened is not None
-        return self.metrics.as_text(self.admission.taken, ready, self.worker.restarts, self.worker.pid)
+        return self.metrics.as_text(self.admission.taken, self.worker)
 
     def _remembered(self, photo: bytes) -> Answer | None:
         opened = self.worker.opened

@@ -5,6 +5,7 @@ import os
 import psutil
 
 from kerasfusion.errors import require
+from kerasfusion.roadwork.service.worker import Worker
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Bounds of the histograms, seconds."""
@@ -29,7 +30,8 @@ class ServiceMetrics:
         self._cached = prometheus.Counter("cached_answers", "Answers from the cache", **kept)
         self._house = prometheus.Gauge("queue_length", "Requests in the house", **kept)
         self._ready = prometheus.Gauge("worker_ready", "Whether the model is open", **kept)
-        self._restarts = prometheus.Gauge("worker_restarts", "Workers started after the first", **kept)
+        self._spare = prometheus.Gauge("spare_ready", "Whether a second process has the model open", **kept)
+        self._restarts = prometheus.Gauge("worker_restarts", "Workers that ended and were replaced", **kept)
         self._memory = prometheus.Gauge("memory_bytes", "Resident memory", ["process"], **kept)
 
     def note_request(self, status: int, seconds: float) -> None:
@@ -54,13 +56,15 @@ class ServiceMetrics:
         """Count an answer that was remembered."""
         self._cached.inc()
 
-    def as_text(self, in_house: int, ready: bool, restarts: int, worker_pid: int | None) -> bytes:
+    def as_text(self, in_house: int, worker: Worker) -> bytes:
         """All of it as Prometheus reads it, with what is so at this moment."""
         self._house.set(in_house)
-        self._ready.set(ready)
-        self._restarts.set(restarts)
+        self._ready.set(worker.opened is not None)
+        self._spare.set(worker.has_spare)
+        self._restarts.set(worker.restarts)
         self._memory.labels("service").set(_resident_bytes(os.getpid()))
-        self._memory.labels("worker").set(_resident_bytes(worker_pid))
+        for name, pid in zip(("worker", "spare"), worker.pids, strict=True):
+            self._memory.labels(name).set(_resident_bytes(pid))
         return self._prometheus.generate_latest(self._registry)
 
     @property

@@ -25,6 +25,7 @@ class ServiceSettings:
         max_pixels: largest photo that is decoded, width x height.
         cache: answers that are remembered; 0 is none.
         access_log: write a line a request.
+        spare: keep a second process with the model open, which takes the place of one that ends.
         retry_s: seconds until a model that could not be opened is tried again.
     """
 
@@ -43,4 +44,5 @@ class ServiceSettings:
     max_pixels: int = MAX_PIXELS
     cache: int = 0
     access_log: bool = False
+    spare: bool = True
     retry_s: float = 3.0

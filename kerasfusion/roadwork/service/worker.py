@@ -1,18 +1,14 @@
-"""The process that answers, seen from the service: started, asked, and started again whenever it ends."""
+"""The process that answers, seen from the service: asked, and replaced whenever it ends."""
 
 import asyncio
 import math
-import multiprocessing
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork.service import answering
 from kerasfusion.roadwork.service.answering import Answers, Broken, NotOpened, Opened
+from kerasfusion.roadwork.service.model_process import ModelProcess
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.settings import ServiceSettings
 
@@ -27,17 +23,19 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """One process with the model; all methods are for the service's event loop.
+    """A process with the model and, with `settings.spare`, a second one that takes its place at once.
+
+    All methods are for the service's event loop.
 
     Args:
         settings: the service's.
-        prepare: called in the process before the model is opened; must be importable there.
+        prepare: called in a process before the model is opened; must be importable there.
         report: takes a line for the person who runs the service.
 
     Attributes:
         opened: what is open; None while nothing is.
         problem: why nothing is.
-        restarts: processes that were started after the first.
+        restarts: processes that were replaced.
     """
 
     def __init__(
@@ -47,16 +45,27 @@ class Worker:
         self.problem = "the model is being opened"
         self.restarts = 0
         self._settings, self._prepare, self._report = settings, prepare, report
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._process: ModelProcess | None = None
+        self._spare: ModelProcess | None = None
         self._told_of: int | None = None
         self._decided = asyncio.Event()  # set while a process is ready or known not to become so
-        self._threads = ThreadPoolExecutor(4)  # one waits for the process's end, one for its answers; spares for kills
+        # Two wait for the processes' ends, one for a greeting, one for answers; the others for kills.
+        self._threads = ThreadPoolExecutor(6)
 
     @property
     def pid(self) -> int | None:
-        """Of the process."""
+        """Of the process that answers."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Of the process that answers, and of the spare."""
+        return self.pid, self._spare.pid if self._spare is not None else None
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a process could answer at once in the place of the one that does."""
+        return self._spare is not None and self._spare.is_ready
 
     async def run(self) -> None:
         """Keep a process running until cancelled.
@@ -66,22 +75,25 @@ class Worker:
         """
         first = True
         while True:
-            self._start()
-            greeting = await self._in_thread(_greeting, self._connection)
+            process = self._process = self._next()
+            self._decided.clear()
+            greeting = await process.greeting
             if isinstance(greeting, Opened):
                 self.opened = greeting
                 self._decided.set()
                 if not first:
                     self._report(f"the model answers again: sha256 {greeting.model_sha256}")
-            await self._in_thread(wait, [self._process.sentinel])
-            self._process.join()
+                self._keep_spare()
+            await process.ended()
             self.opened = None
+            self._decided.clear()
             if not isinstance(greeting, Opened):
-                self._note_failure(greeting, first)
+                self._note_failure(process, greeting, first)
                 await asyncio.sleep(self._settings.retry_s)
             else:
                 self.problem = AFTER_A_CRASH
-                self._report(f"the worker {_end_of(self._process)}; it is started again")
+                follows = "another one takes its place" if self.has_spare else "it is started again"
+                self._report(f"the worker {process.how_it_ended()}; {follows}")
             first = False
             self.restarts += 1
 
@@ -120,13 +132,13 @@ class Worker:
             WorkerDied: the process ended, or took so long that it was ended; photos that have answers keep them.
         """
         await self.decided()
-        opened, process, connection = self.opened, self._process, self._connection
+        opened, process = self.opened, self._process
         until = asyncio.get_running_loop().time() + STUCK * self._settings.deadline_s
         left = len(photos)
         try:
-            await self._until(until, process, _send, connection, photos)
+            await self._until(until, process, _send, process.connection, photos)
             while left:
-                answers = await self._until(until, process, connection.recv)
+                answers = await self._until(until, process, process.connection.recv)
                 left -= len(answers.found)
                 self._tell_of_broken(answers)
                 yield opened, answers
@@ -138,26 +150,33 @@ class Worker:
             raise WorkerDied from None
 
     async def stop(self) -> None:
-        """End the process; `run` must have been cancelled."""
-        if self._process is not None:
-            self._process.kill()
-            await self._in_thread(self._process.join)
+        """End the processes; `run` must have been cancelled."""
+        for process in (self._process, self._spare):
+            if process is not None:
+                process.kill()
+                await process.ended()
         self._threads.shutdown(wait=False)
 
-    def _start(self) -> None:
-        self._decided.clear()
-        context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(
-            target=answering.run, args=(other, self._settings, self._prepare), name="kerasfusion-worker", daemon=True
-        )
-        self._process.start()
-        other.close()  # the process's end must be the end of the pipe
+    def _next(self) -> ModelProcess:
+        """The spare, ready or not, if it has the file that there is now; else a new process."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            if spare.is_of_the_present_file:
+                return spare
+            spare.kill()
+        return self._start()
 
-    def _note_failure(self, greeting: NotOpened | None, first: bool) -> None:
+    def _keep_spare(self) -> None:
+        if self._settings.spare:
+            self._spare = self._start()
+
+    def _start(self) -> ModelProcess:
+        return ModelProcess(self._settings, self._prepare, self._threads)
+
+    def _note_failure(self, process: ModelProcess, greeting: NotOpened | None, first: bool) -> None:
         """Say why the model is not open; the first time that ends the service."""
         if greeting is None:
-            greeting = NotOpened(f"the worker {_end_of(self._process)} while it opened the model")
+            greeting = NotOpened(f"the worker {process.how_it_ended()} while it opened the model")
         if first:
             kind = RequestError if greeting.exit_code == RequestError.exit_code else KerasFusionError
             raise kind(greeting.what, where=self._settings.model, expected=greeting.expected, todo=greeting.todo)
@@ -175,7 +194,7 @@ class Worker:
             self._report(f"{broken.what}; requests that it cannot answer get 500. {broken.todo}")
             self._told_of = self.pid
 
-    async def _until(self, until: float, process: BaseProcess, function: Callable, *arguments):
+    async def _until(self, until: float, process: ModelProcess, function: Callable, *arguments):
         """The result of a function that waits for the process, which is ended at that time of the loop's clock."""
         waited = asyncio.ensure_future(self._in_thread(function, *arguments))
         waited.add_done_callback(lambda future: future.cancelled() or future.exception())  # if nobody waits any more
@@ -189,21 +208,7 @@ class Worker:
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _greeting(connection: Connection) -> Opened | NotOpened | None:
-    try:
-        return connection.recv()
-    except (EOFError, OSError):
-        return None
-
-
 def _send(connection: Connection, photos: Sequence[bytes]) -> None:
     connection.send(len(photos))
     for photo in photos:
         connection.send_bytes(photo)
-
-
-def _end_of(process: BaseProcess) -> str:
-    code = process.exitcode
-    if code is not None and code < 0:
-        return f"was ended by {signal.Signals(-code).name}" if os.name == "posix" else f"was ended ({code})"
-    return f"ended with exit code {code}"

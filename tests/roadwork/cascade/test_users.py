@@ -3,6 +3,7 @@
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_the_service_answers_and_counts_by_stage(detector):
     metrics = ServiceMetrics()
     for place in (0, 1, 3):
         metrics.note_stage(found[place].stage)
-    text = metrics.as_text(0, True, 0, None).decode()
+    text = metrics.as_text(0, SimpleNamespace(opened=None, has_spare=False, restarts=0, pids=(None, None))).decode()
     assert 'kerasfusion_answers_total{stage="first"} 2.0' in text
     assert 'kerasfusion_answers_total{stage="full"} 1.0' in text
 

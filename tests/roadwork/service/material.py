@@ -92,12 +92,12 @@ class RunningService:
     """The service in a process of its own, on a free port.
 
     Args:
-        settings: of ServiceSettings; `model` is needed.
+        settings: of ServiceSettings; `model` is needed, and a spare is there only if asked for.
         hostile: with `hostile_photos`.
     """
 
     def __init__(self, hostile: bool = False, **settings):
-        given = json.dumps({"port": 0, **settings, "model": str(settings["model"])})
+        given = json.dumps({"port": 0, "spare": False, **settings, "model": str(settings["model"])})
         command = [sys.executable, "-m", "tests.roadwork.service.material", given, str(int(hostile))]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.said: list[str] = []
@@ -123,9 +123,20 @@ class RunningService:
         lines = self.client.get("/metrics").text.splitlines()
         return float(next(line for line in lines if line.startswith(f"kerasfusion_{name} ")).split()[1])
 
-    def worker(self) -> psutil.Process:
+    def workers(self) -> list[psutil.Process]:
+        """The process that answers, and the spare if there is one."""
         children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def worker(self) -> psutil.Process:
+        return self.workers()[0]
+
+    def wait_for(self, name: str, value: float, seconds: float = 20) -> None:
+        """Until a line of /metrics has this value."""
+        end = time.monotonic() + seconds
+        while (found := self.metric(name)) != value:
+            assert time.monotonic() < end, f"{name} is {found}, not {value}"
+            time.sleep(0.05)
 
     def wait_for_queue(self, length: int, seconds: float = 20) -> None:
         """Until so many requests are in the house."""

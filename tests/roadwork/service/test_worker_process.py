@@ -42,6 +42,57 @@ def test_a_killed_worker_loses_no_request(start, model, pool):
     assert running.client.get("/healthz").status_code == 200
 
 
+def test_a_spare_takes_the_place_of_a_killed_worker_and_nobody_notices(start, model, pool):
+    running = start(model=model, spare=True)
+    stop, statuses = threading.Event(), []
+
+    def ask():
+        while not stop.is_set():
+            statuses.append(running.detect(photo(51)).status_code)
+
+    asking = [pool.submit(ask) for _ in range(4)]
+    pids = set()
+    for killed in (1, 2, 3):
+        running.wait_for("spare_ready", 1)
+        worker = min(running.workers(), key=lambda process: process.create_time())
+        pids.add(worker.pid)
+        worker.kill()
+        running.wait_for("worker_restarts", killed)
+    running.wait_for("spare_ready", 1)
+    stop.set()
+    for each in asking:
+        each.result()
+    assert set(statuses) == {200}
+    assert len(pids) == 3
+    assert running.metric("worker_ready") == 1
+    lines = "".join(running.said)
+    assert lines.count("was ended by SIGKILL; another one takes its place") == 3
+
+
+def test_a_spare_with_the_file_of_before_is_not_taken(start, model):
+    running = start(model=model, spare=True)
+    running.wait_for("spare_ready", 1)
+    write_model(model, slope=0.5)
+    running.wait_for("spare_ready", 0)
+    min(running.workers(), key=lambda process: process.create_time()).kill()
+    running.wait_for("worker_restarts", 1)
+    running.wait_until(ready=True)
+    assert running.detect(photo(204)).json()["p_roadwork"] == pytest.approx(0.4)
+    running.wait_for("spare_ready", 1)
+    assert len(running.workers()) == 2
+
+
+def test_a_photo_that_ends_the_worker_ends_its_spare_too_and_no_more(start, model, pool):
+    running = start(model=model, hostile=True, spare=True, deadline_s=30, batch_wait_ms=300)
+    running.wait_for("spare_ready", 1)
+    killer = pool.submit(running.detect, photo(KILLER))
+    others = {level: pool.submit(running.detect, photo(level)) for level in LEVELS}
+    assert killer.result().status_code == 500
+    for level, future in others.items():
+        assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
+    assert running.metric("worker_restarts") == 2
+
+
 def test_only_the_photo_that_ends_the_worker_goes_without_an_answer(start, model, pool):
     running = start(model=model, hostile=True, deadline_s=30, batch_wait_ms=300)
     futures = {level: pool.submit(running.detect, photo(level)) for level in LEVELS[:2]}
