@@ -19,7 +19,7 @@ from kerasfusion.roadwork.service.app import as_json
 from kerasfusion.roadwork.service.batching import Answer
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from tests.roadwork.cascade.material import SIZE, SURE, UNSURE, run
-from tests.roadwork.miner.miner_tree import make_tree
+from tests.roadwork.miner.miner_tree import write_tree
 
 
 def grey(value: float) -> bytes:
@@ -54,7 +54,7 @@ def test_the_service_answers_and_counts_by_stage(detector):
 
 
 def test_the_plug_in_skips_unless_its_yaml_says_full(done, tmp_path):
-    tree = make_tree(tmp_path / "tree")
+    tree = write_tree(tmp_path / "tree", "base_miner")
     for full, stage in ((False, "first"), (True, "full")):
         changed = install(InstallRequest(tree, done[0], full=full))
         (config,) = (path for path in changed if path.suffix == ".yaml")
@@ -65,7 +65,7 @@ def test_the_plug_in_skips_unless_its_yaml_says_full(done, tmp_path):
         install(InstallRequest(tree, None, full=True, service_url="http://localhost"))
 
 
-def test_a_rehearsal_asks_the_vit_afterwards_for_the_comparison(detector, monkeypatch):
+def test_a_rehearsal_asks_the_vit_afterwards_for_the_comparison(detector):
     ask = ask_detector(detector, 9.0)
     reply = ask(grey(SURE))
     assert reply.stage == "first"
