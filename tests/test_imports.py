@@ -67,6 +67,7 @@ FUME = [
     "plumes",
     "networks",
     "detect",
+    "films",
     "evaluate",
     "fit",
     "export",
@@ -98,6 +99,7 @@ OPTIONAL = {
     "pillow_heif": ("images/heif.py",),
     "sklearn": ("roadwork/fit/logistic.py",),
     "flyr": ("images/flir.py",),
+    "av": ("fume/films/video_file.py",),
     "datasets": ("roadwork/data/import_sources.py",),
     "wandb": ("trackers/wandb_run.py",),
 }
