@@ -46,6 +46,7 @@ def predict(
     batch: int,
     device: str,
     as_json: bool,
+    **film,
 ) -> bool:
     """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
     from kerasfusion.errors import RequestError
@@ -61,16 +62,48 @@ def predict(
     from kerasfusion.fume.detect.predict import predict as answer
     from kerasfusion.machine.device import use_device
 
-    subjects = list_subjects(co2, ch4, pairs, data)
     use_device(model, device)
-    failed, width = 0, max(len(subject.name) for subject in subjects)
     network = open_network(model)
     if frame_range is not None:
         network.take_range(frame_range)
+    files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
+    if _are_films(network, files, film):
+        return _predict_film(network, files, out, batch, as_json, film)
+    subjects = list_subjects(co2, ch4, pairs, data)
+    failed, width = 0, max(len(subject.name) for subject in subjects)
     for result in answer(network, subjects, batch, out, overlays):
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     return failed == 0
+
+
+def _are_films(network, files: dict[str, Path], film: dict[str, float | None]) -> bool:
+    from kerasfusion.errors import RequestError
+    from kerasfusion.fume.films.film import is_film
+
+    kinds = {is_film(path, network.frames) for path in files.values()}
+    if len(kinds) > 1:
+        raise RequestError("--co2 and --ch4 are a film and a frame", expected="two films, or two frames")
+    if kinds == {True}:
+        return True
+    if given := [f"--{name}" for name, value in film.items() if value is not None]:
+        raise RequestError(f"{', '.join(given)}: for films", expected="--co2 FILM, --ch4 FILM, or both")
+    return False
+
+
+def _predict_film(network, files: dict[str, Path], out: Path | None, batch: int, as_json: bool, film) -> bool:
+    """Answer films and print the summary. Returns whether they could be read to their ends."""
+    from kerasfusion.errors import RequestError
+    from kerasfusion.fume.films.job import FilmRequest, answer_film
+
+    if out is None:
+        raise RequestError("a film's table, figure and overlays need a folder", todo="name one with --out")
+    given = {name: value for name, value in film.items() if value is not None}
+    result = answer_film(network, FilmRequest(files, out, batch=batch, **given))
+    click.echo(json.dumps(result.summary) if as_json else "\n".join(result.lines()))
+    for trouble in result.troubles:
+        click.echo(f"error: {trouble}", err=True)
+    return not result.troubles
 
 
 def benchmark(

@@ -7,19 +7,24 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_config
-from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option
+from kerasfusion.cli.options import ANY_PATH, FiniteRange, config_options, detector_options, device_option, json_option
 from kerasfusion.cli.quiet import load_libraries
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
+DAY = 86_400
+"""Seconds."""
 _ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full")
-_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range")
+_FILM = ("offset", "rate", "scale")
+_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range", *_FILM)
 
 
 def _gas_options(command):
     """--co2 and --ch4."""
     for gas in ("ch4", "co2"):
-        command = click.option(f"--{gas}", type=ANY_PATH, help=f"fume: the {gas.upper()} frame, or a folder.")(command)
+        command = click.option(f"--{gas}", type=ANY_PATH, help=f"fume: the {gas.upper()} frame, a folder, or a film.")(
+            command
+        )
     return command
 
 
@@ -95,6 +100,9 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
     type=(float, float),
     help="fume: the counts or degrees that become black and white, for a network trained on pictures of 8 bits.",
 )
+@click.option("--offset", type=FiniteRange(-DAY, DAY), help="Films: seconds by which CH4 began after CO2.")
+@click.option("--rate", type=FiniteRange(0, min_open=True), help="Films: frames a second, of a TIFF of many pages.")
+@click.option("--scale", type=FiniteRange(0, min_open=True), help="Films: mm that a pixel is wide, for areas in mm2.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
 @click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")
@@ -105,11 +113,13 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says; of a
     cascade also which stage answered, and only the branches that were asked. fume:
     the rumen's state and each gas's plume, of a frame of each gas (--co2, --ch4), of one alone, of two folders with
-    frames of the same names, or of a paired CSV.
+    frames of the same names, or of a paired CSV; of films, moment by moment, into a table, a figure and a film.
 
     Example: kerasfusion predict runs/roadwork/fusion.keras photo.jpg
 
     Example: kerasfusion predict runs/fume/fume.keras --co2 co2.png --ch4 ch4.png --out predicted
+
+    Example: kerasfusion predict runs/fume/fume.keras --co2 co2.mp4 --ch4 ch4.mp4 --out film
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":

@@ -8,7 +8,7 @@ to 7 levels.)
 import hashlib
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from kerasfusion.errors import KerasFusionError, install_command
 from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.images.metadata import split_metadata, stored_orientation
-from kerasfusion.images.tiff_pages import page_offsets, starting_at
+from kerasfusion.images.tiff_pages import is_reduced, page_offsets, starting_at
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
@@ -104,6 +104,20 @@ def read_stored(path: Path, page: int | None = None, max_pixels: int = MAX_PIXEL
             colours = image.getpalette("RGB") if image.mode in ("P", "PA") else None
             palette = None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
             return Stored(pixels, palette, data)
+
+
+def read_pages(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Stored]:
+    """Every page of a TIFF, one at a time, as `read_stored` gives one; pages of a reduced size are left out.
+
+    Raises:
+        ImageError: as `read_stored`; names the file.
+    """
+    with _naming(path), _as_image_errors(max_pixels), Image.open(path) as image:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            if not is_reduced(image):
+                _refuse_several(image)
+                yield Stored(_upright(image, max_pixels, None, _without_alpha, keeps_values=True), None, b"")
 
 
 def one_page(data: bytes, page: int | None) -> bytes:

@@ -2,6 +2,8 @@
 
 import struct
 
+from PIL import Image
+
 _HEADS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 """First bytes -> byte order, and whether it is a BigTIFF."""
 _KIND, _REDUCED = 254, 1
@@ -35,6 +37,11 @@ def starting_at(data: bytes, offset: int) -> bytes:
     place, word = (8, "Q") if big else (4, "L")
     head = data[:place] + struct.pack(order + word, offset)
     return head + data[len(head) :]
+
+
+def is_reduced(image: Image.Image) -> bool:
+    """Whether the current page of an opened TIFF is a smaller copy of another."""
+    return bool(getattr(image, "tag_v2", {}).get(_KIND, 0) & _REDUCED)
 
 
 def _is_reduced(data: bytes, order: str, rows: range, value: int) -> bool:

@@ -36,14 +36,30 @@ def read_frame(path: Path, how: FrameReading = PLAIN) -> np.ndarray:
     Raises:
         ImageError: the file cannot be read, or holds what `how` says nothing of; names it, and what to do.
     """
-    stored = read_stored(path, how.page)
+    return levels_of(read_stored(path, how.page), how, path)
+
+
+def levels_of(stored: Stored, how: FrameReading, where: object) -> np.ndarray:
+    """The levels of a frame that was decoded, such as one of a film.
+
+    Args:
+        stored: the frame as its file has it.
+        how: what is set about reading.
+        where: the file, for messages.
+
+    Returns:
+        (H, W) uint8, as `read_frame` gives them.
+
+    Raises:
+        ImageError: the frame holds what `how` says nothing of.
+    """
     try:
         values = _values(stored, how)
         if values is not None:
             return _levels(values, how)
         return _picture(stored, how)
     except ImageError as error:
-        raise type(error)(error.what, where=path, expected=error.expected, todo=error.todo) from error
+        raise type(error)(error.what, where=where, expected=error.expected, todo=error.todo) from error
 
 
 def read_counts(path: Path, how: FrameReading = PLAIN) -> np.ndarray | None:

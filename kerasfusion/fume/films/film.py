@@ -1,0 +1,133 @@
+"""A film of one gas as the levels that a network is given, whatever file it lies in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.data.frame_reading import levels_of
+from kerasfusion.fume.films.video_file import Video, open_video
+from kerasfusion.images.decoding import ImageError, Stored, read_pages
+
+SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"})
+CAMERA_SUFFIXES = frozenset({".seq", ".csq", ".ats", ".fff"})
+"""Of FLIR's own films, which no well-kept library in Python reads."""
+_TIFF = frozenset({".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One frame of a film.
+
+    Attributes:
+        time: seconds since the film's first frame, plus its offset.
+        levels: (H, W) uint8.
+        stored: the frame as the file has it.
+    """
+
+    time: float
+    levels: np.ndarray
+    stored: Stored
+
+
+@dataclass
+class Film:
+    """One gas's film.
+
+    Attributes:
+        path: its file.
+        rate: frames a second, on average.
+        seconds: how long it says that it is; None where it does not.
+        offset: seconds that are added to its times.
+        how: how its frames become levels.
+        frames: how many were read so far.
+        end: time of the last one, offset included.
+        trouble: why it could not be read to its end; None if it could.
+    """
+
+    path: Path
+    rate: float
+    seconds: float | None
+    offset: float
+    how: FrameReading
+    video: Video | None
+    frames: int = 0
+    end: float = field(default=0.0)
+    trouble: ImageError | None = None
+
+    def shots(self) -> Iterator[Shot]:
+        """Its frames, one at a time; one that cannot be read ends the film, and `trouble` says why.
+
+        Raises:
+            ImageError: not even the first frame can be read.
+        """
+        try:
+            for time, stored in self._pictures():
+                levels = levels_of(stored, self.how, self.path)
+                self.end = time + self.offset
+                self.frames += 1
+                yield Shot(self.end, levels, stored)
+        except ImageError as error:
+            if self.frames == 0:
+                raise
+            self.trouble = error
+
+    def _pictures(self) -> Iterator[tuple[float, Stored]]:
+        if self.video is not None:
+            return self.video.pictures()
+        return ((number / self.rate, stored) for number, stored in enumerate(read_pages(self.path)))
+
+
+def is_film(path: Path, how: FrameReading | None = None) -> bool:
+    """Whether a file is a film: by its ending, or a TIFF of several pages of which none is chosen."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES | CAMERA_SUFFIXES:
+        return True
+    return suffix in _TIFF and (how is None or how.page is None) and _page_count(path) > 1
+
+
+def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: float = 0.0) -> Film:
+    """Look at a film's head.
+
+    Args:
+        path: its file.
+        how: how its frames become levels.
+        rate: frames a second, of a TIFF, which has no times.
+        offset: seconds that are added to its times.
+
+    Raises:
+        RequestError: no such file, a camera's own format, a TIFF without a rate, or a rate for another file.
+        ImageError: it cannot be read.
+    """
+    if not path.is_file():
+        raise RequestError("there is no such film", where=path)
+    suffix = path.suffix.lower()
+    if suffix in CAMERA_SUFFIXES:
+        raise RequestError(
+            f"{suffix[1:].upper()} is the camera's own format, which is not read here",
+            where=path,
+            expected="a film, or a TIFF of many pages",
+            todo="export it in the camera's program as a TIFF of 16 bits (counts or degrees), or as MP4 or AVI in grey",
+        )
+    if suffix not in _TIFF:
+        if rate is not None:
+            raise RequestError("--rate is for TIFFs: this film has times of its own", where=path)
+        video = open_video(path)
+        return Film(path, video.rate or 25.0, video.seconds, offset, how, video)
+    if rate is None:
+        raise RequestError(
+            "a TIFF does not say when its pages were filmed", where=path, todo="add --rate, such as --rate 30"
+        )
+    return Film(path, rate, _page_count(path) / rate, offset, how, None)
+
+
+def _page_count(path: Path) -> int:
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1)
+    except (OSError, SyntaxError, ValueError):
+        return 1  # its reader says what is wrong with it

@@ -1,0 +1,215 @@
+"""`predict` of a film: a table, a film with the masks, a figure and a summary; memory does not grow with the film."""
+
+import csv
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasfusion.errors import RequestError
+from kerasfusion.figure_style import save_png
+from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
+from kerasfusion.fume.data.annotations import GASES
+from kerasfusion.fume.detect.answering import Network
+from kerasfusion.fume.films.alignment import Moment, moments
+from kerasfusion.fume.films.course import Course, course_lines
+from kerasfusion.fume.films.figure import draw_course
+from kerasfusion.fume.films.film import Film, open_film
+from kerasfusion.fume.films.measuring import Measure, cells_of, columns_of, join_answers, names_of
+from kerasfusion.fume.films.overlay import OverlayPainter
+from kerasfusion.fume.films.video_file import VideoWriter
+from kerasfusion.progress import track
+
+TABLE, OVERLAY, FIGURE, SUMMARY = "film.csv", "overlay.mp4", "course.png", "summary.json"
+
+
+@dataclass(frozen=True)
+class FilmRequest:
+    """What is asked for.
+
+    Attributes:
+        files: {gas: film}, one or two.
+        out: folder for the four files.
+        offset: seconds by which the CH4 film began after the CO2 film.
+        rate: frames a second, of TIFFs.
+        scale: mm that a pixel is wide; None gives no areas in mm2.
+        batch: moments a forward pass.
+    """
+
+    files: dict[str, Path]
+    out: Path
+    offset: float = 0.0
+    rate: float | None = None
+    scale: float | None = None
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class FilmResult:
+    """What came of it.
+
+    Attributes:
+        summary: what summary.json holds.
+        troubles: why a film could not be read to its end.
+    """
+
+    summary: dict[str, Any]
+    troubles: list[str]
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        found = self.summary
+        speed = f", {found['times_its_speed']:.2f} times the film's own speed" if found["times_its_speed"] else ""
+        lines = [
+            f"{found['moments']} moments in {found['seconds']:.1f} s{speed}",
+            *course_lines(found),
+            *found["notes"],
+        ]
+        return [*lines, f"kept in {found['out']}: {TABLE}, {OVERLAY}, {FIGURE}, {SUMMARY}"]
+
+
+def answer_film(network: Network, request: FilmRequest) -> FilmResult:
+    """Answer a film, or two of one scene, moment by moment.
+
+    A film that is cut is answered as far as it goes.
+
+    Raises:
+        RequestError: no such film, or options that make no sense.
+        ImageError: a film cannot be read at all.
+        KerasFusionError: the folder cannot be written, or another run is writing it.
+    """
+    if request.offset and len(request.files) < 2:
+        raise RequestError("--offset moves one film against the other", expected="--co2 and --ch4")
+    films = {
+        gas: open_film(request.files[gas], network.frames, request.rate, request.offset if gas == "ch4" else 0.0)
+        for gas in GASES
+        if gas in request.files
+    }
+    with only_writer(request.out):
+        request.out.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(request.out)
+        return _answer(network, request, films)
+
+
+def _answer(network: Network, request: FilmRequest, films: Mapping[str, Film]) -> FilmResult:
+    begin, names = time.monotonic(), names_of(network, tuple(films))
+    course, measure = Course(names), Measure()
+    with ExitStack() as stack:
+        table = _Table(stack, request.out / TABLE, columns_of(names, "state" in network.outputs, request.scale))
+        film = _OverlayFilm(stack, request.out / OVERLAY, films)
+        for moment, masks, state in _answered(network, films, request.batch):
+            row = measure.row(moment, masks, state)
+            course.add(row)
+            table.write(cells_of(row, request.scale))
+            film.write(moment, masks, row)
+    title = " and ".join(film.path.name for film in films.values())
+    save_png(draw_course(course, title), request.out / FIGURE)
+    spent = time.monotonic() - begin
+    length = course.times[-1] - course.times[0] if len(course.times) > 1 else 0.0
+    troubles = [str(film.trouble) for film in films.values() if film.trouble is not None]
+    summary = {
+        "films": {gas: str(film.path) for gas, film in films.items()},
+        "out": str(request.out),
+        "offset": request.offset,
+        **course.to_json(request.scale),
+        "film_seconds": length,
+        "seconds": spent,
+        "times_its_speed": length / spent if length else None,
+        "notes": _notes(films),
+        "troubles": troubles,
+    }
+    write_json(request.out / SUMMARY, summary)
+    return FilmResult(summary, troubles)
+
+
+def _answered(network: Network, films: Mapping[str, Film], batch: int) -> Iterator[tuple]:
+    """(moment, masks, state), a batch of moments at a time."""
+    longest = max(films.values(), key=lambda film: film.seconds or 0)
+    total = round((longest.seconds or 0) * longest.rate) or None
+    stream = track(moments(films), "answer", total=total) if total else moments(films)
+    for chunk in _chunks(stream, batch):
+        questions = [
+            network.parts(network.prepare({gas: shot.levels for gas, shot in moment.shots.items()})) for moment in chunk
+        ]
+        answers = iter(network.answer([part for parts in questions for part in parts]))
+        for moment, parts in zip(chunk, questions, strict=True):
+            yield moment, *join_answers(network, moment, list(itertools.islice(answers, len(parts))))
+
+
+def _chunks(stream: Iterator[Moment], size: int) -> Iterator[list[Moment]]:
+    while chunk := list(itertools.islice(stream, size)):
+        yield chunk
+
+
+class _Table:
+    """A CSV that is there once it is whole."""
+
+    def __init__(self, stack: ExitStack, path: Path, columns: list[str]):
+        partial = own_partial(path)
+        stack.enter_context(disk_errors(path))
+        stack.push(_renaming(partial, path))
+        self._file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
+        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, cells: Mapping[str, str]) -> None:
+        self._writer.writerow(cells)
+
+
+class _OverlayFilm:
+    """The film with the masks; it is begun with the first moment, when the frames' sizes are known."""
+
+    def __init__(self, stack: ExitStack, path: Path, films: Mapping[str, Film]):
+        self._stack, self._path, self._films = stack, path, films
+        self._painter: OverlayPainter | None = None
+
+    def write(self, moment: Moment, masks: Mapping, row) -> None:
+        if self._painter is None:
+            self._begin(moment)
+        self._writer.write(row.time - self._first, self._painter.paint(moment, masks, row))
+
+    def _begin(self, moment: Moment) -> None:
+        known = {gas: shot.levels.shape for gas, shot in moment.shots.items()}
+        usual = next(iter(known.values()))
+        self._painter = OverlayPainter({gas: known.get(gas, usual) for gas in self._films})
+        self._first = moment.time
+        partial = own_partial(self._path)
+        self._stack.push(_renaming(partial, self._path))
+        rate = max(film.rate for film in self._films.values())
+        size = (self._painter.width, self._painter.height)
+        self._writer = self._stack.enter_context(VideoWriter(partial, size, rate))
+
+
+def _renaming(partial: Path, path: Path):
+    """For an ExitStack: give a whole file its name, and delete a part."""
+
+    def leave(kind, error, trace) -> None:
+        if kind is None:
+            partial.replace(path)
+        else:
+            partial.unlink(missing_ok=True)
+
+    return leave
+
+
+def _notes(films: Mapping[str, Film]) -> list[str]:
+    if len(films) < 2:
+        return []
+    (first, one), (second, other) = films.items()
+    notes = []
+    if abs(one.rate - other.rate) > 0.01 * one.rate:
+        notes.append(
+            f"{first.upper()} has {one.rate:g} frames a second and {second.upper()} {other.rate:g}: each frame of "
+            f"{first.upper()} stands beside the nearest of {second.upper()}"
+        )
+    if abs(one.end - other.end) > 2 * max(1 / one.rate, 1 / other.rate):
+        notes.append(
+            f"{first.upper()} ends at {one.end:.2f} s and {second.upper()} at {other.end:.2f} s: what only one of them "
+            "shows was answered from that gas alone"
+        )
+    return notes

@@ -1,0 +1,149 @@
+"""Films in files to pictures with their times, and pictures to a film; through the optional library PyAV (FFmpeg)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.files.writing import disk_errors
+from kerasfusion.images.decoding import ImageError, Stored
+
+TICKS = 1000
+"""Of the written film's clock, a second: frames may come at any time."""
+GREYS = {"gray": "gray", "gray16le": "gray16le", "gray16be": "gray16le"}
+"""Pixel format -> how it is taken; others are colours, of which grey ones have equal channels."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A film's file.
+
+    Attributes:
+        path: of the file.
+        rate: frames a second, on average; 0 where the file does not say.
+        seconds: how long it says that it is; None where it does not.
+    """
+
+    path: Path
+    rate: float
+    seconds: float | None
+
+    def pictures(self) -> Iterator[tuple[float, Stored]]:
+        """(seconds since the first one, picture), one at a time.
+
+        Raises:
+            ImageError: what follows cannot be decoded, or the file ends before it says.
+        """
+        first, last = None, 0.0
+        with _opened(self.path) as (container, stream):
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                time = frame.time if frame.time is not None else number / (self.rate or 25)
+                first = time if first is None else first
+                last = time - first
+                yield last, _stored(frame)
+        if first is None:
+            raise ImageError("the film has no frame that can be decoded", where=self.path)
+        if self.seconds is not None and self.seconds - last > max(0.05 * self.seconds, 3 / (self.rate or 25)):
+            raise ImageError(
+                f"the film ends after {last:.2f} s and says that it is {self.seconds:.2f} s long: it was cut",
+                where=self.path,
+                todo="copy it from the camera again; what came before the end was answered",
+            )
+
+
+def open_video(path: Path) -> Video:
+    """Look at a film's head.
+
+    Raises:
+        RequestError: PyAV is not installed.
+        ImageError: no film that FFmpeg reads, cut before its index, of an unknown codec, or without pictures.
+    """
+    with _opened(path) as (container, stream):
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        length = stream.duration * stream.time_base if stream.duration else None
+        if length is None and container.duration:
+            length = Fraction(container.duration, 1_000_000)
+        return Video(path, rate, None if length is None else float(length))
+
+
+@contextmanager
+def _opened(path: Path):
+    av = require("av", extra="video")
+    try:
+        if path.is_file() and path.stat().st_size == 0:
+            raise ImageError("the film is empty", where=path)
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ImageError("there are no pictures in the film, only sound or data", where=path)
+            yield container, container.streams.video[0]
+    except (av.error.FFmpegError, ValueError) as error:  # an unknown codec is a ValueError
+        raise ImageError(
+            f"the film cannot be read: {getattr(error, 'strerror', None) or error}",
+            where=path,
+            expected="MP4, AVI, MOV, MKV or another file that FFmpeg decodes, whole; or a TIFF of many pages",
+            todo="copy it again, or export it anew, best without loss (FFV1, or a TIFF of 16 bits)",
+        ) from error
+
+
+def _stored(frame) -> Stored:
+    grey = GREYS.get(frame.format.name)
+    return Stored(frame.to_ndarray(format=grey or "rgb24"), None, b"")
+
+
+class VideoWriter:
+    """Writes an H.264 film that browsers play; a context manager.
+
+    Args:
+        path: the file, ending in .mp4.
+        size: width and height of the pictures, pixels; an odd last row or column is cut off.
+        rate: frames a second, about.
+
+    Raises:
+        KerasFusionError: the disk is full or refuses the write.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: float):
+        self._av, self._path = require("av", extra="video"), path
+        self._width, self._height = (side // 2 * 2 for side in size)
+        self._last = -1
+        with self._errors():
+            self._container = self._av.open(str(path), "w", format="mp4")
+            stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
+            stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+            stream.options = {"preset": "veryfast", "crf": "20"}
+            self._stream = stream
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        with self._errors():
+            if kind is None:
+                self._container.mux(self._stream.encode())
+            self._container.close()
+
+    def write(self, time: float, picture: np.ndarray) -> None:
+        """Add an (H, W, 3) uint8 picture that is shown from `time` on, seconds; later than the one before."""
+        frame = self._av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(picture[: self._height, : self._width]), format="rgb24"
+        )
+        self._last = frame.pts = max(round(time * TICKS), self._last + 1)
+        frame.time_base = Fraction(1, TICKS)
+        with self._errors():
+            self._container.mux(self._stream.encode(frame))
+
+    @contextmanager
+    def _errors(self):
+        with disk_errors(self._path):
+            try:
+                yield
+            except self._av.error.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                raise KerasFusionError(f"the film cannot be written: {error}", where=self._path) from error

@@ -1,0 +1,42 @@
+"""Small films whose frames say what the answer is."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from PIL import Image
+
+from tests.fume.detect.answering_material import HEIGHT, WIDTH, frame_of
+
+
+def write_film(path, frames, rate=10, codec="ffv1", times=None):
+    """Write (H, W) uint8 or uint16, or (H, W, 3) uint8 frames, without loss unless another codec is named."""
+    with av.open(str(path), "w") as container:
+        first = np.asarray(frames[0])
+        kind = "rgb24" if first.ndim == 3 else "gray16le" if first.dtype == np.uint16 else "gray"
+        stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(1000))
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = {"rgb24": "bgr0"}.get(kind, kind) if codec == "ffv1" else "yuv420p"
+        tick = Fraction(1, 1000) if times is not None else 1 / Fraction(rate).limit_denominator(1000)
+        stream.time_base = stream.codec_context.time_base = tick
+        for number, frame in enumerate(frames):
+            made = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=kind)
+            made.pts = number if times is None else round(1000 * times[number])
+            made.time_base = tick
+            container.mux(stream.encode(made))
+        container.mux(stream.encode())
+    return path
+
+
+def write_pages(path, frames):
+    """A TIFF of many pages."""
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+def plume(width, state=0):
+    """A frame whose answer is 10 x `width` pixels of gas and this state, and that mask."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[20:30, 20 : 20 + width] = 2
+    return frame_of(mask, state)

@@ -1,0 +1,156 @@
+"""Films in files to frames with their times, and what is no film."""
+
+import numpy as np
+import pytest
+
+from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.films.alignment import moments
+from kerasfusion.fume.films.film import is_film, open_film
+from kerasfusion.fume.films.video_file import VideoWriter
+from kerasfusion.images.decoding import ImageError
+from tests.fume.films.film_material import write_film, write_pages
+
+PLAIN = FrameReading()
+RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+
+
+def ramps(count):
+    return [np.roll(RAMP, number, axis=1) for number in range(count)]
+
+
+def read(path, how=PLAIN, **options):
+    film = open_film(path, how, **options)
+    return film, list(film.shots())
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.avi"])
+def test_every_frame_comes_at_its_time_and_as_it_was(tmp_path, name):
+    film, shots = read(write_film(tmp_path / name, ramps(7), rate=5))
+    assert [shot.time for shot in shots] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2], abs=2e-3)
+    np.testing.assert_array_equal([shot.levels for shot in shots], ramps(7))
+    assert (film.frames, film.trouble, film.rate) == (7, None, pytest.approx(5, abs=0.01))
+
+
+def test_a_lossy_film_is_close(tmp_path):
+    _, shots = read(write_film(tmp_path / "film.mp4", [np.stack([f] * 3, -1) for f in ramps(5)], codec="libx264"))
+    for shot, frame in zip(shots, ramps(5), strict=True):
+        assert np.abs(shot.levels.astype(int) - frame).mean() < 4
+
+
+def test_counts_of_sixteen_bits_need_the_range(tmp_path):
+    counts = [(12_000 + 8 * RAMP.astype(np.uint16)) for _ in range(3)]
+    path = write_film(tmp_path / "film.mkv", counts)
+    with pytest.raises(ImageError, match=r"counts from 12,000 to 14,016(.|\n)*film\.mkv"):
+        read(path)
+    _, shots = read(path, FrameReading(range=(12_000, 14_040)))  # 8 / 2040 x 255 = 1
+    np.testing.assert_array_equal(shots[0].levels, RAMP)
+
+
+def test_a_tiff_of_many_pages_is_a_film_at_the_rate_that_is_said(tmp_path):
+    path = write_pages(tmp_path / "film.tif", ramps(4))
+    assert is_film(path)
+    assert not is_film(path, FrameReading(page=2))
+    assert not is_film(write_pages(tmp_path / "frame.tif", ramps(1)))
+    _, shots = read(path, rate=4)
+    assert [shot.time for shot in shots] == [0, 0.25, 0.5, 0.75]
+    np.testing.assert_array_equal([shot.levels for shot in shots], ramps(4))
+    with pytest.raises(RequestError, match="does not say when its pages were filmed"):
+        open_film(path, PLAIN)
+
+
+def test_a_film_that_is_cut_is_read_as_far_as_it_goes(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_film(tmp_path / "film.mkv", [rng.integers(0, 255, (48, 64), np.uint8) for _ in range(40)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    film, shots = read(path)
+    assert 10 < len(shots) < 30
+    assert "it was cut" in str(film.trouble) or "cannot be read" in str(film.trouble)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("film.mp4", b"", "the film is empty"),
+        ("film.mp4", b"not a film at all" * 100, "the film cannot be read: Invalid data"),
+        ("film.seq", b"FFF", "SEQ is the camera's own format"),
+        ("film.csq", b"FFF", "CSQ is the camera's own format"),
+    ],
+)
+def test_what_is_no_film_is_named(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(KerasFusionError, match=rf"{said}(.|\n)*{name}"):
+        read(tmp_path / name)
+
+
+def test_a_film_without_its_index_sound_alone_and_no_file(tmp_path):
+    path = write_film(tmp_path / "film.mp4", [np.stack([f] * 3, -1) for f in ramps(5)], codec="libx264")
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(ImageError, match="the film cannot be read"):
+        read(path)
+    with pytest.raises(RequestError, match="no such film"):
+        read(tmp_path / "gone.mp4")
+    with pytest.raises(RequestError, match="--rate is for TIFFs"):
+        read(path, rate=5)
+
+
+def pairs(tmp_path, first, second, offset=0.0):
+    """[(time, {gas: number of the frame in its film})] of films with these times."""
+    films = {}
+    for gas, times in (("co2", first), ("ch4", second)):
+        frames = [np.full((48, 64), number, np.uint8) for number in range(len(times))]
+        rate = (len(times) - 1) / (times[-1] - times[0])
+        path = write_film(tmp_path / f"{gas}.mkv", frames, rate, times=times)
+        films[gas] = open_film(path, PLAIN, offset=offset if gas == "ch4" else 0.0)
+    return [
+        (round(moment.time, 2), {gas: int(shot.levels[0, 0]) for gas, shot in moment.shots.items()})
+        for moment in moments(films)
+    ]
+
+
+def test_frames_of_one_time_belong_together(tmp_path):
+    assert pairs(tmp_path, [0, 0.5, 1.0], [0, 0.5, 1.0]) == [
+        (0, {"co2": 0, "ch4": 0}),
+        (0.5, {"co2": 1, "ch4": 1}),
+        (1.0, {"co2": 2, "ch4": 2}),
+    ]
+
+
+def test_another_rate_and_another_length(tmp_path):
+    found = pairs(tmp_path, [0, 0.25, 0.5, 0.75], [0, 0.5, 1.0, 1.5])
+    assert [ch4.get("ch4") for _, ch4 in found[:4]] == [0, 0, 1, 1]
+    assert found[4:] == [(1.5, {"ch4": 3})]  # 1.0 is near enough to 0.75 to have been seen
+
+
+def test_an_offset_moves_the_second_film(tmp_path):
+    found = pairs(tmp_path, [0, 0.5, 1.0, 1.5], [0, 0.5, 1.0, 1.5], offset=1.0)
+    assert found == [
+        (0, {"co2": 0}),
+        (0.5, {"co2": 1}),
+        (1.0, {"co2": 2, "ch4": 0}),
+        (1.5, {"co2": 3, "ch4": 1}),
+        (2.0, {"ch4": 2}),
+        (2.5, {"ch4": 3}),
+    ]
+    earlier = pairs(tmp_path, [0, 0.5, 1.0], [0, 0.5, 1.0], offset=-0.5)
+    assert earlier[0] == (-0.5, {"ch4": 0})
+    assert earlier[1:] == [(0, {"co2": 0, "ch4": 1}), (0.5, {"co2": 1, "ch4": 2}), (1.0, {"co2": 2})]
+
+
+def test_a_written_film_has_its_times_and_pictures(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, (64, 49), 10) as writer:
+        for number in range(5):
+            writer.write(0.3 * number, np.full((49, 64, 3), 50 * number, np.uint8))
+    _, shots = read(path)
+    assert [shot.time for shot in shots] == pytest.approx([0, 0.3, 0.6, 0.9, 1.2], abs=2e-3)
+    assert [shot.levels.shape for shot in shots] == [(48, 64)] * 5
+    assert [int(shot.levels.mean()) for shot in shots] == pytest.approx([0, 50, 100, 150, 200], abs=3)
+
+
+def test_a_film_cannot_be_written_where_there_is_no_room(tmp_path):
+    with (
+        pytest.raises(KerasFusionError, match=r"(.|\n)*no-such"),
+        VideoWriter(tmp_path / "no-such" / "out.mp4", (64, 48), 10) as writer,
+    ):
+        writer.write(0, np.zeros((48, 64, 3), np.uint8))

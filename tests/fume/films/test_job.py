@@ -1,0 +1,156 @@
+"""A film's table, figure, film and summary, from networks that read the answer off the frames."""
+
+import csv
+import json
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kerasfusion.cli.main import main
+from kerasfusion.fume.films.course import find_bursts
+from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader
+from tests.fume.films.film_material import plume, write_film, write_pages
+
+pytestmark = pytest.mark.exports
+
+PIXELS = WIDTH * HEIGHT
+WIDTHS = [0, 0, 10, 20, 30, 30, 20, 10, 0, 0]
+"""Of the CO2 plume, moment by moment; it is ten pixels high."""
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def rows_of(folder):
+    with (folder / "film.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_reader(tmp_path_factory.mktemp("pair") / "fume.keras", "FUMEFastSCNN")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    co2 = write_film(folder / "co2.mkv", [plume(width, 1) for width in WIDTHS])
+    return co2, write_film(folder / "ch4.mkv", [plume(5, 1) for _ in WIDTHS[:6]])
+
+
+@pytest.fixture(scope="module")
+def answered(model, films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "film"
+    flags = ("--scale", 0.5, "--batch", 3, "--out", out)
+    return out, invoke("predict", model, "--co2", films[0], "--ch4", films[1], *flags).stdout
+
+
+def test_the_table_has_the_truth_of_every_frame(answered):
+    rows = rows_of(answered[0])
+    assert [float(row["time_s"]) for row in rows] == pytest.approx([number / 10 for number in range(10)])
+    assert [int(row["co2_plume_px"]) for row in rows] == [10 * width for width in WIDTHS]
+    assert [float(row["co2_plume_mm2"]) for row in rows] == [2.5 * width for width in WIDTHS]
+    assert float(rows[4]["co2_plume_percent"]) == pytest.approx(100 * 300 / PIXELS, abs=5e-4)
+    assert [row["co2_mean_level"] for row in rows] == ["230.0" if width else "" for width in WIDTHS]
+    assert [row["ch4_plume_px"] for row in rows] == ["50"] * 6 + [""] * 4
+    assert {row["state"] for row in rows} == {row["smoothed_state"] for row in rows} == {"Transitional"}
+
+
+def test_the_overlay_the_figure_and_the_summary(answered):
+    out, shown = answered
+    assert sorted(path.name for path in out.iterdir()) == ["course.png", "film.csv", "overlay.mp4", "summary.json"]
+    with av.open(str(out / "overlay.mp4")) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(pictures) == 10
+    assert pictures[0].shape[1] == 2 * WIDTH
+    gas = pictures[4][40 + 25, 40].astype(int)  # 40 for the words; the plume stands at 20..30 x 20..50
+    assert gas[0] > gas[2] + 30  # orange
+    assert (pictures[9][50:, WIDTH + 5 :] < 12).all()  # CH4 has ended
+    assert (out / "course.png").read_bytes()[:4] == b"\x89PNG"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["plumes"]["co2"]["mean_percent"] == pytest.approx(100 * 1200 / PIXELS / 10, abs=1e-3)
+    assert len(summary["plumes"]["co2"]["bursts"]) == 1
+    assert summary["smoothed_states"] == {"Healthy": 0, "Transitional": 10, "Acidotic": 0}
+    assert "10 moments" in shown
+    assert "CO2: plume 1.95 % of the frame on average, 4.88 % at most; 1 bursts" in shown
+    assert "CO2 ends at 0.90 s and CH4 at 0.50 s" in shown
+
+
+def test_one_gas_is_enough_and_a_tiff_has_the_rate_that_is_said(model, tmp_path):
+    film = write_pages(tmp_path / "ch4.tif", [plume(width) for width in (4, 0, 8)])
+    shown = invoke("predict", model, "--ch4", film, "--rate", 2, "--out", tmp_path / "out", "--json").stdout
+    assert [row["ch4_plume_px"] for row in rows_of(tmp_path / "out")] == ["40", "0", "80"]
+    assert json.loads(shown.splitlines()[-1])["film_seconds"] == 1.0
+    assert "co2_plume_px" not in rows_of(tmp_path / "out")[0]
+
+
+def test_a_network_of_single_frames_answers_a_film_of_both(films, tmp_path):
+    model = save_reader(tmp_path / "fume.keras", "MultiTaskFastSCNN")
+    invoke("predict", model, "--co2", films[0], "--ch4", films[1], "--out", tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    assert [int(row["co2_plume_px"]) for row in rows] == [10 * width for width in WIDTHS]
+    assert [row["ch4_plume_px"] for row in rows] == ["50"] * 6 + [""] * 4
+
+
+def test_films_of_another_size_and_rate(model, films, tmp_path):
+    large = write_film(tmp_path / "ch4.mkv", [np.kron(plume(5), np.ones((2, 2), np.uint8))] * 5, rate=5)
+    shown = invoke("predict", model, "--co2", films[0], "--ch4", large, "--out", tmp_path / "out").stdout
+    # The network's own size is half of it: its corners are rounded.
+    assert {row["ch4_plume_px"] for row in rows_of(tmp_path / "out")} == {"196"}
+    assert "CO2 has 10 frames a second and CH4 5" in shown
+
+
+def test_a_film_that_is_cut_is_answered_as_far_as_it_goes(model, tmp_path):
+    rng = np.random.default_rng(0)
+    noisy = [np.maximum(plume(10), rng.integers(0, 70, (HEIGHT, WIDTH), np.uint8)) for _ in range(40)]
+    film = write_film(tmp_path / "co2.mkv", noisy)
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    done = invoke("predict", model, "--co2", film, "--out", tmp_path / "out", code=1)
+    assert "error: the film" in done.output
+    assert 10 < len(rows_of(tmp_path / "out")) < 30
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--co2", "co2.mkv"), "need a folder"),
+        (("--co2", "co2.mkv", "--ch4", "frame.png", "--out", "out"), "a film and a frame"),
+        (("--co2", "frame.png", "--scale", 1), "--scale: for films"),
+        (("--co2", "co2.mkv", "--offset", 1, "--out", "out"), "--offset moves one film against the other"),
+        (("--co2", "gone.mp4", "--out", "out"), "there is no such film"),
+        (("--co2", "co2.mkv", "--rate", 5, "--out", "out"), "--rate is for TIFFs"),
+    ],
+)
+def test_requests_that_make_no_sense(model, films, tmp_path, flags, said):
+    places = {"co2.mkv": films[0], "frame.png": tmp_path / "frame.png", "out": tmp_path / "out"}
+    (tmp_path / "frame.png").touch()
+    assert said in invoke("predict", model, *(places.get(flag, flag) for flag in flags), code=2).output
+    assert not (tmp_path / "out" / "film.csv").exists()
+
+
+def test_a_film_that_cannot_be_read_leaves_no_part_of_an_answer(model, tmp_path):
+    (tmp_path / "co2.mp4").write_bytes(b"no film" * 99)
+    done = invoke("predict", model, "--co2", tmp_path / "co2.mp4", "--out", tmp_path / "out", code=1)
+    assert "the film cannot be read" in done.output
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("areas", "bursts"),
+    [
+        ([0] * 9 + [5] * 7 + [0] * 9, [(9, 15, 5)]),
+        ([0] * 9 + [5] * 7 + [0] * 9 + [4] * 6 + [0] * 6, [(9, 15, 5), (25, 30, 4)]),
+        ([0] * 9 + [5] + [0] * 9, []),  # a flicker
+        ([3.0, 3.1] * 20, []),  # steady
+        ([np.nan] * 20, []),
+        ([0] * 6 + [np.nan] * 3 + [5] * 6, [(9, 14, 5)]),
+    ],
+)
+def test_bursts(areas, bursts):
+    found = find_bursts(np.arange(len(areas), dtype=float), np.array(areas, np.float32))
+    assert [(burst.begin, burst.end, burst.peak) for burst in found] == bursts
