@@ -99,7 +99,9 @@ def open_model(path: Path) -> OpenModel:
             results = request.infer(inputs)
             return {name: results[name].copy() for name in outputs}
 
-    shapes = {port.any_name: tuple(side.get_length() for side in port.partial_shape[1:]) for port in compiled.inputs}
+    shapes = {
+        port.any_name: tuple(side.get_length() for side in list(port.partial_shape)[1:]) for port in compiled.inputs
+    }
     return OpenModel(answer, shapes, outputs, description)
 
 
