@@ -31,12 +31,12 @@ SHARED = [
 ]
 ROADWORK = [
     "config",
+    "cluster",
     "scenes",
     "data",
     "challenge",
     "branches",
     "yolo_training",
-    "cluster",
     "precompute",
     "scoring",
     "detect",

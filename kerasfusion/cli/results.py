@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_config
-from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option
+from kerasfusion.cli.options import ANY_PATH, config_options, detector_options, device_option, json_option, on_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
-_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta")
+_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "on")
 _FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range")
 
 
@@ -41,6 +41,7 @@ def _gas_options(command):
 @click.option("--out", type=ANY_PATH, help="Folder for metrics.json and figures/.  [default: the model's run folder]")
 @detector_options
 @device_option
+@on_option
 @json_option
 @click.pass_context
 def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, panels: int, save_masks: bool, **options):
@@ -97,9 +98,10 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 )
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
+@on_option
 @click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
-def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, **options):
+def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, on: str, **options):
     """Print what a model says of images. Exit code 1 if one could not be read.
 
     roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says. fume:
@@ -112,20 +114,29 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":
-        refuse_options(ctx, ("images", "precision", "tta"), "fume")
+        refuse_options(ctx, ("images", "precision", "tta", "on"), "fume")
         from kerasfusion.cli import fume_results
 
         ctx.exit(0 if fume_results.predict(model, **given, batch=batch, device=device, as_json=as_json) else 1)
     refuse_options(ctx, _FUME_PREDICT, "roadwork")
     if not images:
         raise click.UsageError("Missing argument 'IMAGES...'.")
+    from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
     from kerasfusion.roadwork.detect.predict import list_images
-    from kerasfusion.roadwork.detect.predict import predict as answer
 
+    refuse_other_address(on)
     names = list_images(images)
     failed, width = 0, max(len(name) for name in names)
-    detector = _open(_choose(model, options["precision"]), device, options["tta"])
-    for result in answer(detector, names, sys.stdin.buffer, batch):
+    model = _choose(model, options["precision"])
+    if on == LOCAL:
+        from kerasfusion.roadwork.detect.predict import predict as answer
+
+        results = answer(_open(model, device, options["tta"]), names, sys.stdin.buffer, batch)
+    else:
+        from kerasfusion.roadwork.detect.on_cluster import predict_on_cluster
+
+        results = predict_on_cluster(on, model, names, batch, options["tta"], device)
+    for result in results:
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     ctx.exit(1 if failed else 0)
