@@ -33,13 +33,13 @@ SHARED = [
 ]
 ROADWORK = [
     "config",
+    "cluster",
     "scenes",
     "data",
     "data.importing",
     "challenge",
     "branches",
     "yolo_training",
-    "cluster",
     "precompute",
     "scoring",
     "detect",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, SHARE, json_option
+from kerasfusion.cli.options import ANY_PATH, SHARE, json_option, on_option
 from kerasfusion.cli.synth import synth
 
 
@@ -93,9 +93,10 @@ def suspects(run: Path, as_json: bool, **choices):
 @click.argument("root", type=ANY_PATH)
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest width x height.  [default: 64,000,000]")
 @click.option("--sheet", type=ANY_PATH, help="A PNG to write: the pairs of nearly identical photos, side by side.")
+@on_option
 @json_option
 @click.pass_context
-def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: bool):
+def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, on: str, as_json: bool):
     """Decode every photo of ROOT and report what would spoil training; exit code 1 if the set can't be used.
 
     Nearly identical photos (resized, recompressed, cropped a little, brightened, neighbouring frames) are counted.
@@ -109,7 +110,7 @@ def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: 
 
         require_folder(sheet.parent)  # rather than after all the decoding
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-    result = check_dataset(root, **limit)
+    result = check_dataset(root, **limit, on=on)
     _show(result, as_json, result.rows())
     if sheet is not None:
         _draw_pairs(root, result.near_copies, sheet, limit)
@@ -134,9 +135,10 @@ def check(ctx, root: Path, max_pixels: int | None, sheet: Path | None, as_json: 
     help="From undistorted (0) to turned, coarse, noisy and blurred (3), or each equally often.",
 )
 @click.option("--views", type=click.IntRange(1), default=1, show_default=True, help="Challenges of each photo.")
+@on_option
 @json_option
 @click.pass_context
-def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as_json: bool):
+def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, on: str, as_json: bool):
     """Write what a validator may send of the photos of SRC to OUT, as JPEGs in the same split and class folders.
 
     A photo's challenges are the same on every machine. Run it again to go on after an interruption, or with more views;
@@ -146,7 +148,8 @@ def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, as
     """
     from kerasfusion.roadwork.challenge.job import write_challenges
 
-    result = write_challenges(src, out, layout=layout, level=level if level == "mix" else int(level), views=views)
+    chosen = {"layout": layout, "level": level if level == "mix" else int(level), "views": views}
+    result = write_challenges(src, out, **chosen, on=on)
     _show(result, as_json, result.counts)
     ctx.exit(1 if result.unreadable else 0)
 

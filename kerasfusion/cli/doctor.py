@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import FROM_INIT, read_config, read_fume_config, system_of_config
-from kerasfusion.cli.options import config_options, json_option
+from kerasfusion.cli.options import config_options, json_option, on_option
 from kerasfusion.cli.systems import STARTING_CONFIGS, SYSTEMS
+from kerasfusion.errors import RequestError
 
 SHIPPED = {system: Path(name) for system, name in STARTING_CONFIGS.items()}
 """What is looked at without --config, where these files are; else the default settings."""
@@ -19,9 +20,10 @@ MARKS = {"ok": "ok      ", "warning": "warning ", "missing": "MISSING "}
 
 @click.command()
 @config_options
+@on_option
 @json_option
 @click.pass_context
-def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bool):
+def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], on: str, as_json: bool):
     """Say what this machine has, what is installed, and what each step of the work still needs.
 
     With --config (or --set) the steps of that system; else those of both, by the files in configs/ or the default
@@ -31,6 +33,8 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
     Example: kerasfusion doctor
 
     Example: kerasfusion doctor -c configs/roadwork.yaml --json
+
+    Example: kerasfusion doctor -c configs/roadwork.yaml --on ray://head:10001
     """
     from kerasfusion.machine.findings import blocks
     from kerasfusion.machine.hardware import GpuCheck, HubCheck, check_folders
@@ -54,9 +58,9 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], as_json: bo
         sections |= {f"{system}: {name}": found for name, found in findings.items()}
         steps[system] = rows
     machine = _machine([folder for named in folders.values() for folder in named.values()])
-    sections = {"machine": [*machine, gpu.result(), hub.result()], **sections}
+    sections = {"machine": [*machine, gpu.result(), hub.result()], **_cluster(on, configs), **sections}
     # Of weights the steps say whether they still need them.
-    counted = {name: found for name, found in sections.items() if chosen or name in ("machine", "packages")}
+    counted = {name: found for name, found in sections.items() if chosen or name in ("machine", "packages", "cluster")}
     findings = [finding for name, found in counted.items() if "weights" not in name for finding in found]
     is_blocked = blocks(findings, [step for rows in steps.values() for step in rows] if chosen else [])
     if as_json:
@@ -102,6 +106,20 @@ def _folders(system: str, config) -> dict[str, Path]:
         return {"runs_folder": config.run_folder, "data.frame_cache": config.data.frame_cache}
     caches = {"cache.folder": config.cache.folder, "fit.pixel_cache": config.fit.pixel_cache}
     return {"runs_folder": config.run_folder, **caches}
+
+
+def _cluster(on: str, configs: dict) -> dict[str, list]:
+    """Findings on each machine of a cluster, which works for roadwork alone."""
+    from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
+
+    refuse_other_address(on)
+    if on == LOCAL:
+        return {}
+    if "roadwork" not in configs:
+        raise RequestError("a cluster works for roadwork alone", where=f"--on {on}", expected="system: roadwork")
+    from kerasfusion.roadwork.precompute.on_cluster import describe_machines
+
+    return {"cluster": describe_machines(on, configs["roadwork"])}
 
 
 def _machine(folders: list[Path]) -> list:

@@ -7,14 +7,22 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_config
-from kerasfusion.cli.options import ANY_PATH, FiniteRange, config_options, detector_options, device_option, json_option
+from kerasfusion.cli.options import (
+    ANY_PATH,
+    FiniteRange,
+    config_options,
+    detector_options,
+    device_option,
+    json_option,
+    on_option,
+)
 from kerasfusion.cli.quiet import load_libraries
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
 ROADWORK_BATCH = 16
 DAY = 86_400
 """Seconds."""
-_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full")
+_ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full", "on")
 _FILM = ("offset", "rate", "scale")
 _FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range", *_FILM)
 
@@ -46,6 +54,7 @@ def _gas_options(command):
 @click.option("--out", type=ANY_PATH, help="Folder for metrics.json and figures/.  [default: the model's run folder]")
 @detector_options
 @device_option
+@on_option
 @json_option
 @click.pass_context
 def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, panels: int, save_masks: bool, **options):
@@ -105,9 +114,10 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 @click.option("--scale", type=FiniteRange(0, min_open=True), help="Films: mm that a pixel is wide, for areas in mm2.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
+@on_option
 @click.option("as_json", "--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
-def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, **options):
+def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool, device: str, on: str, **options):
     """Print what a model says of images. Exit code 1 if one could not be read.
 
     roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says; of a
@@ -123,22 +133,33 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":
-        refuse_options(ctx, ("images", "precision", "tta", "full"), "fume")
+        refuse_options(ctx, ("images", "precision", "tta", "full", "on"), "fume")
         from kerasfusion.cli import fume_results
 
         ctx.exit(0 if fume_results.predict(model, **given, batch=batch, device=device, as_json=as_json) else 1)
     refuse_options(ctx, _FUME_PREDICT, "roadwork")
     if not images:
         raise click.UsageError("Missing argument 'IMAGES...'.")
+    from kerasfusion.formats.opening import read_description
+    from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
     from kerasfusion.roadwork.detect.predict import list_images
-    from kerasfusion.roadwork.detect.predict import predict as answer
 
+    refuse_other_address(on)
     names = list_images(images)
     failed, width = 0, max(len(name) for name in names)
-    detector = _open(_choose(model, options["precision"]), device, options["tta"], options["full"])
-    for result in answer(detector, names, sys.stdin.buffer, batch):
+    model, tta, full = _choose(model, options["precision"]), options["tta"], options["full"]
+    if on == LOCAL:
+        from kerasfusion.roadwork.detect.predict import predict as answer
+
+        results = answer(_open(model, device, tta, full), names, sys.stdin.buffer, batch)
+    else:
+        from kerasfusion.roadwork.detect.on_cluster import predict_on_cluster
+
+        results = predict_on_cluster(on, model, names, batch, tta, device, full)
+    staged = not full and "cascade" in read_description(model)
+    for result in results:
         failed += result.error is not None
-        click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width, detector.window is not None))
+        click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width, staged))
     ctx.exit(1 if failed else 0)
 
 

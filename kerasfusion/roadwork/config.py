@@ -1,5 +1,6 @@
 """The settings of the roadwork job: one frozen dataclass a section of configs/roadwork.yaml."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -306,6 +307,12 @@ class RoadworkConfig:
     def yolo_fold_weights(self) -> list[Path]:
         """The classifiers that have not seen one fold each, in the order of the folds."""
         return [fold_folder(self.yolo_weights.parent, number) / "best.pt" for number in range(1, self.yolo.folds + 1)]
+
+
+def with_absolute_paths(config: RoadworkConfig) -> RoadworkConfig:
+    """The configuration for other machines, which have other working folders."""
+    data = replace(config.data, root=config.data.root.absolute())
+    return replace(config, data=data, cache=replace(config.cache, folder=config.cache.folder.absolute()))
 
 
 def fold_folder(yolo_folder: Path, number: int) -> Path:

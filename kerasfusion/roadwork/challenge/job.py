@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -12,12 +13,15 @@ from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import remove_partial_files, write_file
 from kerasfusion.images.decoding import ImageError, read_image
-from kerasfusion.parallel import ordered_map
+from kerasfusion.machine.probe import spread
 from kerasfusion.progress import track
 from kerasfusion.roadwork.challenge.kinds import MIX, Kind
 from kerasfusion.roadwork.challenge.listing import LIST, View, read_list, write_list
 from kerasfusion.roadwork.challenge.making import challenge_jpeg
 from kerasfusion.roadwork.challenge.plan import Choice, name_below, planned_views
+from kerasfusion.roadwork.cluster.mapping import map_on
+from kerasfusion.roadwork.cluster.node_check import LOOKED_FOR, Needs
+from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.imagefolder import Photo, find_photos
 
@@ -67,6 +71,7 @@ def write_challenges(
     level: str | int = MIX,
     views: int = 1,
     progress: Callable[..., Iterable] = track,
+    on: str = LOCAL,
 ) -> ChallengeSummary:
     """Write `views` challenges of each photo of SRC to OUT, in the same split and class folders.
 
@@ -81,22 +86,25 @@ def write_challenges(
         level: of kinds.LEVELS, or MIX.
         views: challenges of each photo, 1 or more.
         progress: called as kerasfusion.progress.track is, around reading the photos and around the challenges.
+        on: "local", or the address of a Ray cluster whose machines share both folders.
 
     Raises:
-        RequestError: no such layout or level, bad paths, no photo, or OUT holds something else.
+        RequestError: no such layout or level, bad paths, no photo, OUT holds something else, or a cluster that does
+            not answer or has a machine that is unfit.
         KerasFusionError: a folder or link that cannot be read, a full disk, or another run is writing OUT.
     """
-    src, out = Path(src), Path(out)
+    refuse_other_address(on)
+    src, out = (Path(path) if on == LOCAL else Path(path).absolute() for path in (src, out))
     choice = Choice(layout, level, views)
     _check_out(src, out)
     with only_writer_of(out):
-        return _challenges(src, out, choice, progress)
+        return _challenges(src, out, choice, progress, on)
 
 
-def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., Iterable]) -> ChallengeSummary:
+def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., Iterable], on: str) -> ChallengeSummary:
     photos, listing = find_photos(src, follow_links=True)
     summary = ChallengeSummary(out)
-    plan = planned_views(src, _digests(src, photos, summary, progress), choice)
+    plan = planned_views(src, _digests(src, photos, summary, progress, on), choice)
     before = set(read_list(out))
     _refuse_others(out, before, plan)
     if out.is_dir():
@@ -104,7 +112,7 @@ def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., It
     write_list(out, plan)
     missing = {view: path for view, path in plan.items() if view not in before or not (out / view.path).is_file()}
     summary.kept = len(plan) - len(missing)
-    _write(out, missing, choice, summary, progress)
+    _write(out, missing, choice, summary, progress, on)
     made = [view for view in plan if view.photo not in summary.unreadable]
     write_list(out, made)
     summary.photos = len({view.photo for view in made})
@@ -128,10 +136,11 @@ def _check_out(src: Path, out: Path) -> None:
 
 
 def _digests(
-    src: Path, photos: list[Photo], summary: ChallengeSummary, progress: Callable[..., Iterable]
+    src: Path, photos: list[Photo], summary: ChallengeSummary, progress: Callable[..., Iterable], on: str
 ) -> dict[Photo, str]:
     """The sha256 of each photo that can be read; the others go to `summary.unreadable`."""
-    found = progress(ordered_map(_digest, photos), "read", total=len(photos))
+    needs = Needs({"SRC": [photo.path for photo in spread(photos, LOOKED_FOR)]}, {})
+    found = progress(map_on(on, _digest, photos, needs), "read", total=len(photos))
     digests = {}
     for photo, (digest, reason) in zip(photos, found, strict=True):
         if reason:
@@ -167,17 +176,22 @@ def _write(
     choice: Choice,
     summary: ChallengeSummary,
     progress: Callable[..., Iterable],
+    on: str,
 ) -> None:
     """Make challenges photo by photo; photos that cannot be decoded go to `summary.unreadable`."""
     work = [(path, list(views)) for path, views in itertools.groupby(missing, missing.__getitem__)]
-    results = progress(ordered_map(lambda item: _make(out, *item, choice), work), "challenges", total=len(work))
+    # The list was just written: a machine that does not see it has another folder there.
+    needs = Needs({"OUT": [out / LIST]}, {"OUT": out})
+    made = map_on(on, partial(_make, out=out, choice=choice), work, needs)
+    results = progress(made, "challenges", total=len(work))
     for (_, views), reason in zip(work, results, strict=True):
         if reason:
             summary.unreadable[views[0].photo] = reason
 
 
-def _make(out: Path, path: Path, views: list[View], choice: Choice) -> str | None:
+def _make(work: tuple[Path, list[View]], out: Path, choice: Choice) -> str | None:
     """Write some views of one photo; returns why it cannot be, or None."""
+    path, views = work
     try:
         pixels, digest = read_image(path)
     except ImageError as error:

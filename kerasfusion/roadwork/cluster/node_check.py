@@ -6,11 +6,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.machine.findings import MISSING, OK, Finding
 from kerasfusion.machine.packages import IN_PLACE_OF
-from kerasfusion.roadwork.cluster.ray_library import Cluster, Node
+from kerasfusion.roadwork.cluster.ray_library import Cluster, Look, Node, WorkerDied, connected
 
-COMPARED = ("kerasfusion", "tensorflow", "keras", "keras-hub", "ultralytics", "torch", "numpy", "pillow")
-"""The packages that decide answers."""
+COMPARED = (
+    "kerasfusion",
+    "tensorflow",
+    "keras",
+    "keras-hub",
+    "ultralytics",
+    "torch",
+    "numpy",
+    "pillow",
+    "pillow-heif",
+    "imagehash",
+    "openvino",
+    "onnxruntime",
+    "ai-edge-litert",
+)
+"""The packages that decide answers, of any command that works on a cluster."""
+LOOKED_FOR = 3
+"""Photos, spread over a set, whose sizes every node has to see."""
 ASKED = (*COMPARED, *IN_PLACE_OF.values())
 
 
@@ -34,30 +51,62 @@ def refuse_unfit(cluster: Cluster, node: Node, needs: Needs) -> None:
         RequestError: it has other packages, or does not see a file or folder; names each.
         WorkerDied: it is gone.
     """
-    sizes = {str(path): path.stat().st_size for paths in needs.files.values() for path in paths if path.is_file()}
-    look = cluster.look(node, ASKED, [Path(name) for name in sizes], list(needs.folders.values()))
+    look = look_at(cluster, node, needs)
     if lines := other_versions(versions_here(), look.versions):
         raise RequestError(
             "a machine of the cluster has other packages than this one:\n  - " + "\n  - ".join(lines),
             where=node.name,
             todo="install the same versions on all machines, or take this one out of the cluster: ray stop",
         )
-    lines = [
-        f"{key}: {path} {'is not there' if look.sizes[str(path)] is None else 'is another file'}"
-        for key, paths in needs.files.items()
-        for path in paths
-        if str(path) in sizes and look.sizes[str(path)] != sizes[str(path)]
-    ]
-    lines += [
-        f"{key}: {path} is no folder to write to" for key, path in needs.folders.items() if not look.writable[str(path)]
-    ]
-    if lines:
+    if lines := unseen(look, needs):
         raise RequestError(
             "a machine of the cluster does not see what it is to work on:\n  - " + "\n  - ".join(lines),
             where=node.name,
             expected="a folder that all machines share, under the same path",
             todo="mount it there, or name another one",
         )
+
+
+def describe_nodes(address: str, needs: Needs) -> list[Finding]:
+    """A finding for each machine of a cluster, for `doctor`.
+
+    Raises:
+        RequestError: Ray is not installed, or no cluster answers.
+    """
+    with connected(address) as cluster:
+        return [_finding(cluster, node, needs) for node in cluster.nodes()]
+
+
+def _finding(cluster: Cluster, node: Node, needs: Needs) -> Finding:
+    has = f"{node.memory / 1e9:.1f} GB memory, processors: {node.cpus}" + (f", GPUs: {node.gpus}" if node.gpus else "")
+    try:
+        look = look_at(cluster, node, needs)
+    except WorkerDied as death:
+        return Finding(node.name, MISSING, f"{has}; does not answer: {death}", "ray stop and ray start there")
+    if lines := other_versions(versions_here(), look.versions):
+        return Finding(node.name, MISSING, f"{has}; {'; '.join(lines)}", "install the same versions there")
+    if lines := unseen(look, needs):
+        return Finding(node.name, MISSING, f"{has}; {'; '.join(lines)}", "mount the folder there under the same path")
+    seen = " and ".join([*needs.files, *needs.folders])
+    return Finding(node.name, OK, f"{has}; the same packages; sees {seen}")
+
+
+def look_at(cluster: Cluster, node: Node, needs: Needs) -> Look:
+    """What a node sees of all this."""
+    files = [path for paths in needs.files.values() for path in paths if path.is_file()]
+    return cluster.look(node, ASKED, files, list(needs.folders.values()))
+
+
+def unseen(look: Look, needs: Needs) -> list[str]:
+    """What a node does not see as this machine does, each in a line."""
+    lines = [
+        f"{key}: {path} {'is not there' if found is None else 'is another file'}"
+        for key, paths in needs.files.items()
+        for path in paths
+        if path.is_file() and (found := look.sizes[str(path)]) != path.stat().st_size
+    ]
+    folders = [(key, path) for key, path in needs.folders.items() if not look.writable[str(path)]]
+    return lines + [f"{key}: {path} is no folder to write to" for key, path in folders]
 
 
 def versions_here() -> dict[str, str | None]:

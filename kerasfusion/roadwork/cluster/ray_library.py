@@ -165,6 +165,7 @@ def connected(address: str) -> Iterator[Cluster]:
 
     Raises:
         RequestError: Ray is not installed, no cluster answers there, or one of another version of Ray or Python.
+        KerasFusionError: a cluster answers, and has no time or room for us.
     """
     refuse_other_address(address)
     # Else a call that comes after the end starts a cluster of its own. Ray reads it when it is imported.
@@ -175,6 +176,12 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         ray.init(address, log_to_driver=False, logging_level="critical")
     except ConnectionError as error:
+        if "Initialization failure" in str(error):  # the port answers; what it would start for us does not
+            raise KerasFusionError(
+                f"the cluster's head node did not begin our session: {str(error).strip().splitlines()[-1]}",
+                where=f"--on {address}",
+                todo="run the same command again; if it fails again, on the head node itself: --on auto",
+            ) from error
         raise _no_cluster(address, _first_line(error)) from error
     except RuntimeError as error:
         if "version" not in str(error).lower():

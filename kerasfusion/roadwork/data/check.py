@@ -4,6 +4,7 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy as np
 from kerasfusion.errors import install_command
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.images.listing import list_photos
-from kerasfusion.parallel import ordered_map
+from kerasfusion.machine.probe import spread
 from kerasfusion.progress import track
+from kerasfusion.roadwork.cluster.mapping import map_on
+from kerasfusion.roadwork.cluster.node_check import LOOKED_FOR, Needs
+from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.data.balance import balance_rows, in_all
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.data.near_copies import BITS, CAN_FINGERPRINT, fingerprint, near_pairs
@@ -68,20 +72,26 @@ class DataCheck:
         return dataclasses.asdict(self) | {"root": str(self.root), "usable": self.usable}
 
 
-def check_dataset(root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track) -> DataCheck:
+def check_dataset(
+    root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track, on: str = LOCAL
+) -> DataCheck:
     """Decode every photo of an imagefolder and look for what would spoil training or its evaluation.
 
     Args:
         root: ROOT/{train,val,test}/{no_roadwork,roadwork}/.
         max_pixels: larger images (width x height) count as unreadable.
         progress: called as kerasfusion.progress.track is.
+        on: "local", or the address of a Ray cluster on whose machines the photos are decoded.
 
     Raises:
-        RequestError: no folder, no photo in it, or a class folder with another name.
+        RequestError: no folder, no photo in it, a class folder with another name, or a cluster that does not answer or
+            has a machine that is unfit.
     """
-    root = Path(root)
+    refuse_other_address(on)
+    root = Path(root) if on == LOCAL else Path(root).absolute()
     samples = scan(root)
-    results = ordered_map(lambda sample: _examine(sample, max_pixels), samples)
+    needs = Needs({"ROOT": [sample.path for sample in spread(samples, LOOKED_FOR)]}, {})
+    results = map_on(on, partial(_examine, max_pixels=max_pixels), samples, needs)
     check = DataCheck(root)
     shapes, same_bytes, fingerprints = [], defaultdict(list), {}
     for sample, result in zip(samples, progress(results, "check", total=len(samples)), strict=True):

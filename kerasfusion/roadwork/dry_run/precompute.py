@@ -15,11 +15,10 @@ from kerasfusion.progress import silent
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, Node, refuse_other_address
-from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
-from kerasfusion.roadwork.precompute.job import with_absolute_paths
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import find_machines
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
@@ -108,7 +107,7 @@ def _by_machines(machines: Sequence[Node], stages: Sequence[Stage]) -> dict[str,
     once = sum(stage.seconds for stage in stages[:-1]) + asking.seconds_once
     took = {count: once + asking.count * asking.seconds_each / count for count in sorted({1, 2, len(machines), 10})}
     return {
-        "machines": {node.name: f"{node.cpus} processors" for node in machines},
+        "machines": {node.name: f"processors: {node.cpus}" for node in machines},
         "if_all_are_like_this_one": {f"with_{count}": duration(seconds) for count, seconds in took.items()},
     }
 

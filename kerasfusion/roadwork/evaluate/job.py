@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -16,12 +17,14 @@ from kerasfusion.images.png import write_png
 from kerasfusion.machine.device import use_device
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.challenge.views import describe_views, view_kinds, views_of
-from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
+from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector
-from kerasfusion.roadwork.evaluate.answers import cached_branches, choose
+from kerasfusion.roadwork.evaluate.answers import Answers, cached_branches, choose
 from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
 from kerasfusion.roadwork.evaluate.challenges import main_mix
 from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
+from kerasfusion.roadwork.evaluate.on_cluster import answer_on_cluster
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.record import describe_evaluation
 from kerasfusion.roadwork.evaluate.split import BASELINE, Evaluation, draw_figures, evaluate
@@ -46,6 +49,7 @@ class Request:
         tta, full: see `open_detector`.
         device: "auto", "cpu" or "gpu".
         out: folder for metrics.json, figures/ and the answers; None is the model's run folder, if it lies in one.
+        on: "local", or the address of a Ray cluster whose machines ask the model.
     """
 
     model: Path | None
@@ -59,6 +63,7 @@ class Request:
     full: bool = False
     device: str = "auto"
     out: Path | None = None
+    on: str = LOCAL
 
 
 def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
@@ -78,6 +83,11 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         )
     if request.default_only and request.no_default:
         raise RequestError("--default-only and --no-default leave nothing to evaluate")
+    refuse_other_address(request.on)
+    if request.on != LOCAL:
+        if request.default_only:
+            raise RequestError("a cluster is sent a model's file", where="--default-only", expected="MODEL")
+        request = replace(request, config=with_absolute_paths(request.config))
     if request.out is not None:
         require_folder(request.out)
     folder = request.out or _run_folder(request.model)
@@ -101,6 +111,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         max_pixels=config.data.max_pixels,
         with_default=not request.no_default,
         seed=config.seed,
+        ask=_asks_elsewhere(request),
     )
     if BASELINE in result.report and BASELINE not in detector.outputs:
         result = replace(result, default_from=config.cache.folder)
@@ -110,6 +121,13 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         _keep(result, detector, request, folder)
         report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
     return result
+
+
+def _asks_elsewhere(request: Request) -> Callable[..., Answers] | None:
+    """What asks the model on a cluster; None where it is asked here."""
+    if request.on == LOCAL:
+        return None
+    return partial(answer_on_cluster, request.on, request.model, request.tta, request.device)
 
 
 def as_text(result: Evaluation) -> str:

@@ -1,7 +1,8 @@
 """What the fusion, each branch and the default ViT are worth on a split, by the subnet's metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kerasfusion.images.decoding import MAX_PIXELS
@@ -48,6 +49,7 @@ def evaluate(
     max_pixels: int = MAX_PIXELS,
     with_default: bool = True,
     seed: int = 42,
+    ask: Callable[..., Answers] | None = None,
 ) -> Evaluation:
     """Answer every photo and its challenges, and work out the reports.
 
@@ -59,6 +61,7 @@ def evaluate(
         with_default: keep the ViT's own answers and compare the others with them; `records` have them where the model
             goes without the ViT.
         seed: of the bootstrap.
+        ask: what `answer` does without its detector, elsewhere; None asks the detector.
 
     Raises:
         RequestError: a photo is not the one that the cache holds.
@@ -66,7 +69,8 @@ def evaluate(
     names = [name for name in detector.outputs if with_default or name != BASELINE]
     if with_default and BASELINE not in names and records is not None:
         names.insert(1, BASELINE)  # where it stands among the outputs of a model that has it
-    said = answer(detector, samples, views, outputs=names, records=records, batch=batch, max_pixels=max_pixels)
+    ask = ask or partial(answer, detector)
+    said = ask(samples, views, outputs=names, records=records, batch=batch, max_pixels=max_pixels)
     cascaded = None
     if detector.window is not None:
         answered, cascaded = in_stages(said.views, detector.window)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
 from kerasfusion.errors import KerasFusionError
@@ -12,7 +11,7 @@ from kerasfusion.files.run_folder import require_folder
 from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
-from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import SPLITS, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
@@ -71,12 +70,6 @@ def precompute(
         if unreadable and not skip_unreadable:
             raise _unreadable_error(unreadable)
         return manifest
-
-
-def with_absolute_paths(config: RoadworkConfig) -> RoadworkConfig:
-    """The configuration for other machines, which have other working folders."""
-    data = replace(config.data, root=config.data.root.absolute())
-    return replace(config, data=data, cache=replace(config.cache, folder=config.cache.folder.absolute()))
 
 
 def _open(on: str, config: RoadworkConfig, samples, checkpoint, folds) -> FillsHere | FillsOnCluster:

@@ -1,28 +1,28 @@
 """Shards filled by the workers of a cluster, each with YOLO and the ViT open."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import existing_part
+from kerasfusion.machine.findings import Finding
 from kerasfusion.machine.probe import spread
 from kerasfusion.progress import note
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, weights_files
 from kerasfusion.roadwork.cluster.carried_files import INBOX, CarriedFolder, bring, carry
-from kerasfusion.roadwork.cluster.node_check import Needs, refuse_unfit
+from kerasfusion.roadwork.cluster.node_check import LOOKED_FOR, Needs, describe_nodes, refuse_unfit
 from kerasfusion.roadwork.cluster.pool import Pool
 from kerasfusion.roadwork.cluster.ray_library import Node, Worker, WorkerDied, connected
-from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import Sample
+from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
+from kerasfusion.roadwork.data.dataset import Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers
 from kerasfusion.roadwork.precompute.shards import fill_shard
 
 FILLER = "filler"
-LOOKED_FOR = 3
-"""Photos whose sizes every node has to see."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class FillsOnCluster:
             yolo = [carry([path]) for path in (config.yolo_weights, *(folds.weights if folds else ()))]
             opening = _Opening(config, replace(checkpoint, folder=Path()), folds, with_features, vit, yolo)
             self._pool = stack.enter_context(
-                Pool(cluster, lambda node: refuse_unfit(cluster, node, needs), opening, _ask, note)
+                Pool(cluster, partial(refuse_unfit, cluster, needs=needs), opening, _ask, note)
             )
             self.sizes: dict[str, int] = self._pool.open()
             self._stack = stack.pop_all()
@@ -141,6 +141,19 @@ def find_machines(address: str, config: RoadworkConfig, samples: Sequence[Sample
             except WorkerDied as death:
                 raise KerasFusionError(f"a machine of the cluster does not answer: {death}", where=node.name) from death
         return nodes
+
+
+def describe_machines(address: str, config: RoadworkConfig) -> list[Finding]:
+    """What `doctor` tells of each machine of a cluster, with photos and cache as they are configured.
+
+    Raises:
+        RequestError: Ray is not installed, or no cluster answers.
+    """
+    config = with_absolute_paths(config)
+    samples: list[Sample] = []
+    with suppress(KerasFusionError):  # no photos yet: doctor's steps say so
+        samples = scan(config.data.root)
+    return describe_nodes(address, _needs(config, samples))
 
 
 def _needs(config: RoadworkConfig, samples: Sequence[Sample]) -> Needs:

@@ -1,9 +1,12 @@
 """A cluster without Ray: nodes that come and go, and workers that die when they are told to."""
 
+import pickle
 from contextlib import contextmanager
 
+from kerasfusion.roadwork.cluster import mapping, node_check
 from kerasfusion.roadwork.cluster.node_check import ASKED, versions_here
 from kerasfusion.roadwork.cluster.ray_library import Look, Node, WorkerDied
+from kerasfusion.roadwork.precompute import on_cluster
 
 
 def node(name: str) -> Node:
@@ -18,11 +21,12 @@ class OwnWorker:
 
     def make(self, name, factory, *arguments):
         self._alive()
+        factory, arguments = _carried((factory, arguments))
         self._made[name] = factory(*arguments)
 
     def call(self, name, method, *arguments):
         self._alive()
-        return getattr(self._made[name], method)(*arguments)
+        return _carried(getattr(self._made[name], method)(*_carried(arguments)))
 
     def end(self):
         self.dead = True
@@ -30,6 +34,23 @@ class OwnWorker:
     def _alive(self):
         if self.dead:
             raise WorkerDied("killed")
+
+
+def _carried(value):
+    """As it comes out at the other end of a wire."""
+    return pickle.loads(pickle.dumps(value))
+
+
+def use(cluster, monkeypatch):
+    """Everything that is done on a cluster is done on this one."""
+
+    @contextmanager
+    def connected(address):
+        yield cluster
+
+    for module in (mapping, node_check, on_cluster):
+        monkeypatch.setattr(module, "connected", connected)
+    return cluster
 
 
 class OwnCluster:

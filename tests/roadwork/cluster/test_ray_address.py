@@ -2,10 +2,11 @@
 
 import socket
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.cluster.ray_library import connected, refuse_other_address
 from tests.material.odd_commands import invoke
 
@@ -35,6 +36,30 @@ def test_a_port_where_nothing_listens_is_said_at_once():
         address = f"ray://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(RequestError, match=r"no Ray cluster answers(.|\n)*ray start --head"), connected(address):
             pass
+
+
+def test_a_head_node_that_begins_no_session_is_no_missing_cluster(monkeypatch):
+    said = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: Starting it failed."
+
+    def init(*arguments, **options):
+        raise ConnectionError(said)
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(KerasFusionError, match=r"RuntimeError: Starting it failed(.|\n)*again") as caught:
+            with connected(address):
+                pass
+    assert not isinstance(caught.value, RequestError)
+
+
+def test_a_cluster_of_another_version_is_refused(monkeypatch):
+    def init(*arguments, **options):
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0\n    Python: 3.11.7")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(RequestError, match=r"another version .* Ray: 2\.9\.0 Python: 3\.11\.7"), connected("auto"):
+        pass
 
 
 def test_a_wrong_request_leaves_no_cache(tmp_path):

@@ -1,0 +1,109 @@
+"""`data check`, `data challenge`, `predict`, `evaluate` and `doctor` with --on say what they say without."""
+
+import json
+import shutil
+
+import pytest
+
+from kerasfusion.files.digests import file_sha256
+from tests.material.odd_commands import invoke
+from tests.material.photo_reader import save_photo_reader
+from tests.roadwork.cluster.cluster_material import OwnCluster, use
+
+ON = ("--on", "auto")
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    return use(OwnCluster("a", "b"), monkeypatch)
+
+
+@pytest.fixture
+def root(photos, tmp_path):
+    """48 photos and one that cannot be read."""
+    root = shutil.copytree(photos, tmp_path / "set")
+    (root / "test" / "roadwork" / "broken.jpg").write_bytes(b"no photo")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_photo_reader(tmp_path_factory.mktemp("model") / "fusion.keras")
+
+
+def same(*arguments, code):
+    """What a command prints, here and on the cluster."""
+    here, there = invoke(*arguments), invoke(*arguments, *ON)
+    assert (here.code, there.code) == (code, code), there.output
+    return here.output, there.output
+
+
+def told(output):
+    """Without the lines about progress, which tell times."""
+    return [line for line in output.splitlines() if not line.endswith(" s")]
+
+
+def test_data_check(cluster, root):
+    here, there = same("data", "check", root, "--json", code=1)
+    assert told(there) == told(here)
+    assert "broken.jpg" in there
+    assert cluster.opened == {"a": 1, "b": 1}
+
+
+def test_data_challenge(cluster, root, tmp_path):
+    outs = [tmp_path / "here", tmp_path / "there"]
+    for out, on in zip(outs, [(), ON], strict=True):
+        done = invoke("data", "challenge", root, out, "--views", 2, *on)
+        assert done.code == 1, done.output
+        assert "broken.jpg" in done.output
+    trees = [{path.relative_to(out): file_sha256(path) for path in out.rglob("*.*") if path.is_file()} for out in outs]
+    assert len(trees[0]) == 2 * 48 + 1
+    assert trees[0] == trees[1]
+
+
+def test_predict(cluster, root, model):
+    names = ("predict", model, root / "test" / "roadwork", "--json", "--batch", 2)
+    here, there = same(*names, code=1)
+    assert [json.loads(line) for line in there.splitlines()] == [json.loads(line) for line in here.splitlines()]
+    assert len(here.splitlines()) == 7
+
+
+def test_standard_input_is_of_one_machine(cluster, model):
+    done = invoke("predict", model, "-", *ON)
+    assert done.code == 2
+    assert "standard input is of this machine alone" in done.output
+
+
+def test_evaluate(cluster, root, model, tmp_path):
+    arguments = ("evaluate", model, "--data", root, "--set", "views.count=2", "--batch", 3, "--json")
+    kept = [tmp_path / "here", tmp_path / "there"]
+    for folder, on in zip(kept, [(), ON], strict=True):
+        done = invoke(*arguments, "--out", folder, *on)
+        assert done.code == 0, done.output
+    for name in ("metrics.json", "predictions_test.csv"):
+        here, there = ((folder / name).read_text() for folder in kept)
+        assert here == there, name
+
+
+def test_the_vit_alone_is_not_sent(cluster, root):
+    done = invoke("evaluate", "--default-only", "--data", root, *ON)
+    assert done.code == 2
+    assert "a cluster is sent a model's file" in done.output
+
+
+def test_doctor_tells_of_each_machine(cluster, root, tmp_path):
+    cluster.versions["b"] = {"keras": "3.1.0"}
+    settings = ("--set", f"data.root={root}", "--set", f"cache.folder={tmp_path / 'cache'}")
+    done = invoke("doctor", *settings, *ON, "--json")
+    assert done.code == 1
+    a, b = json.loads(done.output)["findings"]["cluster"]
+    assert (a["about"], a["status"]) == ("a", "ok")
+    assert a["found"].endswith("the same packages; sees data.root and cache.folder")
+    assert (b["about"], b["status"]) == ("b", "missing")
+    assert "keras: 3.1.0 there" in b["found"]
+
+
+def test_doctor_of_fume_has_no_cluster(cluster):
+    done = invoke("doctor", "--set", "system=fume", *ON)
+    assert done.code == 2
+    assert "a cluster works for roadwork alone" in done.output
