@@ -47,9 +47,11 @@ def test_a_head_node_that_begins_no_session_is_no_missing_cluster(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"ray://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(KerasFusionError, match=r"RuntimeError: Starting it failed(.|\n)*again") as caught:
-            with connected(address):
-                pass
+        with (
+            pytest.raises(KerasFusionError, match=r"RuntimeError: Starting it failed(.|\n)*again") as caught,
+            connected(address),
+        ):
+            pass
     assert not isinstance(caught.value, RequestError)
 
 
