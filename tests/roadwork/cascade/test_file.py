@@ -61,14 +61,14 @@ def test_both_stages_together_answer_as_the_whole_on_the_same_weights(done):
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-6)
-    layer = network.get_layer("vit_probs")
+    layer = network.get_layer("vit_logits")
     layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
     np.testing.assert_allclose(opened.answer(given)["vit"], 0.5)
 
 
 def test_the_first_stage_needs_no_vit(done):
     network, description = load_model(done[0])
-    layer = network.get_layer("vit_probs")
+    layer = network.get_layer("vit_logits")
     layer.set_weights([np.full_like(weights, np.nan) for weights in layer.get_weights()])
     found = serve(network, description).stages.first(greys(SURE))
     assert {"first", "yolo", "efficientnetv2"} <= set(found)
