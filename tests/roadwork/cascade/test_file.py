@@ -226,6 +226,7 @@ def test_the_report_has_the_curve(model, photos, tmp_path, monkeypatch):
     result = run("calibrate", folder / "fusion.keras", "--cascade", "--disagree", "0.05", "--set", "views.count=0")
     assert (folder / "figures" / "cascade.png").is_file()
     assert f"kept in {folder / 'figures' / 'cascade.png'}" in result.stderr
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)  # takes long
     run("evaluate", folder / "fusion-calibrated.keras", "--data", photos, "--set", "views.count=0")
     run("report", folder)
     page = (folder / "report.html").read_text()
