@@ -6,9 +6,10 @@ The description is a zip appended to the flatbuffer, which readers of the flatbu
 
 import json
 import os
+import tempfile
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.description import parse_description
+from kerasfusion.formats.keras_cut import cut
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, end_of, meanwhile, read_undamaged, refuse_lost_seal, seal
+from kerasfusion.formats.stages import Arrays, Stages, first_outputs
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")
 OPENS_FROM = {"ai-edge-litert": "1.0.1"}
+STAGES = ("first", "rest")
+"""Signatures of a model that answers in two stages."""
 
 
 def write(model, path: Path, precision: str, description: dict[str, Any], kept: Sequence[str] = ()) -> None:
@@ -40,13 +45,40 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     import tensorflow as tf
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if precision == "int8" else {}
-    # One sample at a time: einsum converted for any number of them makes files that LiteRT does not open.
-    one = {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()}
-    model.export(str(path), format="litert", verbose=False, input_signature=[one], **options)
+    if first := first_outputs(description):
+        _write_stages(model, path, first, options)
+    else:
+        model.export(str(path), format="litert", verbose=False, input_signature=[_one(model.input)], **options)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(description | MARK | {"opens_from": OPENS_FROM}))
         archive.comment = end_of(SUFFIX)
     seal(path)
+
+
+def _one(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """One sample at a time: einsum converted for any number of them makes files that LiteRT does not open."""
+    import tensorflow as tf
+
+    return {name: tf.TensorSpec((1, *value.shape[1:]), value.dtype, name=name) for name, value in inputs.items()}
+
+
+def _write_stages(model, path: Path, first: Sequence[str], options: dict[str, Any]) -> None:
+    """A signature a stage, as Keras exports its one; which runs which part of a file cannot be told later."""
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, part in zip(STAGES, cut(model, first), strict=True):
+        archive.add_endpoint(name, part.run, input_signature=[_one(part.inputs)])
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(STAGES))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        converter.experimental_enable_resource_variables = True
+        for key, value in options.items():
+            setattr(converter, key, value)
+        path.write_bytes(converter.convert())
 
 
 def open_model(path: Path) -> OpenModel:
@@ -64,20 +96,30 @@ def open_model(path: Path) -> OpenModel:
             # From memory: a file that is mapped and overwritten later would change or end this process.
             interpreter = litert.Interpreter(model_content=content.result(), num_threads=os.cpu_count())
             interpreter.allocate_tensors()
-            runner = interpreter.get_signature_runner()
+            names = STAGES if first_outputs(description) else (None,)
+            runners = [interpreter.get_signature_runner(name) for name in names]
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(f"LiteRT cannot open the model: {reason}", where=path, todo=EXPORT_AGAIN) from error
     lock = threading.Lock()  # the interpreter serves one thread at a time
+    parts = [_answering(runner, lock) for runner in runners]
+    stages = Stages(*parts) if len(parts) > 1 else None
+    shapes = {name: tuple(map(int, its["shape"][1:])) for name, its in runners[0].get_input_details().items()}
+    answer = stages.whole if stages else parts[0]
+    return OpenModel(answer, shapes, tuple(description["outputs"]), description, stages)
 
-    def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        count = len(next(iter(inputs.values())))
+
+def _answering(runner, lock: threading.Lock) -> Callable[[Arrays], Arrays]:
+    """A function of arrays; those that the signature does not take are left aside."""
+    inputs = list(runner.get_input_details())
+
+    def answer(given: Arrays) -> Arrays:
+        count = len(given[inputs[0]])
         with lock:
-            rows = [runner(**{name: values[row : row + 1] for name, values in inputs.items()}) for row in range(count)]
+            rows = [runner(**{name: given[name][row : row + 1] for name in inputs}) for row in range(count)]
             return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
-    shapes = {name: tuple(map(int, its["shape"][1:])) for name, its in runner.get_input_details().items()}
-    return OpenModel(answer, shapes, tuple(description["outputs"]), description)
+    return answer
 
 
 def read_description(path: Path) -> dict[str, Any]:

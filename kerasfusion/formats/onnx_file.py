@@ -11,8 +11,10 @@ import numpy as np
 from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
+from kerasfusion.formats.onnx_cut import CARRIED_KEY, find_carried, open_stages
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.stages import first_outputs
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")
@@ -44,7 +46,10 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(description | MARK | {"opens_from": OPENS_FROM})})
+    properties = {KEY: json.dumps(description | MARK | {"opens_from": OPENS_FROM})}
+    if first := first_outputs(description):
+        properties[CARRIED_KEY] = " ".join(find_carried(graph, first))
+    onnx.helper.set_model_props(graph, properties)
     onnx.save(graph, path)
     seal(path)
 
@@ -60,12 +65,17 @@ def open_model(path: Path) -> OpenModel:
     session = _session(path)
     description = _description(session, path)
     refuse_lost_seal(path, description)
+    shapes = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
+    if first := first_outputs(description):
+        carried = session.get_modelmeta().custom_metadata_map.get(CARRIED_KEY, "").split()
+        del session  # its weights are those of the stages
+        stages = open_stages(path, first, carried, lambda content: _session(path, content))
+        return OpenModel(stages.whole, shapes, tuple(description["outputs"]), description, stages)
     outputs = [output.name for output in session.get_outputs()]
 
     def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(outputs, session.run(None, inputs), strict=True))
 
-    shapes = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
     return OpenModel(answer, shapes, tuple(description["outputs"]), description)
 
 
@@ -85,10 +95,11 @@ def _runtime(path: Path):
     return require("onnxruntime", package=runtime_of(OPENS_FROM))
 
 
-def _session(path: Path):
+def _session(path: Path, content: bytes | None = None):
+    """Of a file, or of a part of it that is given as bytes."""
     runtime = _runtime(path)
     try:
-        return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(content or path, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no common class but Exception
         what = f"cut short, damaged or not an ONNX file; ONNX Runtime says: {_reason(error, path)}"
         raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error

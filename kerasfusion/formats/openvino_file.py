@@ -11,18 +11,17 @@ import sys
 import threading
 import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.stages import Arrays, Stages, first_outputs
 from kerasfusion.machine.amx import avoid_broken_amx
 
 SUFFIX = ".xml"
@@ -81,8 +80,13 @@ def open_model(path: Path) -> OpenModel:
         core = _openvino().Core()
     core.set_property({"ENABLE_MMAP": False})  # or a file that is overwritten later would change or end this process
     settings = {"PERFORMANCE_HINT": "LATENCY", **COMPUTE[description["precision"]]}
+    lock = threading.Lock()  # one request at a time already takes every core
     try:
-        compiled = core.compile_model(core.read_model(path), "CPU", settings)
+        graph = core.read_model(path)
+        shapes = {
+            port.any_name: tuple(side.get_length() for side in list(port.partial_shape)[1:]) for port in graph.inputs
+        }
+        asked = _compile(graph, first_outputs(description), lambda part: core.compile_model(part, "CPU", settings))
     except RuntimeError as error:  # what the C++ side raises, whatever is wrong
         raise RequestError(
             f"OpenVINO cannot open the model: {str(error).strip().splitlines()[-1]}",
@@ -90,19 +94,10 @@ def open_model(path: Path) -> OpenModel:
             expected=f"the {path.with_suffix('.bin').name} that was written with it beside it",
             todo=EXPORT_AGAIN,
         ) from error
-    request, lock = compiled.create_infer_request(), threading.Lock()
     outputs = tuple(description["outputs"])
-
-    def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # One request at a time already takes every core; its results are overwritten by the next.
-        with lock:
-            results = request.infer(inputs)
-            return {name: results[name].copy() for name in outputs}
-
-    shapes = {
-        port.any_name: tuple(side.get_length() for side in list(port.partial_shape)[1:]) for port in compiled.inputs
-    }
-    return OpenModel(answer, shapes, outputs, description)
+    parts = [_answering(compiled, names, lock) for compiled, names in asked]
+    stages = Stages(*parts) if len(parts) > 1 else None
+    return OpenModel(stages.whole if stages else parts[0], shapes, outputs, description, stages)
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -121,6 +116,27 @@ def read_description(path: Path) -> dict[str, Any]:
     if found is None:
         raise RequestError("not an OpenVINO file that this program wrote", where=path, todo=EXPORT_AGAIN)
     return parse_description(found.attrib.get("value", ""), path)
+
+
+def _compile(graph, first: Sequence[str], compile_model) -> Sequence[tuple[Any, Sequence[str]]]:
+    """The compiled model, or its two stages, each with the names of its outputs."""
+    if first:
+        from kerasfusion.formats.openvino_cut import cut
+
+        return cut(_openvino(), graph, first, compile_model)
+    return [(compile_model(graph), [port.any_name for port in graph.outputs])]
+
+
+def _answering(compiled, outputs: Sequence[str], lock: threading.Lock) -> Callable[[Arrays], Arrays]:
+    """A function of arrays; those that the model does not take are left aside."""
+    request, inputs = compiled.create_infer_request(), [port.any_name for port in compiled.inputs]
+
+    def answer(given: Arrays) -> Arrays:
+        with lock:  # the results are overwritten by the next
+            results = request.infer({name: given[name] for name in inputs})
+            return {name: results[number].copy() for number, name in enumerate(outputs)}
+
+    return answer
 
 
 def _openvino():

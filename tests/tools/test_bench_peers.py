@@ -22,7 +22,7 @@ from kerasfusion.roadwork.data.dataset import scan
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.append(str(TOOLS))  # last: test.py lies there, too
 
-from bench_peers import answering, material, processes, rows, training  # noqa: E402  they lie beside the tools
+from bench_peers import answering, cascade, cascade_file, material, processes, rows, training  # noqa: E402  they lie beside the tools
 
 ECHO = """
 from bench_peers.channel import open_replies, serve
@@ -122,6 +122,36 @@ def test_another_decision_is_not_reached_however_fast():
     keras, missing = answering.answer_rows(found, "openvino is not installed")
     assert keras.ratio > 2.2 and keras.reached is False and "1 of 2" in keras.note
     assert missing.ours is None and missing.reached is False and missing.note == "openvino is not installed"
+
+
+def cascade_answers(skips: int, sides=(answering.KERAS, cascade.INT8)):
+    """Ten photos; ours takes 10 ms for one that skips and 100 ms for another, the peer 500 ms."""
+    skipped = np.arange(10) < skips
+    seconds = {answering.PEER: np.full(10, 0.5)} | {side: np.where(skipped, 0.01, 0.1) for side in sides}
+    p = {side: np.full(10, 0.5) for side in seconds}
+    return answering.Answers(p, seconds, {}, {}, {side: skipped & (side != answering.PEER) for side in seconds})
+
+
+def test_a_cascade_is_measured_by_its_mean_and_by_those_that_skip():
+    keras, int8, skipping = cascade.cascade_rows(cascade_answers(8), "")
+    assert keras.ours == pytest.approx(28.0)  # 8 x 10 and 2 x 100 ms
+    assert (keras.peer, keras.reached, int8.reached) == (pytest.approx(500.0), True, False)
+    assert "8 of 10 photos skip the ViT" in keras.note
+    assert (skipping.ours, skipping.reached) == (pytest.approx(10.0), True)
+    assert cascade.cascade_rows(cascade_answers(0), "")[2].note == "no photo skips"
+    keras, int8, skipping = cascade.cascade_rows(cascade_answers(8, (answering.KERAS,)), "openvino is not installed")
+    assert keras.reached and int8.ours is None and skipping.ours is None
+    assert int8.note == skipping.note == "openvino is not installed"
+
+
+@pytest.mark.parametrize("count", [5, 30, 200])
+def test_a_window_is_made_that_skips_four_of_five(count):
+    seen = np.random.default_rng(count).normal([1.0, -3.0], [0.2, 5.0], (count, 2))
+    fitted, half_width = cascade_file.spread(seen, cascade.SHARE)
+    p = fitted.answer(seen)
+    low, high = 1 / (1 + np.exp(half_width)), 1 / (1 + np.exp(-half_width))
+    assert ((p <= low) | (p >= high)).sum() == count * 4 // 5
+    assert 0 < (p > 0.5).mean() < 1
 
 
 def test_sides_take_turns(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,14 @@ class Answers:
         seconds: {side: (N,)}.
         memory: {side: peak in MB, after the last photo}.
         stages: {stage of the peer: (N,) seconds}.
+        skipped: {side of ours: (N,) bool, whether a cascade's first stage gave the answer}.
     """
 
     p: dict[str, np.ndarray]
     seconds: dict[str, np.ndarray]
     memory: dict[str, float]
     stages: dict[str, np.ndarray]
+    skipped: dict[str, np.ndarray] = field(default_factory=dict)
 
     def difference(self, side: str, other: str) -> float:
         """Largest difference of P(roadwork) between two sides."""
@@ -79,7 +81,8 @@ def ask_in_turn(sides: Mapping[str, Start], photos: Sequence[Path]) -> Answers:
     p, seconds = (
         {side: np.array([r[key] for r in rows]) for side, rows in replies.items()} for key in ("p", "seconds")
     )
-    return Answers(p, seconds, memory, stages)
+    skipped = {side: np.array([r.get("stage") == "first" for r in rows]) for side, rows in replies.items()}
+    return Answers(p, seconds, memory, stages, skipped)
 
 
 def time_starts(sides: Mapping[str, Start], photo: Path, repeats: int) -> dict[str, float]:

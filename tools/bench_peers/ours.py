@@ -19,8 +19,8 @@ def main() -> None:
     def answer(photo: str) -> dict:
         data = Path(photo).read_bytes()
         begin = time.perf_counter()
-        p = detector.detect(data).p_roadwork
-        return {"p": p, "seconds": time.perf_counter() - begin}
+        found = detector.detect(data)
+        return {"p": found.p_roadwork, "seconds": time.perf_counter() - begin, "stage": found.stage}
 
     serve(REPLIES, {"answer": answer, "memory": peak_memory_mb})
 

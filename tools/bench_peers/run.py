@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench_peers import answering, exports, material, training
+from bench_peers import answering, cascade, exports, material, training
 from bench_peers.answering import KERAS, PEER
 from bench_peers.processes import ProcessFailed, Worker, run
 from bench_peers.rows import Asked, Row
 
-GROUPS = ("answer", "start", "memory", "precompute", "fit", "help")
+GROUPS = ("answer", "cascade", "start", "memory", "precompute", "fit", "help")
 GFLOP_A_PHOTO = 36.5
 """ViT-B/16 35.2, EfficientNetV2-B0 and yolo11n-cls the rest; a multiplication and an addition count as two."""
 PHOTOS_TO_CHOOSE = 8
@@ -47,8 +47,12 @@ class Comparison:
             material.draw(self.material, self.photos, self.report)
         if "precompute" in groups:
             rows += self.precompute_rows()
-        if set(groups) & {"answer", "start", "memory"}:
+        answering_groups = set(groups) & {"answer", "start", "memory"}
+        if answering_groups or "cascade" in groups:
             material.fit_once(self.material, self.report)
+        if "cascade" in groups:
+            rows = self.cascade_rows() + rows
+        if answering_groups:
             rows = self.answering_rows(groups) + rows
         if "fit" in groups:
             rows += self.fit_rows()
@@ -76,6 +80,14 @@ class Comparison:
         if "memory" in groups:
             rows += answering.memory_rows(answers.memory, fastest, missing)
         return rows
+
+    def cascade_rows(self) -> list[Row]:
+        """A cascade that skips the ViT for most photos."""
+        photos = cascade.photos_of(self.material.photos("test"))
+        files = cascade.make_files(self.material, photos, self.report)
+        sides = {PEER: self._peer} | {side: self._ours(file) for side, file in files.items()}
+        self.report(f"answering {len(photos)} photos as a cascade: {', '.join(sides)}")
+        return cascade.cascade_rows(answering.ask_in_turn(sides, photos), exports.why_missing())
 
     def precompute_rows(self) -> list[Row]:
         """Precompute in both precisions; the float32 cache is kept for `fit`."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import RequestError, require
+from kerasfusion.figure_style import save_png
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
@@ -19,7 +20,9 @@ from kerasfusion.metrics.reliability import reliability
 from kerasfusion.roadwork.branches.ensemble import OUTPUTS
 from kerasfusion.roadwork.branches.one_file import comparison_inputs, model_digest
 from kerasfusion.roadwork.calibrate.graph import both_columns, calibrated, is_calibrated, uncalibrated
+from kerasfusion.roadwork.cascade.figure import NAME, cascade_curve
 from kerasfusion.roadwork.cascade.job import Answered, add_cascade, first_branches
+from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
@@ -108,6 +111,10 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
         said["outputs"] = [*description.get("outputs", OUTPUTS), FIRST]
     report(f"writing {out} and comparing it in a clean process")
     _save(model, description | said, out)
+    if "cascade" in said and (out.parent / "config.yaml").is_file():
+        figure = out.parent / "figures" / NAME
+        save_png(cascade_curve(read_cascade(said, out)), figure)
+        report(f"kept in {figure}")
     return said
 
 
@@ -173,11 +180,12 @@ def refuse_no_cascade(request: Request) -> None:
     """Check, without loading TensorFlow, that a cascade can be made of the model, if one is asked for.
 
     Raises:
-        RequestError: it has no ViT, or nothing but that; or scikit-learn is not installed.
+        RequestError: it has no ViT, or nothing but that; or scikit-learn or matplotlib is not installed.
     """
     if request.disagree is not None:
         first_branches(read_description(request.model).get("outputs", OUTPUTS), request.model)
         refuse_missing_library()
+        require("matplotlib.figure", extra="train")
 
 
 def _refuse_replacing(path: Path, description: dict[str, Any], out: Path, ending: str) -> None:

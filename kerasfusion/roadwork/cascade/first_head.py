@@ -52,7 +52,7 @@ def fit_first_head(
     rows = np.repeat(labels, views)
     _, numbers = np.unique(np.asarray(groups), return_inverse=True)
     folds = split_groups(rows, np.repeat(numbers, views), seed, "--cascade")
-    seen = np.stack([_logits(p.ravel()) for p in answers.values()], axis=1).astype(np.float32)
+    seen = np.stack([logits(p.ravel()) for p in answers.values()], axis=1).astype(np.float32)
     found = cross_fit(seen, rows, prior_weights(prior, labels)[rows], folds, (STRENGTH,))
     return FirstHead(tuple(answers), found.fitted, found.answers.reshape(count, views))
 
@@ -74,7 +74,7 @@ def with_first(model, head: FirstHead):
     return keras.Model(model.input, model.output | named, name=model.name)
 
 
-def _logits(p: np.ndarray) -> np.ndarray:
+def logits(p: np.ndarray) -> np.ndarray:
     """As the head computes them inside the graph."""
     p = p.astype(np.float64)
     return np.log(np.maximum(p, SMALLEST)) - np.log(np.maximum(1 - p, SMALLEST))

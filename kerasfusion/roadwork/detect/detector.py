@@ -84,7 +84,7 @@ class Detector:
         self.other_inputs = tuple(name for name in model.inputs if name not in self._sizes)
         self._model, self._tta, self._max_pixels, self._where = model, tta, max_pixels, where
         window = read_window(model.description, where)
-        self.window = None if full or model.stages is None else window
+        self.window = None if full else window
         blank = self.prepare(np.zeros((8, 8, 3), np.uint8))
         others = {name: np.full(model.inputs[name], 0.5, np.float32) for name in self.other_inputs}
         self.answer([blank | others])  # compiles what is lazy

@@ -7,6 +7,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.formats.measuring import Measurement, as_row, refuse_nonfinite
 from kerasfusion.roadwork.scoring.reward import decide
+from kerasfusion.roadwork.scoring.window import FIRST, Window, read_window
 
 MAX_CHANGED = 0.02
 """Largest share of decisions that may differ from the float32 model's; with fewer than 50 pictures, none may."""
@@ -20,8 +21,9 @@ def compare(path: Path, description: dict, reference: Measurement, found: Measur
     """
     refuse_nonfinite(found, path)
     differences = [np.abs(found.answers[name] - probs).max() for name, probs in reference.answers.items()]
-    changed = int(np.sum(_decisions(found) != _decisions(reference)))
-    count = len(_decisions(reference))
+    window = read_window(description, path)
+    decided, expected = _decisions(found, window), _decisions(reference, window)
+    changed, count = int(np.sum(decided != expected)), len(expected)
     if changed > MAX_CHANGED * count:
         raise KerasFusionError(
             f"{changed} of {count} decisions differ from the float32 model's",
@@ -35,5 +37,7 @@ def compare(path: Path, description: dict, reference: Measurement, found: Measur
     }
 
 
-def _decisions(measurement: Measurement) -> np.ndarray:
-    return decide(measurement.answers["fusion"][:, 1])
+def _decisions(measurement: Measurement, window: Window | None) -> np.ndarray:
+    """What is decided: of a cascade by the stage that answers."""
+    p = {name: probs[:, 1] for name, probs in measurement.answers.items()}
+    return decide(p["fusion"] if window is None else window.answers(p[FIRST], p["fusion"]))

@@ -12,6 +12,7 @@ from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.evaluate.split import MAIN
 from kerasfusion.roadwork.report import charts
+from kerasfusion.roadwork.report.cascade import cascade_sections
 from kerasfusion.roadwork.report.challenges import challenge_blocks
 from kerasfusion.roadwork.report.limits import limits_of
 from kerasfusion.roadwork.report.photos import photo_blocks, worst_mistakes
@@ -40,7 +41,7 @@ def write_report(folder: Path, out: Path | None = None, data: Path | None = None
     path = out or folder / "report.html"
     kept = run.predictions(run.split) if run.split else None
     against = _against(run, kept)
-    sections = [*_evaluation(run, kept, against, data), *worth_sections(run)]
+    sections = [*_evaluation(run, kept, against, data), *worth_sections(run), *cascade_sections(run)]
     sections += [training_section(run), data_section(run), _time_section(run)]
     write_page(path, f"roadwork: {run.name}", lead_of(run, against), sections, made_by(f"report {folder}"))
     return path

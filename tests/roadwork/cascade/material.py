@@ -32,7 +32,8 @@ def build_fusion(without=()):
             continue
         picture = inputs["yolo_image" if name == "yolo" else "image"]
         mean = keras.layers.GlobalAveragePooling2D(name=f"{name}_pool")(keras.layers.Rescaling(1 / 255)(picture))
-        dense = keras.layers.Dense(2, activation="softmax", name=f"{name}_probs")
+        # Named as those of the real branches, which stay in float32 in every precision.
+        dense = keras.layers.Dense(2, activation="softmax", name="vit_logits" if name == "vit" else f"{name}_probs")
         answers[name] = dense(mean)
         slope = np.full((3, 1), 60 / 3 / 2)
         dense.set_weights([np.hstack([-slope, slope]), np.array([1, -1]) * 60 * cut / 2])

@@ -1,6 +1,7 @@
 """One file that answers in two stages: made by `calibrate --cascade`, opened, asked photo by photo, and undone."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from kerasfusion.files.run_files import read_metrics
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.formats.keras_serving import serve
 from kerasfusion.formats.opening import open_model
+from kerasfusion.roadwork.cascade.choose import windows
+from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.detect.detector import Detector, open_detector
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
 from kerasfusion.roadwork.scoring.window import read_window
@@ -61,14 +64,14 @@ def test_both_stages_together_answer_as_the_whole_on_the_same_weights(done):
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-6)
-    layer = network.get_layer("vit_probs")
+    layer = network.get_layer("vit_logits")
     layer.set_weights([np.zeros_like(weights) for weights in layer.get_weights()])
     np.testing.assert_allclose(opened.answer(given)["vit"], 0.5)
 
 
 def test_the_first_stage_needs_no_vit(done):
     network, description = load_model(done[0])
-    layer = network.get_layer("vit_probs")
+    layer = network.get_layer("vit_logits")
     layer.set_weights([np.full_like(weights, np.nan) for weights in layer.get_weights()])
     found = serve(network, description).stages.first(greys(SURE))
     assert {"first", "yolo", "efficientnetv2"} <= set(found)
@@ -212,3 +215,37 @@ def test_a_damaged_window_is_named(damage, key):
     said = {"cascade": {"window": [0.1, 0.9], "first": ["first", "yolo"]} | damage}
     with pytest.raises(RequestError, match=key):
         read_window(said, "fusion.keras")
+
+
+def test_the_report_has_the_curve(model, photos, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(model, folder / "fusion.keras")
+    (folder / "config.yaml").write_text(json.dumps({"system": "roadwork", "data": {"root": str(photos)}}))
+    monkeypatch.setattr("kerasfusion.roadwork.calibrate.job.comparison_inputs", lambda model: None)
+    result = run("calibrate", folder / "fusion.keras", "--cascade", "--disagree", "0.05", "--set", "views.count=0")
+    assert (folder / "figures" / "cascade.png").is_file()
+    assert f"kept in {folder / 'figures' / 'cascade.png'}" in result.stderr
+    monkeypatch.setattr("kerasfusion.roadwork.evaluate.job.draw_figures", lambda result, folder: None)  # takes long
+    run("evaluate", folder / "fusion-calibrated.keras", "--data", photos, "--set", "views.count=0")
+    run("report", folder)
+    page = (folder / "report.html").read_text()
+    assert "Answers without the ViT" in page
+    assert "asks YOLO and EfficientNetV2 first" in page
+    assert "first stage" in page  # as an output of its own
+    found = read_cascade(read_description(folder / "fusion-calibrated.keras"), folder)
+    assert f"{found.row.skipped:.1%}" in page
+    assert len(found.curve) == len(windows()) + 1
+
+
+def test_a_damaged_curve_is_named(done):
+    said = read_description(done[0])
+    cascade = said["cascade"]
+    for damage, key in [
+        ({"curve": cascade["curve"][:1]}, "cascade.curve"),
+        ({"curve": [cascade["curve"][0] | {"ms": -1.0}, *cascade["curve"][1:]]}, "cascade.curve.0.ms"),
+        ({"curve": [row | {"taken": False} for row in cascade["curve"]]}, "no one window taken"),
+        ({"photos": 0}, "cascade.photos"),
+    ]:
+        with pytest.raises(RequestError, match=key):
+            read_cascade({"cascade": cascade | damage}, done[0])
