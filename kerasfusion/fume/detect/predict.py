@@ -1,13 +1,12 @@
 """States, masks and plume areas of frames whose truth is not known."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.annotations import GASES, STATES
+from kerasfusion.fume.data.annotations import GAS_IN_NAME, GASES, STATES, without_gas
 from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer
@@ -17,9 +16,6 @@ from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 
 READ_AHEAD = 16
-
-
-_GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
 
 
 @dataclass(frozen=True)
@@ -159,8 +155,8 @@ def _by_name(folder: Path, gas: str) -> dict[str, Path]:
     # What cannot be reached is asked about too: it costs its own answer, and nobody else's.
     for path in sorted([*paths, *listing.unreachable]):
         whole = path.relative_to(folder).with_suffix("").as_posix()
-        name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
-        if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
+        name = without_gas(whole, gas)
+        if not GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in GAS_IN_NAME.values()):
             continue
         if name in found:
             raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)
