@@ -18,6 +18,7 @@ from kerasfusion.errors import RequestError
 @click.option("--data", type=ANY_PATH, help="roadwork: data.root; fume: data.dataset_root of every run.")
 @click.option("--epochs", type=int, help="fume: training.num_epochs of every run.")
 @click.option("--batch", type=int, help="fume: training.batch_size of every run.")
+@click.option("--seeds", type=click.IntRange(1), help="fume: trainings of each CONFIG, each with another seed.")
 @click.option(
     "--out", type=ANY_PATH, help="For table and figures.  [default: runs/ablation; roadwork: the run's folder]"
 )
@@ -38,6 +39,7 @@ def ablate(
     with the first. Every run lies in runs_folder/NAME, as `fit` leaves it, and is trained in a process of its own. A
     finished run is not run again; kill it at any point and run it again: it goes on.
 
+    With --seeds 5 each is trained five times, as NAME-seed42 to NAME-seed46, and mean and standard deviation are told.
     Exit code 1 if a run failed; the others are in the table.
 
     Example: kerasfusion ablate -c configs/roadwork.yaml
@@ -91,12 +93,22 @@ def _ablate_roadwork(
 
 
 def _ablate_fume(
-    ctx, configs: tuple[Path, ...], settings: tuple[str, ...], out: Path, dry_run: bool, as_json: bool, **flags
+    ctx,
+    configs: tuple[Path, ...],
+    settings: tuple[str, ...],
+    out: Path,
+    dry_run: bool,
+    as_json: bool,
+    seeds: int | None,
+    **flags,
 ) -> None:
     read = _read(configs, settings, flags)
     import_tensorflow()
     from kerasfusion.files.run_folder import require_folder
     from kerasfusion.fume.ablate.plan import plan_runs
+    from kerasfusion.fume.ablate.seeds import with_seeds
+
+    read = with_seeds(read, seeds or 1)
 
     require_folder(out, *(folder for config in read for folder in (config.run_folder, config.data.frame_cache)))
     runs = plan_runs(read)
@@ -105,10 +117,10 @@ def _ablate_fume(
         return
     from kerasfusion.fume.ablate.job import ablate as run
 
-    result = run(runs, out, lambda line: click.echo(line, err=True), quiet_stdout=as_json)
+    result = run(runs, out, lambda line: click.echo(line, err=True), quiet_stdout=as_json, has_seeds=(seeds or 1) > 1)
     if as_json:
-        files = [str(path) for path in result.files]
-        click.echo(json.dumps({"runs": result.rows, "failed": result.failed, "files": files}, indent=2))
+        found = {"runs": result.rows, "seeds": result.seeds, "failed": result.failed}
+        click.echo(json.dumps({**found, "files": [str(path) for path in result.files]}, indent=2))
     else:
         _show(result)
     ctx.exit(1 if result.failed else 0)
@@ -169,10 +181,12 @@ def _show_plan(runs: list, as_json: bool) -> None:
 
 
 def _show(result) -> None:
-    from kerasfusion.fume.ablate.table import NOTES, as_text
+    from kerasfusion.fume.ablate.table import NOTES, as_seeds_text, as_text
 
     if result.rows:
         click.echo("\n" + as_text(result.rows))
+        if result.seeds:
+            click.echo("\nmean ± standard deviation over the seeds\n" + as_seeds_text(result.seeds))
         for note in NOTES:
             click.echo(note)
         for path in result.files:

@@ -1,11 +1,11 @@
-"""kerasfusion data: import, split, check, suspects, challenge, pair, synth."""
+"""kerasfusion data: import, split, check, suspects, challenge, pair, frames, synth."""
 
 import json
 from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, SHARE, json_option, on_option
+from kerasfusion.cli.options import ANY_PATH, SHARE, FiniteRange, json_option, on_option
 from kerasfusion.cli.synth import synth
 
 
@@ -195,6 +195,35 @@ def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], *
 
     summary = pair_dataset(root, out, masks=_mask_reading(legend), **choices)
     _show(summary, as_json, summary.rows())
+
+
+@data.command()
+@click.argument("film", type=ANY_PATH)
+@click.argument("out", type=ANY_PATH)
+@click.option("--every", type=FiniteRange(0, min_open=True), default=1.0, show_default=True, help="Seconds.")
+@click.option("--gas", type=click.Choice(["co2", "ch4"]), help="[default: as FILM's name says]")
+@click.option("--ph", type=FiniteRange(0, 14), required=True, help="Of the rumen fluid.")
+@click.option(
+    "--state", type=click.Choice(["Healthy", "Transitional", "Acidotic"]), required=True, help="Of the rumen."
+)
+@click.option("--offset", type=FiniteRange(-86_400, 86_400), default=0.0, help="Seconds after the other gas's film.")
+@click.option("--rate", type=FiniteRange(0, min_open=True), help="Frames a second, of a TIFF of many pages.")
+@click.option("--masks", type=click.Choice(["png", "json"]), default="png", show_default=True, help="To be drawn.")
+def frames(film: Path, out: Path, state: str, **choices):
+    """Take stills of FILM for annotation: OUT/frames, and their rows in OUT/annotations.csv.
+
+    The films of both gases go into one OUT, one call each: `data pair --strategy original_based` first makes pairs of
+    what was filmed at one time, and --regroup keeps all stills of a film in one split. Draw the masks at the paths of
+    the rows: PNGs of 0, 1 and 2, or LabelMe's JSON.
+
+    Example: kerasfusion data frames cow7_co2.mp4 data/fume --every 0.5 --ph 6.5 --state Healthy
+    """
+    from kerasfusion.fume.data.annotations import STATES
+    from kerasfusion.fume.films.extraction import MANIFEST, FramesRequest, extract_frames
+
+    rows = extract_frames(FramesRequest(film, out, class_id=STATES.index(state), **choices))
+    click.echo(f"{len(rows)} stills of {film} in {out / 'frames'}, their rows in {out / MANIFEST}")
+    click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: kerasfusion data pair {out} --regroup")
 
 
 def _mask_reading(legend: tuple[str, ...]):

@@ -9,7 +9,7 @@ from kerasfusion.errors import RequestError
 
 DEFAULTS = {
     "roadwork": {"train": 400, "val": 100, "test": 200},
-    "fume": {"originals": 300, "copies": 3, "balanced": False, "size": (640, 480)},
+    "fume": {"originals": 300, "copies": 3, "balanced": False, "size": (640, 480), "film": False},
 }
 
 
@@ -37,6 +37,7 @@ class Size(click.ParamType):
 @click.option("--copies", type=click.IntRange(0), help="fume: augmented copies of each frame.  [default: 3]")
 @click.option("--balanced", is_flag=True, default=None, help="fume: as many originals of each state.")
 @click.option("--size", type=Size(), help="fume: width and height of the frames.  [default: 640x480]")
+@click.option("--film", is_flag=True, default=None, help="fume: a film of each gas, and its truth, instead of a set.")
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
 def synth(system: str, out: Path, seed: int, **flags):
     """Write a generated set to OUT: street scenes, half of them with roadwork, or frames and masks of two gases.
@@ -44,6 +45,7 @@ def synth(system: str, out: Path, seed: int, **flags):
     \b
     Example: kerasfusion data synth roadwork data/synthetic --train 200
     Example: kerasfusion data synth fume data/gas --originals 120 --size 320x240
+    Example: kerasfusion data synth fume data/film --film --size 320x240
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if foreign := [f"--{name}" for name in given if name not in DEFAULTS[system]]:
@@ -52,7 +54,11 @@ def synth(system: str, out: Path, seed: int, **flags):
             where=f"data synth {system}",
             expected=", ".join(f"--{name}" for name in (*DEFAULTS[system], "seed")),
         )
-    (_scenes if system == "roadwork" else _plumes)(out, seed, **DEFAULTS[system] | given)
+    if given.pop("film", False):
+        _films(out, seed, given)
+        return
+    chosen = {name: value for name, value in (DEFAULTS[system] | given).items() if name != "film"}
+    (_scenes if system == "roadwork" else _plumes)(out, seed, **chosen)
 
 
 def _scenes(out: Path, seed: int, **counts: int):
@@ -61,6 +67,19 @@ def _scenes(out: Path, seed: int, **counts: int):
 
     files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
     click.echo(f"{len(files)} roadwork scenes in {out}")
+
+
+def _films(out: Path, seed: int, given: dict):
+    from kerasfusion.fume.films.synthetic import TRUTH, write_films
+    from kerasfusion.fume.plumes.film import FilmPlan
+
+    if foreign := [f"--{name}" for name in given if name != "size"]:
+        raise RequestError(
+            f"{', '.join(foreign)}: not for films", where="data synth fume --film", expected="--size, --seed"
+        )
+    plan = FilmPlan(seed=seed, size=given.get("size", DEFAULTS["fume"]["size"]))
+    films = write_films(out, plan)
+    click.echo(f"{plan.frames} frames each: {', '.join(map(str, films))}; the truth is in {out / TRUTH}")
 
 
 def _plumes(out: Path, seed: int, originals: int, **choices):

@@ -17,6 +17,7 @@ from kerasfusion.fume.ablate.cost import status
 from kerasfusion.fume.ablate.panels import write_comparison_panels
 from kerasfusion.fume.ablate.plan import SPLIT, Run, record_evaluation
 from kerasfusion.fume.ablate.results import Result, read_result
+from kerasfusion.fume.ablate.seeds import gather
 from kerasfusion.fume.ablate.table import Row, rows_of, write_table
 from kerasfusion.fume.fit.job import MODEL
 
@@ -33,15 +34,21 @@ class Ablation:
         rows: of the table; of the runs that are finished.
         failed: {name of a run: why it is not in the table}.
         files: table and figures.
+        seeds: of each configuration mean and spread over its seeds; empty where each was trained once.
     """
 
     rows: list[Row]
     failed: dict[str, str]
     files: list[Path]
+    seeds: list[Row]
 
 
 def ablate(
-    runs: Sequence[Run], out: Path, report: Callable[[str], None] = print, quiet_stdout: bool = False
+    runs: Sequence[Run],
+    out: Path,
+    report: Callable[[str], None] = print,
+    quiet_stdout: bool = False,
+    has_seeds: bool = False,
 ) -> Ablation:
     """Do what is left of each run, and write table and figures.
 
@@ -52,6 +59,7 @@ def ablate(
         out: folder for table and figures, and for the resolved configurations.
         report: takes a line for the person who waits.
         quiet_stdout: what the runs print goes to stderr.
+        has_seeds: the runs are of `seeds.with_seeds`.
 
     Raises:
         RequestError: matplotlib is not installed; before anything runs.
@@ -59,10 +67,12 @@ def ablate(
     """
     require("matplotlib", extra="train")
     with only_writer(out / _CONFIGS, "ablation's folder"):  # OUT itself may be the folder of a run, which `fit` holds
-        return _ablate(runs, out, report, quiet_stdout)
+        return _ablate(runs, out, report, quiet_stdout, has_seeds)
 
 
-def _ablate(runs: Sequence[Run], out: Path, report: Callable[[str], None], quiet_stdout: bool) -> Ablation:
+def _ablate(
+    runs: Sequence[Run], out: Path, report: Callable[[str], None], quiet_stdout: bool, has_seeds: bool
+) -> Ablation:
     results, failed = [], {}
     for number, run in enumerate(runs, start=1):
         report(f"[{number}/{len(runs)}] {run.name}: {status(run)}{', not run again' if run.is_finished else ''}")
@@ -73,7 +83,8 @@ def _ablate(runs: Sequence[Run], out: Path, report: Callable[[str], None], quiet
             failed[run.name] = str(error)
             report(f"[{number}/{len(runs)}] {run.name} failed: {error}")
     rows = rows_of(results, runs[0].config)
-    return Ablation(rows, failed, _write(rows, results, out) if results else [])
+    seeds = gather(rows) if has_seeds else []
+    return Ablation(rows, failed, _write(rows, seeds, results, out) if results else [], seeds)
 
 
 def start(arguments: Sequence[str], quiet_stdout: bool) -> int:
@@ -133,11 +144,11 @@ def _do(step: str, arguments: list[str], quiet_stdout: bool) -> None:
         raise KerasFusionError(f"{step} ended with exit code {code}; it said why above")
 
 
-def _write(rows: list[Row], results: list[Result], out: Path) -> list[Path]:
+def _write(rows: list[Row], seeds: list[Row], results: list[Result], out: Path) -> list[Path]:
     from kerasfusion.figure_style import save_png
     from kerasfusion.fume.ablate import figures
 
-    files = write_table(rows, out)
+    files = write_table(rows, out, seeds)
     paths = [out / f"{name}.png" for name in ("training_curves", "comparison", "confusion_matrices", "panels")]
     for path in paths:
         path.unlink(missing_ok=True)  # what these runs cannot fill shall not be of others

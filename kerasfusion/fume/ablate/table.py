@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasfusion.files.writing import write_text
 from kerasfusion.fume.ablate.configs import changes
+from kerasfusion.fume.ablate.paper import as_latex, as_markdown
 from kerasfusion.fume.ablate.results import Result
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.reporting import table
@@ -60,16 +61,30 @@ def as_text(rows: Sequence[Row]) -> str:
     return table([{SHOWN[name]: _rounded(name, row[name]) for name in shown} for row in rows], digits=3)
 
 
-def write_table(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Write FOLDER/ablation.csv (full precision, an interval as two columns) and FOLDER/ablation.md.
+def write_table(rows: Sequence[Row], folder: Path, seeds: Sequence[Row] = ()) -> list[Path]:
+    """Write FOLDER/ablation.csv (full precision, an interval as two columns), ablation.md and ablation.tex.
+
+    Args:
+        rows: of `rows_of`.
+        folder: where to.
+        seeds: of `seeds.gather`; where there are any, ablation_seeds.csv and .md too, and ablation.tex is of them.
 
     Raises:
         KerasFusionError: a file cannot be written.
     """
-    paths = [folder / "ablation.csv", folder / "ablation.md"]
-    write_text(paths[0], _csv(rows))
-    write_text(paths[1], _markdown(rows))
-    return paths
+    texts = {"ablation.csv": _csv(rows), "ablation.md": _markdown(rows), "ablation.tex": as_latex(seeds or rows)}
+    if seeds:
+        texts |= {"ablation_seeds.csv": _csv(seeds), "ablation_seeds.md": as_markdown(seeds)}
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def as_seeds_text(rows: Sequence[Row]) -> str:
+    """The rows of `seeds.gather` for the terminal: means, and sample standard deviations behind them."""
+    names = [name for name in SHOWN if any(row.get(name) is not None for row in rows) and name != "parameters"]
+    lines = [{SHOWN[name]: _with_spread(row, name) for name in names} | {"seeds": row["seeds"]} for row in rows]
+    return table(lines, digits=3)
 
 
 def _row(result: Result, first: FumeConfig) -> Row:
@@ -95,6 +110,11 @@ def _row(result: Result, first: FumeConfig) -> Row:
     }
 
 
+def _with_spread(row: Row, name: str) -> Any:
+    value, spread = row.get(name), row.get(f"{name}_sd")
+    return value if spread is None else f"{value:.3f} ± {spread:.3f}"
+
+
 def _rounded(name: str, value: Any) -> Any:
     if name == "parameters":
         return f"{value:>10,}"
@@ -104,7 +124,7 @@ def _rounded(name: str, value: Any) -> Any:
 def _csv(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
-        low, high = row["balanced_accuracy_ci95"] or (None, None)
+        low, high = row.get("balanced_accuracy_ci95") or (None, None)
         line = {}
         for name, value in row.items():
             line |= {f"{name}_low": low, f"{name}_high": high} if name.endswith("_ci95") else {name: value}

@@ -15,6 +15,9 @@ GASES = ("co2", "ch4")
 STATES = ("Healthy", "Transitional", "Acidotic")
 """The rumen's states, in the order of their class ids."""
 
+GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
+"""Gas -> where a file's name says it, with the separator before it."""
+
 SPLITS = ("train", "val", "test")
 COLUMNS = (
     "frame_path",
@@ -141,6 +144,11 @@ def relative_path(text: str) -> str:
     if not any(parts) or parts[0] == "" or ":" in parts[0] or ".." in parts:
         raise ValueError(f"{text!r} is not a path relative to the dataset's root")
     return "/".join(part for part in parts if part)
+
+
+def without_gas(name: str, gas: str) -> str:
+    """A file's name without the gas in it: a_co2_1 and a_ch4_1 are both a_1."""
+    return GAS_IN_NAME[gas].sub("", name).strip(" _.-")
 
 
 def parse_class(class_name: str, class_id: str) -> int:

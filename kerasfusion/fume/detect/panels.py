@@ -47,28 +47,29 @@ def draw_panel(rows: Sequence[PanelRow], title: str) -> np.ndarray:
     """Draw a sample.
 
     Args:
-        rows: one for each gas; a missing gas is said in words.
+        rows: one for each gas; a missing gas is a line of words.
         title: above the pictures; as many lines as it has.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     columns = [name for name in COLUMNS if name != "truth" or any(row.truth is not None for row in rows)]
-    height = max((scaled_height(row.frame) for row in rows if row.frame is not None), default=WIDTH * 3 // 4)
+    heights = [LINE if row.frame is None else scaled_height(row.frame) for row in rows]
     side = max(LINE * 3, *(int(_font().getlength(row.title)) + GAP * 2 for row in rows))
     top = MARGIN + LINE * (title.count("\n") + 2)
     width = side + len(columns) * (WIDTH + GAP) + MARGIN
-    sheet = Image.new("RGB", (width, top + len(rows) * (height + GAP) + LINE + MARGIN), PAPER)
+    sheet = Image.new("RGB", (width, top + sum(heights) + len(rows) * GAP + LINE + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.multiline_text((MARGIN, MARGIN), title, INK, _font(), spacing=LINE - _font().size)
     for column, name in enumerate(columns):
         pen.text((side + column * (WIDTH + GAP) + WIDTH / 2, top - 4), name, INK, _font(), anchor="ms")
-    for number, row in enumerate(rows):
-        y = top + number * (height + GAP)
+    y = top
+    for row, height in zip(rows, heights, strict=True):
         pen.text((MARGIN, y + height / 2), row.title, INK, _font(), anchor="lm")
         pictures = row_pictures(row)
         for column, name in enumerate(columns):
             _place(sheet, pictures[name], row, (side + column * (WIDTH + GAP), y), height)
+        y += height + GAP
     _draw_legend(pen, side, sheet.height - MARGIN - LINE / 2, "truth" in columns)
     return np.asarray(sheet)
 

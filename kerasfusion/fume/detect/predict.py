@@ -1,25 +1,23 @@
 """States, masks and plume areas of frames whose truth is not known."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.annotations import GASES, STATES
+from kerasfusion.fume.data.annotations import GAS_IN_NAME, GASES, STATES, without_gas
+from kerasfusion.fume.data.frames import resize_mask
 from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
+from kerasfusion.fume.detect.panels import overlay
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
 
 READ_AHEAD = 16
-
-
-_GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
 
 
 @dataclass(frozen=True)
@@ -29,10 +27,12 @@ class Subject:
     Attributes:
         name: relative path without ending, unique; results are filed under it.
         files: {gas: path}, at least one.
+        trouble: why it cannot be asked about; None if it can.
     """
 
     name: str
     files: dict[str, Path]
+    trouble: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
         root: what its paths are relative to; None is its own folder.
 
     Raises:
-        RequestError: nothing is asked for, a combination that makes no sense, a path that does not exist, a folder
-            without images, or two images of one name in it.
+        RequestError: nothing is asked for, a combination that makes no sense, a path that does not exist, or a folder
+            without images. Two images of one name in it are the trouble of their subject alone.
         KerasFusionError: a folder that may not be entered.
     """
     given = {gas: path for gas, path in zip(GASES, (co2, ch4), strict=True) if path is not None}
@@ -110,7 +110,7 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
         return [Subject(next(iter(given.values())).stem, given)]
     found = {gas: _by_name(path, gas) for gas, path in given.items()}
     names = sorted({name for frames in found.values() for name in frames})
-    return [Subject(name, {gas: frames[name] for gas, frames in found.items() if name in frames}) for name in names]
+    return [_of_folders(name, {gas: frames[name] for gas, frames in found.items() if name in frames}) for name in names]
 
 
 def predict(
@@ -123,7 +123,8 @@ def predict(
         subjects: what is asked about.
         batch: questions a forward pass.
         out: folder for masks (and overlays); None writes none.
-        overlays: also draw each answer.
+        overlays: also draw each answer: a sheet in OUT/overlays, and the mask over each frame at the frame's own size
+            in OUT/overlay_frames.
     """
     read = ordered_map(lambda subject: _read(network, subject), subjects, ahead=max(READ_AHEAD, 2 * batch))
     for start in range(0, len(subjects), batch):
@@ -149,9 +150,19 @@ def _of_csv(path: Path, root: Path) -> list[Subject]:
     return subjects
 
 
-def _by_name(folder: Path, gas: str) -> dict[str, Path]:
-    """{name without the gas: file} of a gas's frames; those that name the other gas are not its own."""
-    found: dict[str, Path] = {}
+def _of_folders(name: str, found: dict[str, list[Path]]) -> Subject:
+    """The subject of a name, of which there should be one file of each gas."""
+    twice = [
+        f"two images of one name, of which one must be taken away or renamed: {' and '.join(map(str, paths[:2]))}"
+        for paths in found.values()
+        if len(paths) > 1
+    ]
+    return Subject(name, {gas: paths[0] for gas, paths in found.items()}, "; ".join(twice) or None)
+
+
+def _by_name(folder: Path, gas: str) -> dict[str, list[Path]]:
+    """{name without the gas: files} of a gas's frames; those that name the other gas are not its own."""
+    found: dict[str, list[Path]] = {}
     listing = list_photos(folder)
     paths = listing.photos(folder)
     if folder in listing.unreachable:
@@ -159,18 +170,18 @@ def _by_name(folder: Path, gas: str) -> dict[str, Path]:
     # What cannot be reached is asked about too: it costs its own answer, and nobody else's.
     for path in sorted([*paths, *listing.unreachable]):
         whole = path.relative_to(folder).with_suffix("").as_posix()
-        name = _GAS_IN_NAME[gas].sub("", whole).strip(" _.-")
-        if not _GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in _GAS_IN_NAME.values()):
+        name = without_gas(whole, gas)
+        if not GAS_IN_NAME[gas].search(whole) and any(pattern.search(whole) for pattern in GAS_IN_NAME.values()):
             continue
-        if name in found:
-            raise RequestError(f"two images of one name: {found[name].name} and {path.name}", where=path.parent)
-        found[name] = path
+        found.setdefault(name, []).append(path)
     if not found:
         raise listing.nothing_found(f"frames of {gas.upper()}")
     return found
 
 
 def _read(network: Network, subject: Subject) -> Question | ImageError:
+    if subject.trouble is not None:
+        return ImageError(subject.trouble)
     try:
         return network.read(subject.files)
     except ImageError as error:
@@ -211,3 +222,10 @@ def _write_overlay(network: Network, subject: Subject, answer: Answer, out: Path
     frames = network.read_frames(subject.files)
     name = subject.name if network.is_paired else f"{subject.name}_{next(iter(frames))}"
     write_png(out / "overlays" / f"{name}.png", draw_answer(network, frames, answer, subject.name))
+    for gas, frame in frames.items():
+        mask = answer.masks.get(f"{gas}_{MASK}", answer.masks.get(MASK))
+        if mask is not None:
+            mask = resize_mask(
+                mask, frame.shape[1], frame.shape[0]
+            )  # one mask of both gases is of the first one's size
+            write_png(out / "overlay_frames" / f"{subject.name}_{gas}.png", overlay(frame, mask))

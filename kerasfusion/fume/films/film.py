@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from kerasfusion.images.decoding import ImageError, Stored, read_pages
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"})
 CAMERA_SUFFIXES = frozenset({".seq", ".csq", ".ats", ".fff"})
 """Of FLIR's own films, which no well-kept library in Python reads."""
+Frame = TypeVar("Frame")
 _TIFF = frozenset({".tif", ".tiff"})
 
 
@@ -26,12 +28,10 @@ class Shot:
     Attributes:
         time: seconds since the film's first frame, plus its offset.
         levels: (H, W) uint8.
-        stored: the frame as the file has it.
     """
 
     time: float
     levels: np.ndarray
-    stored: Stored
 
 
 @dataclass
@@ -60,21 +60,31 @@ class Film:
     trouble: ImageError | None = None
 
     def shots(self) -> Iterator[Shot]:
-        """Its frames, one at a time; one that cannot be read ends the film, and `trouble` says why.
+        """Its frames as levels, one at a time; one that cannot be read ends the film, and `trouble` says why.
 
         Raises:
             ImageError: not even the first frame can be read.
         """
+        return self._until_trouble(
+            Shot(time, levels_of(stored, self.how, self.path)) for time, stored in self._at_their_times()
+        )
+
+    def pictures(self) -> Iterator[tuple[float, Stored]]:
+        """(time, frame as the file has it), one at a time; else as `shots`."""
+        return self._until_trouble(self._at_their_times())
+
+    def _until_trouble(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         try:
-            for time, stored in self._pictures():
-                levels = levels_of(stored, self.how, self.path)
-                self.end = time + self.offset
-                self.frames += 1
-                yield Shot(self.end, levels, stored)
+            yield from frames
         except ImageError as error:
             if self.frames == 0:
                 raise
             self.trouble = error
+
+    def _at_their_times(self) -> Iterator[tuple[float, Stored]]:
+        for time, stored in self._pictures():
+            yield time + self.offset, stored
+            self.end, self.frames = time + self.offset, self.frames + 1
 
     def _pictures(self) -> Iterator[tuple[float, Stored]]:
         if self.video is not None:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from kerasfusion.fume.data.masks import COLOURS
-from kerasfusion.fume.detect.panels import PALE, WIDTH, PanelRow, draw_panel, outline, overlay, spread
+from kerasfusion.fume.detect.panels import LINE, PALE, WIDTH, PanelRow, draw_panel, outline, overlay, spread
 from tests.fume.detect.answering_material import draw_mask, frame_of
 
 MASK = draw_mask(1)
@@ -26,13 +26,24 @@ def test_an_outline_is_the_inner_edge_of_a_shape():
     np.testing.assert_array_equal(outline(shape), shape & ~inner)
 
 
-def test_a_missing_gas_is_said_and_not_drawn_black():
+def test_a_missing_gas_is_a_line_of_words():
     both = draw_panel([PanelRow("CO2", FRAME, MASK, MASK), PanelRow("CH4", FRAME, MASK, MASK)], "a\nb")
     one = draw_panel([PanelRow("CO2", FRAME, MASK, MASK), PanelRow("CH4", None)], "a\nb")
-    assert one.shape == both.shape
+    height = round(WIDTH * FRAME.shape[0] / FRAME.shape[1])
+    assert both.shape[0] - one.shape[0] == height - LINE
+    assert one.shape[1] == both.shape[1]
     assert count(both, PALE) < 50  # edges of letters
-    assert count(one, PALE) > 0.9 * 4 * WIDTH * (WIDTH * FRAME.shape[0] // FRAME.shape[1])
+    assert 4 * WIDTH * LINE * 0.7 < count(one, PALE) < 4 * WIDTH * LINE
     assert count(one, (0, 0, 0)) < count(both, (0, 0, 0))
+
+
+def test_frames_of_two_sizes_leave_no_gap():
+    wide = np.repeat(FRAME, 2, axis=1)
+    panel = draw_panel(
+        [PanelRow("CO2", FRAME, None, MASK), PanelRow("CH4", wide, None, np.repeat(MASK, 2, axis=1))], "a"
+    )
+    same = draw_panel([PanelRow("CO2", FRAME, None, MASK), PanelRow("CH4", FRAME, None, MASK)], "a")
+    assert same.shape[0] - panel.shape[0] == 213 - 107  # 320 x 64 / 96 and 320 x 64 / 192
 
 
 def test_truth_has_a_column_only_where_it_is_known():

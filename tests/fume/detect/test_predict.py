@@ -152,10 +152,35 @@ def test_requests_that_cannot_be_met_are_refused(data, tmp_path):
         list_subjects(frame, folder, None)
     with pytest.raises(RequestError, match="no photo"):
         list_subjects(tmp_path, None, None)
-    for name in ("a.png", "a.jpg"):
-        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / name)
-    with pytest.raises(RequestError, match=r"two images of one name: a.jpg and a.png"):
-        list_subjects(tmp_path, None, None)
+
+
+def test_two_images_of_one_name_are_named_and_the_others_are_answered(data, model, tmp_path):
+    _, pictures = data
+    for name, of in (("a_co2.png", 0), ("a_co2.bmp", 1), ("b_co2.png", 1), ("a_co2_2.png", 0)):
+        Image.fromarray(pictures[of]["co2"][0]).save(tmp_path / name)
+    done = invoke("predict", model, "--co2", tmp_path, "--json", code=1)
+    rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert (
+        f"two images of one name, of which one must be taken away or renamed: {tmp_path / 'a_co2.bmp'} and"
+        in rows["a"]["error"]
+    )
+    assert rows["a"]["state"] is None
+    assert {name: row["error"] for name, row in rows.items() if name != "a"} == {"a_2": None, "b": None}
+    assert rows["b"]["plumes"]["co2"]["pixels"] == int((pictures[1]["co2"][1] == 2).sum())
+
+
+@pytest.mark.parametrize("name", ["FUMEFastSCNN", "MultiTaskFastSCNN", "EarlyFusionFastSCNN"])
+def test_overlays_have_the_size_of_their_frames(tmp_path, name):
+    (pictures,) = write_set(tmp_path, [("co2 ch4", 1, 1, "a")], sizes={0: (HEIGHT * 2, WIDTH * 2)})
+    network = open_network(save_reader(tmp_path / "fume.keras", name))
+    files = [tmp_path / gas / "frames" / "test00.png" for gas in ("co2", "ch4")]
+    list(predict(network, list_subjects(*files, None), out=tmp_path / "out", overlays=True))
+    for gas in ("co2", "ch4"):
+        drawn = np.array(Image.open(tmp_path / "out" / "overlay_frames" / f"test00_{gas}.png"))
+        assert drawn.shape == (HEIGHT * 2, WIDTH * 2, 3)
+        _, mask = pictures[gas]
+        gas_pixels = drawn[mask == 2].astype(float)
+        assert np.median(gas_pixels[:, 0] - gas_pixels[:, 2]) > 50  # orange
 
 
 def test_the_commands_know_the_system_from_the_file(data, model, roadwork_model, tmp_path, monkeypatch):

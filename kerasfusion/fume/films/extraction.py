@@ -1,0 +1,130 @@
+"""`data frames`: stills of a film for annotation, and the rows of the manifest that `data pair` reads."""
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerasfusion.errors import RequestError
+from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.writing import write_file
+from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.data.annotations import GAS_IN_NAME, Frame, read_frames, without_gas, write_frames
+from kerasfusion.fume.films.film import Film, open_film
+from kerasfusion.images.decoding import Stored
+from kerasfusion.progress import track
+
+MANIFEST = "annotations.csv"
+"""In the folder; `data pair --regroup` divides its rows into splits, all frames of a film into one."""
+
+
+@dataclass(frozen=True)
+class FramesRequest:
+    """What is asked for.
+
+    Attributes:
+        film: the file.
+        out: the dataset's folder; stills of other films that it holds stay.
+        every: seconds from one still to the next.
+        gas: "co2" or "ch4"; None takes it from the film's name.
+        ph: of the rumen fluid.
+        class_id: index into STATES.
+        offset: seconds by which this film began after the other gas's.
+        rate: frames a second, of a TIFF.
+        masks: ending of the masks that will be drawn: "png", or "json" (LabelMe).
+    """
+
+    film: Path
+    out: Path
+    every: float
+    gas: str | None
+    ph: float
+    class_id: int
+    offset: float = 0.0
+    rate: float | None = None
+    masks: str = "png"
+
+
+def extract_frames(request: FramesRequest) -> list[Frame]:
+    """Write every so-manieth second's frame to OUT/frames, unchanged, and add the rows to OUT/annotations.csv.
+
+    The stills of both gases that were taken at one time have one original (the films' name without the gas) and one
+    augmentation_id (that time), so that `data pair --strategy original_based` makes pairs of them.
+
+    Returns:
+        The new rows; their masks are not there yet.
+
+    Raises:
+        RequestError: a film whose gas is not known, or whose stills are there already.
+        ImageError: the film cannot be read; what came before a cut is kept.
+        KerasFusionError: the folder cannot be written, or another run is writing it.
+    """
+    gas = request.gas or _gas_of(request.film)
+    film = open_film(request.film, FrameReading(), request.rate, request.offset)
+    with only_writer(request.out):
+        manifest = request.out / MANIFEST
+        known = read_frames(manifest) if manifest.is_file() else []
+        stem = f"{request.film.stem}_"
+        if there := [frame for frame in known if Path(frame.frame_path).name.startswith(stem)]:
+            raise RequestError(
+                f"stills of a film of this name are there already, such as {there[0].frame_path}",
+                where=request.out,
+                todo="name another folder, or take these rows and files out first",
+            )
+        (request.out / "masks").mkdir(parents=True, exist_ok=True)
+        total = None if film.seconds is None else int(film.seconds / request.every) + 1
+        stills = _stills(film, request.every)
+        made = [_write(request, gas, *still) for still in (track(stills, "stills", total=total) if total else stills)]
+        write_frames(manifest, [*known, *made])
+    if film.trouble is not None:
+        raise film.trouble
+    return made
+
+
+def _gas_of(path: Path) -> str:
+    found = [gas for gas, pattern in GAS_IN_NAME.items() if pattern.search(path.stem)]
+    if len(found) != 1:
+        raise RequestError(
+            "the film's name does not say of which gas it is", where=path, todo="add --gas co2 or --gas ch4"
+        )
+    return found[0]
+
+
+def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
+    """(multiple of `every`, the frame that was taken then), of a film's own clock with its offset."""
+    half, due = 0.5 / film.rate, None
+    for time, stored in film.pictures():
+        if due is None:
+            due = math.ceil((time - half) / every)
+        if time + half > due * every:
+            yield due * every, stored
+            due = math.floor((time + half) / every) + 1
+
+
+def _write(request: FramesRequest, gas: str, time: float, stored: Stored) -> Frame:
+    name = f"{request.film.stem}_{round(1000 * time):07d}ms"
+    ending, encoded = _encoded(stored.pixels)
+    write_file(request.out / "frames" / f"{name}.{ending}", encoded)
+    return Frame(
+        gas=gas,
+        frame_path=f"frames/{name}.{ending}",
+        mask_path=f"masks/{name}.{request.masks}",
+        ph_value=request.ph,
+        class_id=request.class_id,
+        original_id=without_gas(request.film.stem, gas) or request.film.stem,
+        augmentation_id=f"{time:g}s",
+    )
+
+
+def _encoded(pixels: np.ndarray) -> tuple[str, bytes]:
+    """(ending, file) without loss: PNG, or TIFF where PNG has no such numbers."""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = np.ascontiguousarray(pixels[..., 0])
+    form = "PNG" if pixels.dtype in (np.uint8, np.uint16) else "TIFF"
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, form)
+    return ("png" if form == "PNG" else "tif"), written.getvalue()

@@ -1,0 +1,75 @@
+"""Several seeds of a configuration: which runs they are, and mean and spread of what they reach."""
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from kerasfusion.cli.main import main
+from kerasfusion.fume.ablate import job
+from kerasfusion.fume.ablate.paper import as_latex, as_markdown
+from kerasfusion.fume.ablate.seeds import METRICS, SAME, gather, with_seeds
+from tests.fume.ablate.ablation_material import configured, write_config, write_run
+from tests.fume.fit.training_material import write_set
+
+pytestmark = pytest.mark.trains
+
+
+def test_each_configuration_comes_with_its_own_seed_and_the_next(tmp_path):
+    configs = [
+        configured(tmp_path / "data", "a"),
+        configured(tmp_path / "data", "b", "FUMEFastSCNN", "experiment.seed=7"),
+    ]
+    found = [(config.experiment.name, config.experiment.seed) for config in with_seeds(configs, 2)]
+    assert found == [("a-seed42", 42), ("a-seed43", 43), ("b-seed7", 7), ("b-seed8", 8)]
+    assert with_seeds(configs, 1) == configs
+
+
+def row(name, **values):
+    return {"name": name, **dict.fromkeys((*SAME, *METRICS)), "parameters": 1_656_236, **values}
+
+
+def test_mean_and_sample_standard_deviation():
+    rows = [
+        row("a_b-seed1", joint=0.5, miou_co2=0.70),
+        row("a_b-seed2", joint=0.7, miou_co2=0.72),
+        row("a_b-seed3", joint=0.6, miou_co2=0.77),
+        row("c-seed1", joint=0.4),
+    ]
+    first, second = gather(rows)
+    assert (first["name"], first["seeds"], first["joint"]) == ("a_b", 3, pytest.approx(0.6))
+    assert first["joint_sd"] == pytest.approx(0.1)
+    assert first["miou_co2_sd"] == pytest.approx(0.036056, abs=1e-6)  # sqrt((0.03^2 + 0.01^2 + 0.04^2) / 2)
+    assert (second["name"], second["joint"], second["joint_sd"], second["miou_co2"]) == ("c", 0.4, None, None)
+    assert as_latex([first, second]).splitlines() == [
+        r"\begin{tabular}{lrrr}",
+        r"\toprule",
+        r"run & parameters & mIoU CO\textsubscript{2} & joint \\",
+        r"\midrule",
+        r"a\_b & 1,656,236 & 0.730 $\pm$ 0.036 & 0.600 $\pm$ 0.100 \\",
+        r"c & 1,656,236 & - & 0.400 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    assert as_markdown([first]).splitlines()[2] == "| a_b | 1,656,236 | 0.730 ± 0.036 | 0.600 ± 0.100 |"
+
+
+def test_the_command_trains_each_seed_and_tells_the_spread(tmp_path, monkeypatch):
+    root = write_set(tmp_path / "data", {"train": 12, "val": 6, "test": 9})
+    config = configured(root, "usual")
+    for seeded, balanced in zip(with_seeds([config], 2), (0.7, 0.8), strict=True):
+        write_run(seeded, balanced=balanced)
+    monkeypatch.setattr(job, "start", lambda *_: pytest.fail("finished runs are not run again"))
+    arguments = ["ablate", str(write_config(tmp_path, config)), "--seeds", "2", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "0.750 ± 0.071" in done.output  # 0.1 / sqrt(2)
+    with (tmp_path / "out" / "ablation_seeds.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert (line["name"], line["seeds"]) == ("usual", "2")
+    assert float(line["balanced_accuracy_sd"]) == pytest.approx(0.1 / 2**0.5)
+    assert "0.750 $\\pm$ 0.071" in (tmp_path / "out" / "ablation.tex").read_text()
+    told = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
+    assert [run["name"] for run in told["runs"]] == ["usual-seed42", "usual-seed43"]
+    assert told["seeds"][0]["balanced_accuracy"] == pytest.approx(0.75)

@@ -1,0 +1,118 @@
+"""Stills of films: which, where, unchanged, and as rows that `data pair` makes pairs of."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from kerasfusion.cli.main import main
+from kerasfusion.fume.data.annotations import read_frames
+from kerasfusion.fume.data.samples import paired_path, read_samples
+from tests.fume.films.film_material import write_film, write_pages
+
+SAID = ("--ph", 6.5, "--state", "Healthy")
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, ["data", *(str(argument) for argument in arguments)])
+    assert result.exit_code == code, result.output
+    return result.stdout + result.stderr
+
+
+def numbered(count, dtype=np.uint8, factor=1):
+    """Frames whose level is their number."""
+    return [np.full((6, 8), factor * number, dtype) for number in range(count)]
+
+
+def stills(out):
+    return {
+        frame.augmentation_id: np.array(Image.open(out / frame.frame_path))
+        for frame in read_frames(out / "annotations.csv")
+    }
+
+
+def test_the_frame_of_every_half_second_unchanged(tmp_path):
+    film = write_film(tmp_path / "cow7_co2.mkv", numbered(31), rate=10)
+    shown = invoke("frames", film, tmp_path / "set", "--every", 0.5, *SAID)
+    found = stills(tmp_path / "set")
+    assert {time: int(pixels[0, 0]) for time, pixels in found.items()} == {
+        "0s": 0, "0.5s": 5, "1s": 10, "1.5s": 15, "2s": 20, "2.5s": 25, "3s": 30,
+    }  # fmt: skip
+    assert found["1s"].dtype == np.uint8
+    first = read_frames(tmp_path / "set" / "annotations.csv")[0]
+    assert (first.gas, first.original_id, first.ph_value, first.state) == ("co2", "cow7", 6.5, "Healthy")
+    assert first.mask_path == "masks/cow7_co2_0000000ms.png"
+    assert "7 stills" in shown
+    assert f"kerasfusion data pair {tmp_path / 'set'} --regroup" in shown
+
+
+def test_counts_stay_counts(tmp_path):
+    film = write_film(tmp_path / "co2.mkv", numbered(4, np.uint16, 4_000), rate=1)
+    invoke("frames", film, tmp_path / "set", *SAID)
+    assert [int(pixels[0, 0]) for pixels in stills(tmp_path / "set").values()] == [0, 4_000, 8_000, 12_000]
+    pages = write_pages(tmp_path / "ch4.tif", [frame.astype(np.float32) + 20.5 for frame in numbered(3)])
+    invoke("frames", pages, tmp_path / "other", "--rate", 1, *SAID)
+    assert [float(pixels[0, 0]) for pixels in stills(tmp_path / "other").values()] == [20.5, 21.5, 22.5]
+
+
+def test_two_films_of_one_scene_become_pairs(tmp_path):
+    out = tmp_path / "set"
+    for name, count, rate in (("co2", 30, 10), ("ch4", 20, 5)):
+        for cow in ("a", "b", "c"):
+            film = write_film(tmp_path / f"cow{cow}_{name}.mkv", numbered(count), rate=rate)
+            offset = ("--offset", 1) if name == "ch4" else ()
+            invoke("frames", film, out, "--every", 1, *offset, *SAID)
+    rows = read_frames(out / "annotations.csv")
+    assert [row.augmentation_id for row in rows if row.original_id == "cowa" and row.gas == "ch4"] == [
+        "1s", "2s", "3s", "4s",
+    ]  # fmt: skip
+    assert "do not exist" in invoke("pair", out, "--regroup", code=2)
+    for row in rows:
+        Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(out / row.mask_path)
+    invoke("pair", out, "--regroup", "--strategy", "original_based", "--val", 0.3, "--test", 0.3)
+    pairs = [
+        sample
+        for split in ("train", "val", "test")
+        for sample in read_samples(paired_path(out, split))
+        if sample.is_paired
+    ]
+    assert len(pairs) == 3 * 3  # CO2 has 0, 1 and 2 s; what was filmed at 0 s alone is matched with the rest
+    same = [
+        sample.co2.frame_path
+        for sample in pairs
+        if sample.co2.frame_path.replace("co2", "ch4") == sample.ch4.frame_path
+    ]
+    assert sorted(same) == [f"frames/cow{cow}_co2_000{second}000ms.png" for cow in "abc" for second in (1, 2)]
+    assert all(sample.co2.original_id == sample.ch4.original_id for sample in pairs)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "said"),
+    [
+        ("film.mkv", SAID, "does not say of which gas"),
+        ("co2.mkv", (), "Missing option"),
+        ("co2.mkv", ("--every", 0, *SAID), "--every"),
+        ("co2.mkv", ("--rate", 5, *SAID), "--rate is for TIFFs"),
+        ("co2.seq", SAID, "SEQ is the camera's own format"),
+    ],
+)
+def test_bad_requests(tmp_path, name, flags, said):
+    if name.endswith("mkv"):
+        write_film(tmp_path / name, numbered(3))
+    else:
+        (tmp_path / name).touch()
+    assert said in invoke("frames", tmp_path / name, tmp_path / "set", *flags, code=2)
+
+
+def test_stills_that_are_there_are_not_written_over(tmp_path):
+    film = write_film(tmp_path / "co2.mkv", numbered(3))
+    invoke("frames", film, tmp_path / "set", *SAID)
+    assert "such as frames/co2_0000000ms.png" in invoke("frames", film, tmp_path / "set", *SAID, code=2)
+
+
+def test_a_film_that_is_cut_gives_what_it_has(tmp_path):
+    rng = np.random.default_rng(0)
+    film = write_film(tmp_path / "co2.mkv", [rng.integers(0, 255, (48, 64), np.uint8) for _ in range(40)])
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    assert "the film" in invoke("frames", film, tmp_path / "set", "--every", 0.5, *SAID, code=1)
+    assert 3 <= len(stills(tmp_path / "set")) <= 5
