@@ -148,6 +148,11 @@ def _todo(layout: Layout, python: Path, named: bool, missing: str | None) -> str
             "apart: "
             "`kerasfusion miner serve MODEL` and `kerasfusion miner install PATH --service http://127.0.0.1:8100`"
         )
+    if missing is not None and missing.startswith("kerasfusion."):
+        return (
+            "the plug-in in the tree was written by another version of kerasfusion than the one that is installed in "
+            f"{python}: run `kerasfusion miner install {layout.root} ...` again, with the options of that time"
+        )
     if missing is None or any((layout.root / f"{missing.split('.')[0]}{end}").exists() for end in ("", ".py")):
         return other
     lists = [name for name in (LISTED, "pyproject.toml") if (layout.root / name).is_file()]
