@@ -37,8 +37,9 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], on: str, as
     Example: kerasfusion doctor -c configs/roadwork.yaml --on ray://head:10001
     """
     from kerasfusion.machine.findings import blocks
-    from kerasfusion.machine.hardware import GpuCheck, HubCheck, check_folders
+    from kerasfusion.machine.hardware import GpuCheck, HubCheck, check_folders, has_gpu_driver
     from kerasfusion.machine.packages import check_packages, declared, installed_packages
+    from kerasfusion.machine.savings import check_savings
 
     chosen = config_file is not None or bool(settings)
     systems = (system_of_config(config_file, settings),) if chosen else SYSTEMS
@@ -47,7 +48,7 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], on: str, as
     configs = {system: readers[system](files[system], settings) for system in systems}
     gpu, hub = GpuCheck(), HubCheck()  # they go on while the rest is looked at
     asked, packages = declared(), installed_packages()
-    sections = {"packages": check_packages(asked, packages)}
+    sections = {"packages": [*check_packages(asked, packages), *check_savings(packages, has_gpu_driver())]}
     folders = {system: _folders(system, config) for system, config in configs.items()}
     steps = {}
     for system, config in configs.items():

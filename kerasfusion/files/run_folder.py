@@ -19,6 +19,9 @@ from kerasfusion.files.writing import write_text
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
 
+IN_PLACE_OF = {"tensorflow": "tensorflow-cpu"}
+"""Package -> another that brings the same modules."""
+
 _DEMO = ".kerasfusion-demo"
 _KEPT = {_DEMO, LOCK}
 
@@ -131,7 +134,7 @@ def environment() -> dict[str, Any]:
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) or _version(IN_PLACE_OF.get(name, name)) for name in PACKAGES},
     }
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from math import pi
 
-from kerasfusion.errors import require
+from kerasfusion.errors import RequestError, install_hint, require
 
 BLUR_KERNEL = 5
 
@@ -45,7 +45,7 @@ def image_augmentation(strength: Strength):
         function, eagerly and inside tf.data.
 
     Raises:
-        RequestError: keras-cv is not installed.
+        RequestError: keras-cv is not installed, or cannot be imported; says what works without it.
     """
     import tensorflow as tf
 
@@ -82,9 +82,26 @@ def _keras_cv_layers():
         sys.modules["torch"] = None  # importing it is now an ImportError, which keras-cv takes for "not installed"
     try:
         return require("keras_cv", extra="train").layers
+    except Exception as error:  # it gets no more releases: there is no saying what a newer Keras breaks
+        raise _unusable(error) from error
     finally:
         if not with_torch:
             del sys.modules["torch"]
+
+
+def _unusable(error: Exception) -> RequestError:
+    is_missing = isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == "keras_cv"
+    cause = error.__cause__ or error
+    why = (
+        "is not installed"
+        if is_missing
+        else f"cannot be imported ({type(cause).__name__}: {' '.join(str(cause).split())[:200]})"
+    )
+    return RequestError(
+        f"augmentation needs keras-cv, which {why}; fit.augmentation: none works without it, on views too",
+        where="fit.augmentation",
+        todo="--set fit.augmentation=none" + (f", or {install_hint('train')}" if is_missing else ""),
+    )
 
 
 def _mirror_and_rotate(images, mirrored, angles):

@@ -125,12 +125,17 @@ def check_folders(folders: Mapping[str, Path]) -> list[Finding]:
     return findings
 
 
+def has_gpu_driver(drivers: Sequence[str] = GPU_DRIVERS) -> bool:
+    """Whether this machine may have a GPU that TensorFlow can use; only Linux tells without asking TensorFlow."""
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in drivers)
+
+
 class GpuCheck:
     """Asks TensorFlow for GPUs in a process of its own, begun at once; a crash there is a finding here."""
 
     def __init__(self, drivers: Sequence[str] = GPU_DRIVERS):
         self._process = None
-        if sys.platform == "linux" and not any(Path(driver).exists() for driver in drivers):
+        if not has_gpu_driver(drivers):
             return  # without a driver there is nothing to find: loading TensorFlow would take seconds
         self._process = subprocess.Popen(
             [sys.executable, "-c", _ASK_TENSORFLOW],

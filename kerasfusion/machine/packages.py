@@ -13,13 +13,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from kerasfusion.errors import install_command
+from kerasfusion.files.run_folder import IN_PLACE_OF
 from kerasfusion.machine.findings import MISSING, OK, WARNING, Finding, Need
 
 NAME = "kerasfusion"
 SOURCE = Path(__file__).parents[2] / "setup.cfg"
-
-IN_PLACE_OF = {"tensorflow": "tensorflow-cpu"}
-"""Package -> another that brings the same modules."""
 
 EXTRAS = {
     "train": "training, data import, figures",
@@ -69,10 +67,15 @@ def declared(source: Path = SOURCE) -> Declared:
     everything = _requirements(metadata.requires or [])
     base = [each for each in everything if each.marker is None or each.marker.evaluate({"extra": ""})]
     extras = {
-        name: [each for each in everything if each not in base and each.marker.evaluate({"extra": name})]
+        name: [_unmarked(each) for each in everything if each not in base and each.marker.evaluate({"extra": name})]
         for name in metadata.metadata.get_all("Provides-Extra") or []
     }
     return Declared(SpecifierSet(metadata.metadata["Requires-Python"]), base, extras)
+
+
+def _unmarked(requirement: Requirement) -> Requirement:
+    """Without `extra == ...`, which was asked already."""
+    return Requirement(f"{requirement.name}{requirement.specifier}")
 
 
 def installed_packages() -> dict[str, Package]:

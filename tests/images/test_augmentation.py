@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasfusion.errors import RequestError
 from kerasfusion.images.augmentation import STRENGTHS, Strength, image_augmentation
 from tests.material.warm_python import WARM
 
@@ -110,6 +111,42 @@ assert "torch" not in sys.modules
 """
     process = WARM.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
+
+
+class Broken:
+    """Finds keras_cv, and fails as a library does that another one has left behind."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "keras_cv":
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "advice"),
+    [
+        (ModuleNotFoundError("No module named 'keras_cv'", name="keras_cv"), "is not installed", ", or "),
+        (
+            ModuleNotFoundError("no module", name="keras_core"),
+            "cannot be imported (ModuleNotFoundError: no module)",
+            "",
+        ),
+        (ImportError("cannot import name 'x'"), "cannot be imported (ImportError: cannot import name 'x')", ""),
+        (AttributeError("no 'y'\nin 'z'"), "cannot be imported (AttributeError: no 'y' in 'z')", ""),
+    ],
+)
+def test_without_keras_cv_one_line_says_what_still_works(monkeypatch, error, said, advice):
+    for name in [name for name in sys.modules if name.split(".")[0] == "keras_cv"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Broken(error), *sys.meta_path])
+    with pytest.raises(RequestError) as caught:
+        image_augmentation(STRENGTHS["light"])
+    what = f"augmentation needs keras-cv, which {said}; fit.augmentation: none works without it, on views too"
+    assert caught.value.what == what
+    assert caught.value.todo.startswith(f"--set fit.augmentation=none{advice}")
+    assert len(str(caught.value).splitlines()) == 3
 
 
 def test_blur_lowers_the_detail_only_where_it_is_asked_for():

@@ -81,9 +81,10 @@ def make_sources(config, parts: Parts, image_size: int, training: Photos | None,
         if photos is None:
             return None
         weights = {output: prior_weights(prior, photos.labels) for output, prior in priors.items()}
+        transform = _transform(strength, folded)  # before the photos are decoded: it may lack its library
         pixels = stored_pixels(photos, config, image_size, label)
         if folded is None or strength != "none":
-            return Source(photos, "image", pixels, weights, _transform(strength, folded))
+            return Source(photos, "image", pixels, weights, transform)
         forward, digest = compiled(folded), efficientnetv2.weights_digest(config.efficientnetv2, parts.trunk)
         rows = stored_features(
             photos,

@@ -137,7 +137,7 @@ def test_the_sheet_shows_the_pairs_and_is_not_written_where_there_are_none(stree
     split_dataset(street, tmp_path / "all", val=0, test=0)
     sheet = tmp_path / "sheet.png"
     done = CliRunner().invoke(main, ["data", "check", str(tmp_path / "all"), "--sheet", str(sheet)])
-    assert f"8 pairs: {sheet}" in done.stderr
+    assert f"8 pairs: {sheet}" in done.output
     with Image.open(sheet) as drawn:
         assert drawn.width > drawn.height / 2 > 200
     (tmp_path / "file").write_text("no folder")
@@ -148,7 +148,7 @@ def test_the_sheet_shows_the_pairs_and_is_not_written_where_there_are_none(stree
     for path in (tmp_path / "all").rglob("*-*.png"):
         path.unlink()
     done = CliRunner().invoke(main, ["data", "check", str(tmp_path / "all"), "--sheet", str(tmp_path / "none.png")])
-    assert "no sheet was written: there are no nearly identical photos" in done.stderr
+    assert "no sheet was written: there are no nearly identical photos" in done.output
     assert not (tmp_path / "none.png").exists()
 
 

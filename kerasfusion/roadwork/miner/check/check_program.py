@@ -26,7 +26,9 @@ def main(request_file, result_file):
         result.update(answer(request))
     except ModuleNotFoundError as error:
         # The detector imports kerasfusion last, so that whatever is missing by then is missing for it.
-        result["missing"] = "kerasfusion" if "kerasfusion" in sys.modules else error.name
+        # A part of it that is missing is another matter: the plug-in is of another version.
+        is_part = str(error.name).startswith("kerasfusion.")
+        result["missing"] = "kerasfusion" if "kerasfusion" in sys.modules and not is_part else error.name
         Path(result_file).write_text(json.dumps(result), encoding="utf-8")
         raise
     Path(result_file).write_text(json.dumps(result), encoding="utf-8")

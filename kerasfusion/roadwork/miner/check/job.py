@@ -18,7 +18,7 @@ from kerasfusion.reporting import table
 from kerasfusion.roadwork.detect.latency import drawn_photo, require_photo
 from kerasfusion.roadwork.miner.check.launch import Launch, installed
 from kerasfusion.roadwork.miner.check.their_requirements import LISTED, Need, parse_need, read_needs
-from kerasfusion.roadwork.miner.check.version_conflicts import find_conflicts, our_needs
+from kerasfusion.roadwork.miner.check.version_conflicts import THE_SAME, find_conflicts, our_needs
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings, model_file, read_detector_settings
 from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout
 from kerasfusion.roadwork.miner.plugin.miner_env import read_env
@@ -148,6 +148,11 @@ def _todo(layout: Layout, python: Path, named: bool, missing: str | None) -> str
             "apart: "
             "`kerasfusion miner serve MODEL` and `kerasfusion miner install PATH --service http://127.0.0.1:8100`"
         )
+    if missing is not None and missing.startswith("kerasfusion."):
+        return (
+            "the plug-in in the tree was written by another version of kerasfusion than the one that is installed in "
+            f"{python}: run `kerasfusion miner install {layout.root} ...` again, with the options of that time"
+        )
     if missing is None or any((layout.root / f"{missing.split('.')[0]}{end}").exists() for end in ("", ".py")):
         return other
     lists = [name for name in (LISTED, "pyproject.toml") if (layout.root / name).is_file()]
@@ -173,7 +178,7 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
         photo, request, result = (Path(folder, name) for name in ("photo", "request.json", "result.json"))
         photo.write_bytes(drawn_photo() if image is None else image.read_bytes())
         asked = {"package": launch.layout.package, "detector": launch.detector, "config": launch.config}
-        asked |= {"device": launch.device, "image": str(photo), "names": list(our_needs())}
+        asked |= {"device": launch.device, "image": str(photo), "names": [*our_needs(), *THE_SAME]}
         request.write_text(json.dumps(asked), encoding="utf-8")
         try:
             process = subprocess.run(

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from kerasfusion.files.run_folder import IN_PLACE_OF
 from kerasfusion.roadwork.miner.check.their_requirements import PYTHON, Need, parse_need
+
+THE_SAME = {build: name for name, build in IN_PLACE_OF.items()}
+"""A build of a package -> the package that is asked for."""
 
 
 def our_needs() -> dict[str, Need]:
@@ -32,7 +36,7 @@ def find_conflicts(
     """
     rows = []
     for need in sorted(theirs, key=lambda need: need.name):
-        our = ours.get(need.name)
+        our = ours.get(THE_SAME.get(need.name, need.name))
         if our and not can_be_met(need.versions & our.versions):
             rows.append(_row(need.name, f"{need.text} ({need.source})", our, installed))
     python = installed.get(PYTHON)

@@ -77,6 +77,21 @@ def test_only_what_cannot_both_hold_is_a_conflict():
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "versions", "is_one"),
+    [
+        ("tensorflow", "==2.17.0", True),
+        ("tensorflow-cpu", "==2.17.0", True),
+        ("tensorflow-cpu", ">=2.18,<3", False),
+        ("tensorflow-datasets", "==2.17.0", False),
+    ],
+)
+def test_another_build_of_a_package_is_compared_with_it(name, versions, is_one):
+    ours = {each.name: each for each in [need("python", ">=3.10"), need("tensorflow", ">=2.18")]}
+    rows = find_conflicts([need(name, versions)], ours, {"python": "3.11.4", name: "2.17.0"})
+    assert [(row["package"], row["installed there"]) for row in rows] == [(name, "2.17.0")] * is_one
+
+
 def test_a_python_that_this_package_does_not_run_on_is_one():
     ours = {"python": need("python", ">=3.11")}
     (row,) = find_conflicts([need("python", ">=3.10,<3.12")], ours, {"python": "3.10.13"})

@@ -110,6 +110,19 @@ def test_the_check_of_a_miner(exports, picture, refusing, tmp_path, name):
     assert result.p_roadwork == pytest.approx(0.2, abs=1e-6)
 
 
+def test_a_plug_in_of_another_version_is_named_and_installed_again(exports, picture, refusing, tmp_path):
+    """That of 0.1 looked for `in_process` one folder higher."""
+    tree, request = write_tree(tmp_path / "tree", LAYOUTS[0]), {"model": exports["roadwork", "onnx"], "write_env": True}
+    install(InstallRequest(tree, **request))
+    module = next(tree.rglob("inception_fusion_detector.py"))
+    now = module.read_text(encoding="utf-8")
+    module.write_text(now.replace(".miner.plugin.in_process", ".miner.in_process"), encoding="utf-8")
+    result = check(tree, Path(sys.executable), image=picture)
+    assert "No module named 'kerasfusion.roadwork.miner.in_process'" in result.error
+    assert "written by another version of kerasfusion" in result.todo
+    assert f"kerasfusion miner install {tree} " in result.todo
+
+
 def test_what_needs_a_library_that_is_not_there_says_so(exports, picture, refusing, tmp_path):
     done = run("-m", "kerasfusion", "predict", exports["roadwork", "onnx"].with_suffix(".keras"), picture)
     assert done.returncode == 2
