@@ -39,7 +39,7 @@ def test_a_port_where_nothing_listens_is_said_at_once():
 
 
 def test_a_head_node_that_begins_no_session_is_no_missing_cluster(monkeypatch):
-    answer = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: Starting it failed."
+    answer = "Initialization failure from server:\nTraceback (most recent call):\nRuntimeError: Starting it failed."
 
     def init(*arguments, **options):
         raise ConnectionError(answer)
