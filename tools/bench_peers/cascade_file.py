@@ -18,7 +18,7 @@ from kerasfusion.roadwork.branches.one_file import model_digest
 from kerasfusion.roadwork.cascade.first_head import FirstHead, logits, with_first
 from kerasfusion.roadwork.cascade.job import first_branches
 from kerasfusion.roadwork.detect.detector import Detector
-from kerasfusion.roadwork.fit.logistic import Logistic
+from kerasfusion.roadwork.head.logistic import Logistic
 from kerasfusion.roadwork.scoring.calibration import sigmoid
 from kerasfusion.roadwork.scoring.window import FIRST
 

@@ -39,18 +39,16 @@ def test_a_port_where_nothing_listens_is_said_at_once():
 
 
 def test_a_head_node_that_begins_no_session_is_no_missing_cluster(monkeypatch):
-    said = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: Starting it failed."
+    answer = "Initialization failure from server:\nTraceback (most recent call):\nRuntimeError: Starting it failed."
 
     def init(*arguments, **options):
-        raise ConnectionError(said)
+        raise ConnectionError(answer)
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"ray://127.0.0.1:{server.getsockname()[1]}"
-        with (
-            pytest.raises(KerasFusionError, match=r"RuntimeError: Starting it failed(.|\n)*again") as caught,
-            connected(address),
-        ):
+        said = r"RuntimeError: Starting it failed(.|\n)*again"
+        with pytest.raises(KerasFusionError, match=said) as caught, connected(address):
             pass
     assert not isinstance(caught.value, RequestError)
 
