@@ -85,8 +85,8 @@ def _cascade_limits(description: dict[str, Any]) -> list[str]:
     low, high = found.window
     return [
         f"kerasfusion asks the ViT only where the output `first` lies between {low:g} and {high:g}; else `first` is "
-        f"the answer: on {found.photos} held-out photos that changed {found.row.changed:.2%} of the decisions, with 95 % "
-        f"confidence at most {found.row.changed_upper95:.2%}. Plain Keras asks all branches about every photo."
+        f"the answer: on {found.photos} held-out photos that changed {found.row.changed:.2%} of the decisions, with "
+        f"95 % confidence at most {found.row.changed_upper95:.2%}. Plain Keras asks all branches about every photo."
     ]
 
 
