@@ -65,7 +65,7 @@ class Cascade:
 _KIND = TypeAdapter(Cascade)
 
 
-def read_cascade(description: dict[str, Any], path: Path) -> Cascade | None:
+def read_cascade(description: dict[str, Any], path: Path | str) -> Cascade | None:
     """What a description says under `cascade`; None where it says nothing.
 
     Raises:

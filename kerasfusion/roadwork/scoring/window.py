@@ -48,6 +48,9 @@ def read_window(description: dict[str, Any], where: object) -> Window | None:
     """
     if "cascade" not in description:
         return None
+    if FIRST not in description.get("outputs", [FIRST]):
+        what = f"the description in the file is damaged: a cascade without the output {FIRST}"
+        raise RequestError(what, where=where, todo=_AGAIN)
     try:
         said = _Cascade.model_validate(description["cascade"])
     except pydantic.ValidationError as error:

@@ -16,6 +16,8 @@ from kerasfusion.roadwork.cascade.choose import windows
 from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.detect.detector import Detector, open_detector
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
+from kerasfusion.roadwork.miner.hub.evidence import Evidence
+from kerasfusion.roadwork.miner.hub.facts import limits
 from kerasfusion.roadwork.scoring.window import read_window
 from tests.roadwork.cascade.material import SURE, UNSURE, greys, prepared, run, write_fusion
 
@@ -236,6 +238,23 @@ def test_the_report_has_the_curve(model, photos, tmp_path, monkeypatch):
     found = read_cascade(read_description(folder / "fusion-calibrated.keras"), folder)
     assert f"{found.row.skipped:.1%}" in page
     assert len(found.curve) == len(windows()) + 1
+
+
+def test_a_cascade_without_its_output_is_refused():
+    said = {"cascade": {"window": [0.1, 0.9], "first": ["first", "yolo"]}, "outputs": ["fusion", "yolo", "vit"]}
+    with pytest.raises(RequestError, match="without the output first"):
+        read_window(said, "fusion.keras")
+
+
+def test_a_model_card_says_what_is_not_asked(done):
+    said = read_description(done[0])
+    evidence = Evidence({}, {}, missing="not evaluated")
+    low, high = said["cascade"]["window"]
+    (line,) = (line for line in limits(said, evidence) if "`first`" in line)
+    assert f"between {low:g} and {high:g}" in line
+    assert "on 120 held-out photos" in line
+    del said["cascade"]
+    assert not any("`first`" in line for line in limits(said, evidence))
 
 
 def test_a_damaged_curve_is_named(done):

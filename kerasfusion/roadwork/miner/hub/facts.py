@@ -7,6 +7,7 @@ from typing import Any
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.roadwork.calibrate.text import has_effect
+from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.config import Vit
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
 from kerasfusion.roadwork.miner.hub.evidence import SPLIT, Evidence
@@ -29,6 +30,7 @@ def limits(description: dict[str, Any], evidence: Evidence) -> list[str]:
     config = description.get("config", {})
     lines = ["Validators round at 0.5: an answer of exactly 0.5 counts as no roadwork."]
     lines += _calibration_limits(description.get("calibration"))
+    lines += _cascade_limits(description)
     if evidence.missing is None:
         lines += _measured_limits(evidence.outputs["fusion"], evidence.record)
     too_good = "its own numbers and the fusion's" if "vit" in description["outputs"] else "its own numbers"
@@ -73,6 +75,19 @@ def _calibration_limits(said: dict[str, Any] | None) -> list[str]:
     if said["split"] == SPLIT:
         lines.append("It was fitted on test photos: numbers measured on these flatter it.")
     return lines
+
+
+def _cascade_limits(description: dict[str, Any]) -> list[str]:
+    """What a cascade leaves open."""
+    found = read_cascade(description, "the model's file")
+    if found is None:
+        return []
+    low, high = found.window
+    return [
+        f"kerasfusion asks the ViT only where the output `first` lies between {low:g} and {high:g}; else `first` is "
+        f"the answer: on {found.photos} held-out photos that changed {found.row.changed:.2%} of the decisions, with "
+        f"95 % confidence at most {found.row.changed_upper95:.2%}. Plain Keras asks all branches about every photo."
+    ]
 
 
 def _measured_limits(values: dict[str, Any], record: dict[str, Any]) -> list[str]:

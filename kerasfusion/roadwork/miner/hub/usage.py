@@ -29,7 +29,7 @@ p_roadwork = float(answers["fusion"][0, 1])"""
 _OURS = """from kerasfusion.roadwork.detect.detector import open_detector
 
 answer = open_detector("{file}").detect("photo.jpg")
-answer.p_roadwork, answer.roadwork, answer.branches"""
+answer.p_roadwork, answer.roadwork, answer.stage, answer.branches"""
 
 
 def plain_keras(file: str, sizes: Mapping[str, int]) -> str:
