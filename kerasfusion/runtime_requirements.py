@@ -12,7 +12,7 @@ import re
 
 FRAMEWORK = ("tensorflow", "keras")
 RUNTIMES = {"openvino": "openvino", "onnx": "onnxruntime", "litert": "ai-edge-litert"}
-"""Format -> the package of the extra `export` that runs it."""
+"""Format -> the package of the extra `runtime` that runs it."""
 
 
 def list_requirements(formats: list[str], lines: list[str]) -> list[str]:
@@ -29,7 +29,7 @@ def list_requirements(formats: list[str], lines: list[str]) -> list[str]:
         extra = re.search(r"""extra == ["'](\w+)["']""", line)
         if extra is None and name not in FRAMEWORK:
             found.append(line)
-        elif extra and (name in runtimes if extra[1] == "export" else extra[1] == "serve" and "serve" in formats):
+        elif extra and (name in runtimes if extra[1] == "runtime" else extra[1] == "serve" and "serve" in formats):
             found.append(line.partition(";")[0].strip())
     return found
 

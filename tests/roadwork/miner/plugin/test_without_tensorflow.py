@@ -1,6 +1,5 @@
 """Exports answer where little more is installed than what reads photos and one runtime: alone, and in a miner."""
 
-import importlib.metadata
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from kerasfusion.files.saving import load_model, save_model
 from kerasfusion.formats.opening import FORMATS, format_module
+from kerasfusion.machine.packages import declared
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.miner.check.job import check
 from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install
@@ -152,8 +152,19 @@ def names(lines):
 )
 def test_the_list_for_pip(formats, further):
     small = {"numpy", "pillow", "pyyaml", "click", "pydantic", "rich", "psutil", "packaging", "filelock", "tomli"}
-    lines = importlib.metadata.requires("kerasfusion")
-    assert names(list_requirements(formats, lines)) == small | further
+    asked = declared()
+    lines = [
+        *map(str, asked.base),
+        *(f'{line}; extra == "{name}"' for name in asked.extras for line in asked.extras[name]),
+    ]
+    found = list_requirements(formats, lines)
+    assert names(found) == small | further
+    oldest = {
+        name: version for each in FORMATS if each != "keras" for name, version in format_module(each).OPENS_FROM.items()
+    }
+    for line in found:
+        name, _, bound = line.partition(">=")
+        assert name not in oldest or oldest[name].startswith(bound), line
     assert set(FRAMEWORK) <= names(lines)
 
 
