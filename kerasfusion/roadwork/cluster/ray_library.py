@@ -120,9 +120,15 @@ class Cluster:
         self._ray = ray
 
     def nodes(self) -> list[Node]:
-        """Those that live and offer a processor, in the order of their names."""
+        """Those that live and offer a processor, in the order of their names.
+
+        Raises:
+            KerasFusionError: the head node is gone.
+        """
+        with _session_errors(self._ray):
+            listed = self._ray.nodes()
         found = []
-        for node in self._ray.nodes():
+        for node in listed:
             offered = node["Resources"]
             if node["Alive"] and offered.get("CPU", 0) >= 1:
                 name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, node {node['NodeID'][:8]})"
@@ -222,7 +228,8 @@ def _result(ray, reference, node: Node) -> Any:
     lost = (errors.ObjectLostError, errors.LocalRayletDiedError)
     unschedulable = (errors.ActorUnschedulableError, errors.TaskUnschedulableError)
     try:
-        return ray.get(reference)
+        with _session_errors(ray):
+            return ray.get(reference)
     except (*gone, *lost, *unschedulable) as error:
         raise WorkerDied(_first_line(error)) from error
     except errors.RayTaskError as error:
@@ -232,9 +239,21 @@ def _result(ray, reference, node: Node) -> Any:
             where=node.name,
             todo="its log is in /tmp/ray/session_latest/logs on that machine",
         ) from error
-    except (ConnectionError, errors.RaySystemError) as error:
+
+
+@contextmanager
+def _session_errors(ray) -> Iterator[None]:
+    """Say in a sentence that the head node is gone, which Ray tells in several ways after half a minute."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError:  # what a worker raised; it is of that error's class, too
+        raise
+    except (ConnectionError, ValueError, ray.exceptions.RaySystemError) as error:
+        if isinstance(error, ValueError) and "closed channel" not in str(error):  # that one is gRPC's
+            raise
         raise KerasFusionError(
-            f"the cluster no longer answers: {_first_line(error)}", todo="run the same command again to go on"
+            f"the cluster's head node no longer answers: {_first_line(error)}",
+            todo="start it again and run the same command again: what was finished is kept",
         ) from error
 
 

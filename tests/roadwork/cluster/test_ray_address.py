@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.roadwork.cluster.ray_library import connected, refuse_other_address
+from kerasfusion.roadwork.cluster.ray_library import Cluster, connected, refuse_other_address
 from tests.material.odd_commands import invoke
 
 
@@ -60,6 +60,33 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
     with pytest.raises(RequestError, match=r"another version .* Ray: 2\.9\.0 Python: 3\.11\.7"), connected("auto"):
         pass
+
+
+class TaskError(ConnectionError):
+    """As Ray makes one of what a worker raises: of both classes."""
+
+
+EXCEPTIONS = SimpleNamespace(RaySystemError=RuntimeError, RayTaskError=TaskError)
+
+
+@pytest.mark.parametrize("error", [ValueError("Cannot invoke RPC on closed channel!"), ConnectionError("it is gone")])
+def test_a_head_node_that_is_gone_is_said_in_a_sentence(error):
+    def nodes():
+        raise error
+
+    ray = SimpleNamespace(nodes=nodes, exceptions=EXCEPTIONS)
+    with pytest.raises(KerasFusionError, match=rf"head node no longer answers: {error}(.|\n)*start it again"):
+        Cluster(ray).nodes()
+
+
+@pytest.mark.parametrize("error", [ValueError("not a number"), TaskError("a worker could not reach a photo")])
+def test_another_error_is_not_taken_for_a_lost_cluster(error):
+    def nodes():
+        raise error
+
+    ray = SimpleNamespace(nodes=nodes, exceptions=EXCEPTIONS)
+    with pytest.raises(type(error), match=str(error)):
+        Cluster(ray).nodes()
 
 
 def test_a_wrong_request_leaves_no_cache(tmp_path):
