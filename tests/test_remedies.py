@@ -117,7 +117,7 @@ RECORDS = [
     ("latency.json", put("[]"), ("report",)),
     ("environment.json", put('{"packages": []}'), ("report",)),
     ("config.yaml", put("seed: ["), ("report",)),
-    ("history.csv", put("epoch,loss\n1,0.5,9\n"), ("report",)),
+    ("history.csv", put("epoch,loss\n1,0.5,9\n"), ("evaluate",)),
 ]
 
 

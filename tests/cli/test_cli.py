@@ -139,7 +139,7 @@ def test_a_wrong_request_is_refused_before_tensorflow_is_loaded(model, tmp_path,
     def loaded():
         raise AssertionError("TensorFlow was loaded")
 
-    for name in ("models", "results", "training"):
+    for name in ("models", "quiet", "training"):
         monkeypatch.setattr(f"kerasfusion.cli.{name}.import_tensorflow", loaded)
     (tmp_path / "file").touch()
     assert "does not exist" in run("export", tmp_path / "nope", code=2).output
