@@ -1,8 +1,11 @@
-"""Photos that wait together go to the worker together."""
+"""Photos that wait together go to the worker together; one that takes long to decode goes when no other waits."""
 
 import asyncio
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from PIL import Image
 
 from kerasfusion.roadwork.detect.detector import Detection
 from kerasfusion.roadwork.service.answering import Answers, Broken, Opened, Unreadable
@@ -10,6 +13,9 @@ from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from kerasfusion.roadwork.service.refusal import Refusal
 from kerasfusion.roadwork.service.settings import ServiceSettings
 from kerasfusion.roadwork.service.worker import Worker, WorkerDied
+
+LARGE = 16_000_000
+"""Pixels from which a photo takes so long to decode (64 million: two seconds) that others must not wait for it."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,19 @@ class Waiting:
 
     Attributes:
         answer: future of an Answer.
+        is_large: see LARGE.
     """
 
     def __init__(self, photo: bytes, now: float, deadline: float):
         self.photo: bytes | None = photo
+        self.is_large = _pixels(photo) >= LARGE
         self.since, self.deadline = now, deadline
         self.taken = now
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def __lt__(self, other: "Waiting") -> bool:
+        """Whether it goes to the worker before the other."""
+        return (self.is_large, self.since) < (other.is_large, other.since)
 
     def is_due(self, now: float) -> bool:
         """Whether somebody still waits for the answer."""
@@ -76,7 +88,7 @@ class Batching:
 
     def __init__(self, worker: Worker, settings: ServiceSettings, metrics: ServiceMetrics):
         self._worker, self._settings, self._metrics = worker, settings, metrics
-        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._queue: asyncio.PriorityQueue[Waiting] = asyncio.PriorityQueue()
 
     async def ask(self, photo: bytes, deadline: float) -> Answer:
         """Wait for the answer to a photo.
@@ -115,8 +127,13 @@ class Batching:
                 await self._answer_alone(batch)
 
     async def _gather(self) -> list[Waiting]:
-        """The next photos: those that are there once the first has waited for `batch_wait_ms`, or a full batch."""
+        """The next photos: those that are there once the first has waited for `batch_wait_ms`, or a full batch.
+
+        A large one goes alone, when no other waits: it is then at most one that others wait for.
+        """
         batch = [await self._queue.get()]
+        if batch[0].is_large:
+            return batch
         clock = asyncio.get_running_loop().time
         until = batch[0].since + self._settings.batch_wait_ms / 1000
         while len(batch) < self._settings.batch:
@@ -127,6 +144,9 @@ class Batching:
                     batch.append(await asyncio.wait_for(self._queue.get(), until - clock()))
                 except asyncio.TimeoutError:
                     break
+            if batch[-1].is_large:
+                self._queue.put_nowait(batch.pop())
+                break
         return batch
 
     async def _answer(self, batch: Sequence[Waiting]) -> None:
@@ -161,6 +181,15 @@ class Batching:
     def _due(self, batch: Sequence[Waiting]) -> list[Waiting]:
         now = asyncio.get_running_loop().time()
         return [waiting for waiting in batch if waiting.is_due(now)]
+
+
+def _pixels(photo: bytes) -> int:
+    """Width x height, as its header says; 0 for what is no photo, which is refused soon enough."""
+    try:
+        with Image.open(io.BytesIO(photo)) as image:
+            return image.width * image.height
+    except Exception:  # whatever Pillow raises on hostile bytes: the worker says what is wrong
+        return 0
 
 
 def _result(waiting: Waiting, opened: Opened, answers: Answers, found: Detection | Unreadable | Broken):
