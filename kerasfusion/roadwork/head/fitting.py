@@ -47,7 +47,7 @@ def _train(config: RoadworkConfig, head, rows: HeadRows) -> None:
     weights = rows.weights(config.fusion.prior)
     order = np.random.default_rng(config.seed)
     for _ in range(config.fusion.epochs):
-        # Not `fit`: what it sets up for an epoch takes thirty times as long as the one or two steps themselves.
+        # Not `fit`: with what it sets up for each epoch, 200 epochs of 320 rows took 13 s instead of 1.5.
         for batch in np.array_split(order.permutation(len(rows)), -(-len(rows) // BATCH)):
             taken = {name: values[batch] for name, values in inputs.items()}
             model.train_on_batch(taken, rows.labels[batch], weights[batch])
