@@ -9,7 +9,9 @@ import os
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +39,50 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     Args:
         model: keras.Model, float32.
         path: ends in `.tflite`.
-        precision: one of PRECISIONS. int8 quantises convolutions too, and what `kept` names: LiteRT has no way to
-            leave layers out.
+        precision: one of PRECISIONS. int8 quantises convolutions too.
         description: appended to the file.
-        kept: without effect.
+        kept: names of Dense layers that int8 leaves in float32.
     """
     import tensorflow as tf
 
-    options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if precision == "int8" else {}
-    if first := first_outputs(description):
-        _write_stages(model, path, first, options)
-    else:
-        model.export(str(path), format="litert", verbose=False, input_signature=[_one(model.input)], **options)
+    int8 = precision == "int8"
+    options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if int8 else {}
+    with _written_as_sums(model, kept if int8 else ()):
+        if first := first_outputs(description):
+            _write_stages(model, path, first, options)
+        else:
+            model.export(str(path), format="litert", verbose=False, input_signature=[_one(model.input)], **options)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(DESCRIPTION, json.dumps(description | MARK | {"opens_from": OPENS_FROM}))
         archive.comment = end_of(SUFFIX)
     seal(path)
+
+
+@contextmanager
+def _written_as_sums(model, names: Sequence[str]) -> Iterator[None]:
+    """Let Dense layers multiply and sum, number by number, meanwhile.
+
+    The converter has no list of what to leave alone, but quantises matrix products only. A head that sees features of
+    very different ranges loses all that it knows when one step of 255 has to do for all of them.
+    """
+    import keras
+
+    layers = [each for each in model._flatten_layers() if each.name in names and isinstance(each, keras.layers.Dense)]
+    for layer in layers:
+        layer.call = partial(_summed, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
+
+
+def _summed(layer, inputs, training=None):
+    """What a Dense layer answers: (B, F) -> (B, N)."""
+    from keras import ops
+
+    product = ops.sum(inputs[..., None] * layer.kernel, axis=-2)
+    return layer.activation(product + layer.bias if layer.use_bias else product)
 
 
 def _one(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,35 @@ def test_a_file_says_what_it_is(files, case):
     assert shown == said
 
 
+@pytest.fixture(scope="module")
+def ranges():
+    """(network, 2000 values): a head, nested as that of a fusion, that sees values of ranges from 0.01 to 100."""
+    rng = np.random.default_rng(5)
+    size = np.geomspace(0.01, 100, 2000)
+    seen, values = keras.Input((2000,)), keras.Input((2000,), name="values")
+    dense = keras.layers.Dense(2, activation="softmax", name="kept")
+    head = keras.Model(seen, dense(seen))
+    dense.set_weights([rng.normal(0, 0.05, (2000, 2)) / size[:, None], np.array([0.1, -0.1])])
+    network = keras.Model({"values": values}, {"first": head(values), "rest": head(values * 0.5)})
+    return network, rng.normal(0, size, (8, 2000)).astype(np.float32)
+
+
+@pytest.mark.parametrize("cascade", [{}, {"cascade": {"first": ["first"]}}], ids=["one stage", "two stages"])
+@pytest.mark.parametrize("case", [case for case in CASES if case[1] != "float32"], ids="-".join)
+def test_a_head_that_is_kept_answers_as_in_float32(ranges, tmp_path, case, cascade):
+    network, values = ranges
+    path = tmp_path / f"head{FORMATS[case[0]]}"
+    said = {"format": case[0], "precision": case[1], "outputs": ["first", "rest"]} | cascade
+    format_module(case[0]).write(network, path, case[1], said, ["kept"])
+    expected, found = network({"values": values}, training=False), open_model(path).answer({"values": values})
+    assert np.ptp(expected["first"][:, 1]) > 0.5
+    # What comes in is rounded to bfloat16, where there is nothing before the head.
+    tolerance = 1e-5 if case[1] == "int8" else 0.02
+    for name in said["outputs"]:
+        np.testing.assert_allclose(found[name], expected[name], atol=tolerance)
+    assert network.predict({"values": values}, verbose=0)["rest"] == pytest.approx(np.asarray(expected["rest"]))
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_many_threads_may_ask_at_once(files, pictures, name):
     opened = open_model(files[name, "float32"])
