@@ -35,6 +35,12 @@ class RequestError(KerasFusionError):
     exit_code = 2
 
 
+class DamagedError(KerasFusionError):
+    """A file that is read for an answer is not what was written: exit code 2, as of any wrong file."""
+
+    exit_code = 2
+
+
 def install_command(extra: str = "") -> str:
     """What brings an extra, or what the package itself needs.
 

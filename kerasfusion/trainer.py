@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pydantic
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.json_yaml import refuse_other_shape
 from kerasfusion.files.writing import write_file, write_text
 
@@ -227,14 +227,14 @@ def read_checkpoint(path: Path, todo: str = "begin this run anew with --restart"
             arrays = dict(file)
         facts = json.loads(arrays.pop("facts").tobytes())
     except UNREADABLE as error:
-        raise KerasFusionError(
+        raise DamagedError(
             f"the checkpoint is damaged or is none: {error}", where=path, expected="what fit wrote", todo=todo
         ) from error
     refuse_other_shape(facts, _Facts, f"{path} (facts)", todo)
     names = facts.pop("arrays", None)
     if names is not None and sorted(names) != sorted(arrays):
         lost = ", ".join(sorted({*names} ^ {*arrays})[:3])
-        raise KerasFusionError(
+        raise DamagedError(
             f"the checkpoint is damaged: its arrays are not those that it names ({lost})", where=path, todo=todo
         )
     return Checkpoint(**facts, arrays=arrays)

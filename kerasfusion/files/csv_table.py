@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError, KerasFusionError
 
 Row = tuple[int, dict[str, str]]
 """Number of the line on which a row ends, and its cells by column."""
@@ -58,6 +58,6 @@ def read_numbers(path: Path, what: str, needed: Sequence[str] = (), todo: str | 
     return found
 
 
-def damaged(what: str, why: str, path: Path, todo: str | None) -> KerasFusionError:
+def damaged(what: str, why: str, path: Path, todo: str | None) -> DamagedError:
     """The error about a table that is not what was written."""
-    return KerasFusionError(f"{what} is damaged: {why}", where=path, todo=todo)
+    return DamagedError(f"{what} is damaged: {why}", where=path, todo=todo)

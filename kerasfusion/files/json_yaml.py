@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.files.writing import write_text
 from kerasfusion.yaml_text import parse_yaml
@@ -109,7 +109,7 @@ def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> N
     except pydantic.ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in error.errors()[:10]]
         expected = "keys and values" if not isinstance(found, dict) else "what this program writes there"
-        raise KerasFusionError(
+        raise DamagedError(
             "the file is damaged:\n  - " + "\n  - ".join(lines), where=where, expected=expected, todo=todo
         ) from error
 
@@ -122,6 +122,6 @@ def _read(path: Path, parse, shape: Any, todo: str) -> dict[str, Any] | None:
     except OSError as error:
         raise KerasFusionError(f"the file cannot be read: {error.strerror or error}", where=path) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise KerasFusionError(f"the file is damaged: {error}", where=path, todo=todo) from error
+        raise DamagedError(f"the file is damaged: {error}", where=path, todo=todo) from error
     refuse_other_shape(found, shape, path, todo)
     return found

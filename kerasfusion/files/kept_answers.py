@@ -32,7 +32,7 @@ def refuse_other_answers(path: Path, again: str) -> None:
         again: the command that writes it.
 
     Raises:
-        KerasFusionError: evaluated.json is damaged.
+        DamagedError: evaluated.json is damaged.
         RequestError: it is not the file that `evaluate` wrote.
     """
     expected = read_evaluated(path.parent).get(path.stem.removeprefix(_NAME), {}).get(_KEY)

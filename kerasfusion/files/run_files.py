@@ -49,7 +49,7 @@ def read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """{split: {output: {metric: value}}} of a metrics.json; of fume also {"network": {part: {...}}}; {} without one.
 
     Raises:
-        KerasFusionError: it is damaged; names each wrong key. So do the others that read.
+        DamagedError: it is damaged; names each wrong key. So do the others that read.
     """
     return read_json(path, _SHAPES[METRICS]) or {}
 
@@ -101,7 +101,7 @@ def system_of_run(folder: Path) -> str:
     """ "roadwork" or "fume": what its configuration says, else what its metrics look like.
 
     Raises:
-        RequestError: no such folder. KerasFusionError: a damaged file.
+        RequestError: no such folder. DamagedError: a damaged file.
     """
     require_run_folder(folder)
     said = (read_yaml(folder / "config.yaml") or {}).get("system")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import DamagedError
 from kerasfusion.files.digests import file_crc32
 from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.progress import track
@@ -35,7 +35,7 @@ class StoredArray:
         dtype: NumPy dtype.
 
     Raises:
-        RequestError: the file is cut short or altered, or not an array.
+        DamagedError: the file is cut short or altered, or not an array.
     """
 
     def __init__(self, path: Path):
@@ -74,8 +74,8 @@ def _read_end(path: Path) -> bytes:
         return file.read()
 
 
-def _damaged(path: Path) -> KerasFusionError:
-    return RequestError(
+def _damaged(path: Path) -> DamagedError:
+    return DamagedError(
         "a stored array is damaged: it is not what was written",
         where=path,
         todo="delete this file and run the same command again; it is then made again",
@@ -96,7 +96,7 @@ def stored_array(
 
     Raises:
         KerasFusionError: the disk is full.
-        RequestError: the file of an earlier run is damaged, or holds another array.
+        DamagedError: the file of an earlier run is damaged, or holds another array.
     """
     remove_abandoned(path.parent)
     if not path.exists() or _is_unchecked(path, shape, dtype):

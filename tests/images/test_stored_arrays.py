@@ -4,7 +4,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.images.stored_arrays import StoredArray, epoch_batches, plain_batches, stored_array
 from kerasfusion.parallel import ordered_map
 
@@ -87,9 +87,9 @@ def test_a_stored_array_that_is_cut_short_is_refused(tmp_path, keep):
     store(path, ROWS)
     opened = StoredArray(path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RequestError, match=r"damaged(.|\n)*delete this file"):
+    with pytest.raises(DamagedError, match=r"damaged(.|\n)*delete this file"):
         StoredArray(path)
-    with pytest.raises(RequestError, match="damaged"):
+    with pytest.raises(DamagedError, match="damaged"):
         opened.take(np.array([9]))
 
 
@@ -103,7 +103,7 @@ def test_a_stored_array_with_other_bytes_is_refused(tmp_path, place, data):
     written = bytearray(path.read_bytes())
     written[place : place + len(data) or None] = data
     path.write_bytes(written)
-    with pytest.raises(RequestError, match="damaged"):
+    with pytest.raises(DamagedError, match="damaged"):
         store(path, ROWS)
     path.unlink()  # as it says
     np.testing.assert_array_equal(store(path, ROWS).take(np.arange(10)), ROWS)
@@ -113,11 +113,11 @@ def test_a_stored_array_of_another_type_is_refused(tmp_path):
     path = tmp_path / "rows.npy"
     store(path, np.zeros((4, 3), np.uint8))
     path.write_bytes(path.read_bytes().replace(b"|u1", b"|i1"))
-    with pytest.raises(RequestError, match="damaged"):
+    with pytest.raises(DamagedError, match="damaged"):
         StoredArray(path)
     path.unlink()
     store(path, np.zeros((4, 3), np.int8))  # whole, but not what is asked for
-    with pytest.raises(RequestError, match="damaged"):
+    with pytest.raises(DamagedError, match="damaged"):
         store(path, np.zeros((4, 3), np.uint8))
 
 

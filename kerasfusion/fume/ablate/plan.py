@@ -196,7 +196,7 @@ def checkpoint_of(config: FumeConfig):
     """The trainer.Checkpoint of a run's training; a beginning where there is none.
 
     Raises:
-        KerasFusionError: it is damaged.
+        DamagedError: it is damaged.
     """
     from kerasfusion.trainer import read_checkpoint
 

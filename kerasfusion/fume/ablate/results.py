@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.run_files import METRICS, read_metrics
 from kerasfusion.fume.ablate.plan import SPLIT, checkpoint_of
 from kerasfusion.fume.config import FumeConfig
@@ -69,7 +69,7 @@ def read_result(config: FumeConfig) -> Result:
         best = best_epoch(epochs, config)
         return Result(config, parts, report[NETWORK], _history(epochs, config), best)
     except KeyError as error:
-        raise KerasFusionError(
+        raise DamagedError(
             f"the run's files are damaged: no {error}", where=metrics, todo=f"delete {metrics} and run this again"
         ) from error
 

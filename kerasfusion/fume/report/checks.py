@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError
 from kerasfusion.files.json_yaml import AGAIN, refuse_other_shape
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.report import counts_of, values_of
@@ -33,7 +33,7 @@ def check_metrics(path: Path, report: Mapping[str, Any], network: str, again: st
     """
     lacking = next(_lacking(report, ARCHITECTURES[network].outputs), None)
     if lacking is not None:
-        raise KerasFusionError(f"the metrics are damaged or incomplete: no {lacking}", where=path, todo=again)
+        raise DamagedError(f"the metrics are damaged or incomplete: no {lacking}", where=path, todo=again)
 
 
 class _Record(pydantic.BaseModel):
@@ -80,14 +80,14 @@ def check_answers(path: Path, answers: Answers, parts: Mapping[str, Mapping[str,
         each = kept.get(part, np.zeros((0, 3, 3), np.int64))
         found = int(each.any(axis=(1, 2)).sum())
         if found != values["n"]:
-            raise KerasFusionError(
+            raise DamagedError(
                 f"the kept answers are not complete: {found} samples ({part})",
                 where=path,
                 expected=f"{values['n']} samples, as in metrics.json beside it",
                 todo=again,
             )
         if each.sum(axis=0).tolist() != values["confusion_matrix"]:
-            raise KerasFusionError(
+            raise DamagedError(
                 f"the kept answers are others than those that were counted: {part}",
                 where=path,
                 expected="the confusion matrix of metrics.json beside it",

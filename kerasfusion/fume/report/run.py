@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import load_config
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import DamagedError, RequestError
 from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
@@ -103,7 +103,7 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         RequestError: not a run's folder, or neither training nor evaluation left anything in it.
-        KerasFusionError: one of its files is damaged, or answers and metrics do not belong together.
+        DamagedError: one of its files is damaged, or answers and metrics do not belong together.
     """
     if not (folder / "config.yaml").is_file():
         raise RequestError("this is not a run's folder", where=folder, expected="config.yaml, such as in runs/NAME")
@@ -172,5 +172,5 @@ def _read_history(folder: Path, config: FumeConfig) -> list[dict[str, float]]:
     todo = f"delete it; kerasfusion fit -c {folder / 'config.yaml'} writes it again from its checkpoint"
     history = read_numbers(path, "the training history", ("epoch", "val_loss"), todo)
     if history and (monitor := monitor_of(config, history[0])) not in history[0]:
-        raise KerasFusionError(f"the training history has no column {monitor}", where=path, todo=todo)
+        raise DamagedError(f"the training history has no column {monitor}", where=path, todo=todo)
     return history

@@ -101,7 +101,7 @@ def read_ablation(folder: Path) -> Ablation | None:
     """What `write_ablation` wrote; None where there is no such file.
 
     Raises:
-        KerasFusionError: the file is damaged; names each wrong key.
+        DamagedError: the file is damaged; names each wrong key.
     """
     again = f"delete it and run kerasfusion ablate -c {folder / 'config.yaml'} again"
     kept = read_json(folder / NAME, Ablation, again)

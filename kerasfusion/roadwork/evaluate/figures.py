@@ -169,7 +169,7 @@ def history_columns(path: Path) -> dict[str, np.ndarray]:
     """{column: (epochs,) float64}, empty cells as NaN; YOLO's "train/", "val/" and "metrics/" in Keras' spelling.
 
     Raises:
-        RequestError: no such file, or no numbers in it. KerasFusionError: it is damaged; names the line.
+        RequestError: no such file, or no numbers in it. DamagedError: it is damaged; names the line.
     """
     if not path.is_file():
         raise RequestError("there is no training history", where=path, todo="run the training first")

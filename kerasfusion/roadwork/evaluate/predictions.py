@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import DamagedError, RequestError
 from kerasfusion.files.kept_answers import refuse_other_answers
 from kerasfusion.files.writing import write_text
 
@@ -74,7 +74,7 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
 
     Raises:
         RequestError: no such file, or not the one that was written.
-        KerasFusionError: it is damaged; names the line.
+        DamagedError: it is damaged; names the line.
     """
     if not path.is_file():
         raise RequestError("there are no kept answers", where=path, todo=again)
@@ -82,7 +82,7 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
         with path.open(newline="", encoding="utf-8") as file:
             rows = _checked(csv.DictReader(file))
     except (csv.Error, ValueError) as error:
-        raise KerasFusionError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
+        raise DamagedError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
     refuse_other_answers(path, again)
     outputs = [name for name in rows[0] if name not in (*OTHER_COLUMNS, STAGE)]
     return Predictions(

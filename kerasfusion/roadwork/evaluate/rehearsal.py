@@ -127,7 +127,7 @@ def read_rehearsals(folder: Path) -> dict[str, Rehearsal]:
     """The rehearsals that a folder keeps, by what answered; none where there is no such file.
 
     Raises:
-        KerasFusionError: the file is damaged; names each wrong key.
+        DamagedError: the file is damaged; names each wrong key.
     """
     again = f"delete it and run kerasfusion miner rehearse {folder / 'fusion.keras'} again"
     return _KEPT.validate_python(read_json(folder / NAME, dict[str, Rehearsal], again) or {})

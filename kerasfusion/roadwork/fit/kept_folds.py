@@ -67,7 +67,7 @@ def read_fold_answers(folder: Path) -> FoldAnswers:
     """Read what `write_fold_answers` wrote.
 
     Raises:
-        RequestError: there is none, or it is not what was written. KerasFusionError: it is damaged.
+        RequestError: there is none, or it is not what was written. DamagedError: it is damaged.
     """
     path = folder / ANSWERS
     if not path.is_file():

@@ -22,7 +22,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """The record of a run; empty where nothing was chosen.
 
     Raises:
-        KerasFusionError: it is damaged.
+        DamagedError: it is damaged.
     """
     return read_json(folder / HEAD, todo=AGAIN) or {}
 

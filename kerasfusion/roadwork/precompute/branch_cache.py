@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import DamagedError, KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
 from kerasfusion.files.writing import own_partial, remove_partial_files
@@ -94,7 +94,7 @@ def read_shard(path: Path) -> list[Record]:
     """Read one shard.
 
     Raises:
-        KerasFusionError: the file is damaged or cut short (every record carries a checksum).
+        DamagedError: the file is damaged or cut short (every record carries a checksum).
         RequestError: it holds answers that are no probabilities, as older versions wrote them for broken weights.
     """
     import tensorflow as tf
@@ -112,7 +112,7 @@ def read_shard(path: Path) -> list[Record]:
     try:
         records = [record for batch in dataset.as_numpy_iterator() for record in _decode(batch)]
     except tf.errors.OpError as error:
-        raise KerasFusionError(
+        raise DamagedError(
             f"a cache shard is damaged: {error.message}", where=path, todo="delete this file and run precompute again"
         ) from error
     _refuse_impossible(records, path)
@@ -124,7 +124,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises:
         RequestError: there is no cache, or one of another format.
-        KerasFusionError: the manifest is damaged; names each wrong key.
+        DamagedError: the manifest is damaged; names each wrong key.
     """
     path = Path(folder) / MANIFEST
     todo = f"delete the folder {folder}, then kerasfusion precompute"
@@ -213,7 +213,7 @@ def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
 
     Raises:
         RequestError: no cache, or a split that precompute has not finished.
-        KerasFusionError: a shard is missing, damaged or not the one that precompute wrote.
+        DamagedError: a shard is missing, damaged or not the one that precompute wrote.
     """
     manifest = read_manifest(folder)
     records = {}
@@ -228,7 +228,7 @@ def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
         for number, shard in enumerate(done["shards"]):
             path = shard_path(folder, split, number)
             if not path.is_file() or file_sha256(path) != shard["sha256"]:
-                raise KerasFusionError(
+                raise DamagedError(
                     "a cache shard is missing or is not the one that precompute wrote",
                     where=path,
                     todo="delete this file if it is there and run precompute again",

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import DamagedError
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 
 Split = Literal["train", "val", "test"]
@@ -113,7 +113,7 @@ def check(found: dict[str, Any], kind: TypeAdapter, path: Path, again: str) -> d
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         wrong = "is missing" if first["type"] == "missing" else f"is {first['input']!r}: {first['msg'].lower()}"
-        raise KerasFusionError(
+        raise DamagedError(
             f"{path.name} is damaged: {key} {wrong}",
             where=path,
             expected=f"what `{again.split(' --')[0]}` writes",
@@ -142,7 +142,7 @@ def check_answers(kept: Predictions, report: dict[str, Any], path: Path, again: 
     wrong = columns or counts or (None if once else ("a photo has two rows", "one row a photo"))
     if wrong is None:
         return kept
-    raise KerasFusionError(
+    raise DamagedError(
         f"{path.name} does not belong to metrics.json: {wrong[0]}", where=path, expected=wrong[1], todo=again
     )
 

@@ -148,7 +148,7 @@ class Run:
         """The kept answers on an evaluated split, if they are there.
 
         Raises:
-            KerasFusionError: they are damaged, or not those of the metrics.
+            DamagedError: they are damaged, or not those of the metrics.
         """
         path = predictions_path(self.folder, split)
         if not path.is_file():
@@ -171,7 +171,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        RequestError: no such folder, or nothing of a run in it. KerasFusionError: a damaged file.
+        RequestError: no such folder, or nothing of a run in it. DamagedError: a damaged file.
     """
     require_run_folder(folder)
     model = next((folder / name for name in (FUSION, PARTS) if (folder / name).is_file()), None)

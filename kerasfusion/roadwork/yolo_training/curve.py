@@ -63,7 +63,7 @@ def read_curve(history: Path) -> list[dict[str, float]]:
     """Epoch, loss, val_loss and val_accuracy of each row of ultralytics' CSV.
 
     Raises:
-        KerasFusionError: it is damaged; names line and column.
+        DamagedError: it is damaged; names line and column.
     """
     todo = f"delete it (the weights stay good, their curve is lost), or the folder {history.parent} to train again"
     rows = read_numbers(history, "the training history", ("epoch", *COLUMNS), todo)

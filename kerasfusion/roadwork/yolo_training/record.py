@@ -34,7 +34,7 @@ def read_record(folder: Path, todo: str | None = None) -> dict[str, Any]:
         todo: what to do about a damaged one, for the message; None says that it may go.
 
     Raises:
-        KerasFusionError: it is damaged; names each wrong key.
+        DamagedError: it is damaged; names each wrong key.
     """
     usual = "delete it (what YOLO was trained on is then not known)"
     return read_json(folder / RECORD, _Record, todo or usual) or {}

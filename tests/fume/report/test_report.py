@@ -196,7 +196,7 @@ def test_metrics_without_any_value_are_not_those_of_a_network_that_tells_nothing
     copy = shutil.copytree(folders["first"], tmp_path / "empty")
     (copy / "metrics.json").write_text(json.dumps({"test": test}), encoding="utf-8")
     done = CliRunner().invoke(main, ["report", str(copy), "--out", str(tmp_path / "page.html")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     for part in ("damaged or incomplete: no ", "test", str(copy / "metrics.json"), "kerasfusion evaluate"):
         assert part in done.output
     assert not (tmp_path / "page.html").exists()

@@ -118,7 +118,7 @@ def load_record(out: Path) -> ImportRecord | None:
 
     Raises:
         RequestError: OUT holds files but no import.json, so it is not an import's.
-        KerasFusionError: import.json is damaged.
+        DamagedError: import.json is damaged.
     """
     if not out.exists():
         return None

@@ -45,7 +45,7 @@ def find_evidence(model: Path, metrics: Path | None) -> Evidence:
 
     Raises:
         RequestError: `metrics` was named and is missing or of another file.
-        KerasFusionError: one of the files is damaged.
+        DamagedError: one of the files is damaged.
     """
     path = metrics or model.parent / METRICS
     reason, rehearsal = _why_not(path, model), _rehearsal_of(model, path.parent)
