@@ -92,6 +92,7 @@ def nested_aliases(levels):
     return "\n".join(lines)
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -110,6 +110,7 @@ def code_of(command, ends):
     return {READ: 0, EXIT_1: 1, EXIT_2: 2}[ends.get(command, READ)]
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("change", FOLDERS, ids=lambda change: change.__name__)
 def test_a_folder_has_the_same_photos_for_every_command(tmp_path, commands, command, change):
@@ -238,6 +239,7 @@ def test_a_vit_that_cannot_be_answered_rightly_is_refused(tmp_path, monkeypatch,
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("what", ANNOTATIONS)
 def test_annotations_as_spreadsheets_save_them(tmp_path, what):
     _, code, words = ANNOTATIONS[what]
@@ -289,6 +291,7 @@ FRAMES = {
 }
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("what", FRAMES)
 def test_odd_frames_are_answered_as_plain_ones_or_named(tmp_path, fume_model, monkeypatch, what):
     leave_out_costs(monkeypatch)
@@ -313,6 +316,7 @@ def test_odd_frames_are_answered_as_plain_ones_or_named(tmp_path, fume_model, mo
         assert report["co2_mask"]["miou"] == 1
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("what", MASKS)
 def test_odd_masks_are_the_truth_or_named(tmp_path, fume_model, monkeypatch, what):
     leave_out_costs(monkeypatch)

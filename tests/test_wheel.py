@@ -12,6 +12,8 @@ import pytest
 
 from kerasfusion import errors
 
+pytestmark = pytest.mark.commands
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "kerasfusion"
 

@@ -3,10 +3,10 @@
 
 python3 tools/test.py [--fast | --oldest] [ARGUMENTS OF pytest]
 
---fast leaves out what trains, exports or opens a browser: for the loop of daily work. --oldest runs the
-tests of what the base install and the service do, in an environment of its own with the oldest versions that setup.cfg
-allows. Else ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the first that is
-not 0.
+--fast leaves out what trains, exports, runs whole commands or opens a browser: for the loop of daily work. --oldest
+runs the tests of what the base install and the service do, in an environment of its own with the oldest versions that
+setup.cfg allows. Else ruff's two checks and pytest all run, whatever the earlier ones found; the exit code is the
+first that is not 0.
 """
 
 import sys
@@ -24,7 +24,7 @@ CHECKS = (
     # Two processes, a file's tests in one of them: much of the time is spent in Python, which uses one core.
     ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 )
-SLOW = ("trains", "exports", "services", "browser", "notebooks", "cluster")
+SLOW = ("trains", "exports", "commands", "services", "browser", "notebooks", "cluster")
 """Marks of the tests that --fast leaves out; setup.cfg says what each stands for."""
 
 

@@ -10,6 +10,8 @@ from kerasfusion.config import to_yaml
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.data.dataset import scan
 
+pytestmark = pytest.mark.commands
+
 
 def run(*arguments, code=0, **options):
     result = CliRunner().invoke(main, [str(argument) for argument in arguments], **options)

@@ -31,6 +31,8 @@ from kerasfusion.trackers.login import check_tracker
 from kerasfusion.trackers.settings import Tracking
 from tests.fume.fit.training_material import write_set
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):

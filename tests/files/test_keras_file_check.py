@@ -351,6 +351,7 @@ def test_compressed_by_another_program_it_still_opens(whole, tmp_path):
     assert load_model(write(tmp_path / "packed.keras", members(whole), zipfile.ZIP_DEFLATED))[0].count_params() > 0
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_of_fume_passes(name, tmp_path):
     from kerasfusion.files.keras_file_check import refuse_foreign_objects

@@ -100,6 +100,7 @@ def test_reflection_fills_what_comes_from_beyond_the_edge():
     np.testing.assert_allclose(changed, 200, atol=1e-2)
 
 
+@pytest.mark.commands
 def test_torch_stays_out():
     """keras-cv would import it beside TensorFlow."""
     code = """

@@ -80,6 +80,7 @@ def test_pixel_limit_is_stated_and_checked_before_decoding(picture):
         decode_image(data, max_pixels=599)
 
 
+@pytest.mark.commands
 def test_a_decompression_bomb_is_refused():
     data = encode(Image.new("1", (30_000, 30_000)), "PNG")
     with pytest.raises(ImageError, match="pixels"):

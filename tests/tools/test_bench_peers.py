@@ -19,6 +19,8 @@ from kerasfusion.images.decoding import read_image
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import scan
 
+pytestmark = pytest.mark.commands
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.append(str(TOOLS))  # last: test.py lies there, too
 

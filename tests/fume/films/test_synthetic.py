@@ -12,6 +12,8 @@ from kerasfusion.fume.data.masks import plume_pixels
 from kerasfusion.fume.films.film import open_film
 from kerasfusion.fume.plumes.film import FilmPlan, draw_film, strength
 
+pytestmark = pytest.mark.commands
+
 SMALL = FilmPlan(size=(96, 72), seconds=4.0, rate=5.0, period=2.0)
 
 

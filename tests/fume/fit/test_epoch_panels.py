@@ -10,6 +10,8 @@ from kerasfusion.fume.fit.epoch_panels import EpochPanels
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from tests.fume.fit.training_material import HEIGHT, WIDTH, write_set
 
+pytestmark = pytest.mark.trains
+
 
 def network_of(name):
     """With a network's inputs and outputs: every CO2 pixel is tube, every CH4 pixel gas, every state Acidotic."""

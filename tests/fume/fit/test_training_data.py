@@ -91,6 +91,7 @@ def test_the_union_of_two_masks_is_gas_then_tube_then_background():
     assert weights["mask"] == [1]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_gets_what_it_asks_for(root, name):
     config = configured(root, f"model.name={name}")

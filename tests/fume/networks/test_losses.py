@@ -62,6 +62,7 @@ def test_focal_dice(mask):
     np.testing.assert_allclose(FocalDice(2.0).call(labels, logits), expected, rtol=1e-4)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("loss", [Focal(2.0, ALPHA), Focal(0.0), Focal(1.0), FocalDice(2.0), FocalDice(0.0)])
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("size", [0.0, 1e4])

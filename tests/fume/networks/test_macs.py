@@ -5,6 +5,8 @@ from keras import layers, ops
 from kerasfusion.fume.networks.architectures import build_network
 from kerasfusion.fume.networks.macs import count_macs
 
+pytestmark = pytest.mark.trains
+
 
 def test_products_are_counted_by_hand():
     frame = keras.Input((8, 10, 2), name="frame")

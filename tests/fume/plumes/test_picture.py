@@ -65,6 +65,7 @@ def neighbours_recall(features: list, labels: list, neighbours: int = 9) -> floa
     return float(np.mean([(named[names == name] == name).mean() for name in LEVELS]))
 
 
+@pytest.mark.commands
 def test_frames_and_masks_have_the_asked_size_and_the_three_values(pictures):
     for picture in all_of(pictures):
         assert picture.frame.shape == picture.mask.shape == (72, 96)

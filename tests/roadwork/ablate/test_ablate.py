@@ -27,6 +27,8 @@ from kerasfusion.roadwork.fit.training_data import Photos
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.report.page import write_report
 
+pytestmark = pytest.mark.commands
+
 CONFIG = RoadworkConfig(views=Views(count=0), fusion=Fusion(epochs=15, learning_rate=0.3))
 COSTS = {"yolo": Cost(5.0, 6.0), "vit": Cost(200.0, 343.0), "efficientnetv2": Cost(20.0, 24.0)}
 

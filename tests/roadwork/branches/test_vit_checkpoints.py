@@ -124,6 +124,7 @@ processor = lambda **changes: json_changed("preprocessor_config.json", **changes
 pooler = {"vit.pooler.dense.weight": np.zeros((32, 32), np.float32), "vit.pooler.dense.bias": np.zeros(32, np.float32)}
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "change",
     [

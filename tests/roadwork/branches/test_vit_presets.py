@@ -108,6 +108,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(("change", "message", "file"), REFUSED)
 def test_a_preset_that_is_not_understood_is_refused_by_name(tmp_path, preset, change, message, file):
     folder = shutil.copytree(preset, tmp_path / "preset")

@@ -21,6 +21,8 @@ from kerasfusion.roadwork.miner.hub.facts import limits
 from kerasfusion.roadwork.scoring.window import read_window
 from tests.roadwork.cascade.material import SURE, UNSURE, greys, prepared, run, write_fusion
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.fixture
 def compared_once(monkeypatch):

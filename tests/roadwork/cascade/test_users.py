@@ -21,6 +21,8 @@ from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from tests.roadwork.cascade.material import SIZE, SURE, UNSURE, run
 from tests.roadwork.miner.miner_tree import write_tree
 
+pytestmark = pytest.mark.commands
+
 
 def grey(value: float) -> bytes:
     data = io.BytesIO()

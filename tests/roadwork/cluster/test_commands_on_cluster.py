@@ -10,6 +10,8 @@ from tests.material.odd_commands import invoke
 from tests.material.photo_reader import save_photo_reader
 from tests.roadwork.cluster.cluster_material import OwnCluster, use
 
+pytestmark = pytest.mark.commands
+
 ON = ("--on", "auto")
 
 

@@ -7,6 +7,8 @@ from kerasfusion.machine.packages import declared, installed_packages
 from kerasfusion.roadwork.dry_run.readiness import list_steps
 from tests.roadwork.report.material import answered, write_evaluation, write_training
 
+pytestmark = pytest.mark.commands
+
 WEIGHTS = [Finding(about, OK, "there") for about in ("ViT", "EfficientNetV2", "YOLO to start from")]
 
 

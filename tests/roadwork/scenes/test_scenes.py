@@ -9,6 +9,8 @@ from kerasfusion.roadwork.scenes.canvas import Canvas
 from kerasfusion.roadwork.scenes.roadworks import work_zone
 from kerasfusion.roadwork.scenes.street import SIZES, draw_scene, write_dataset
 
+pytestmark = pytest.mark.commands
+
 
 def scene(seed: int, roadwork: bool) -> np.ndarray:
     return np.asarray(draw_scene(np.random.default_rng(seed), roadwork))

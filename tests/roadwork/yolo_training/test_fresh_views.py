@@ -63,6 +63,7 @@ def test_the_seed_of_the_transforms_is_drawn_anew_too(make):
     assert len(set(seeds)) == 10
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("count", [2, 4])
 def test_one_view_in_count_is_the_photo_itself(make, count):
     dataset = make(Views("letterbox", count))

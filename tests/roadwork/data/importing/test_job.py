@@ -13,6 +13,8 @@ from kerasfusion.roadwork.data.importing import writing
 from kerasfusion.roadwork.data.importing.job import import_dataset
 from tests.roadwork.data.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
 
+pytestmark = pytest.mark.commands
+
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 NAMES = ("no_roadwork", "roadwork")
 SUFFIXES = (".jpg", ".png", ".webp", ".bmp", ".gif", ".tif")

@@ -26,6 +26,8 @@ from tests.roadwork.miner.rehearse.material import ToldService, write_photos
 from tests.roadwork.report.material import rehearsed
 from tests.roadwork.service.material import write_model
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.fixture
 def photos(tmp_path):
