@@ -143,6 +143,8 @@ class Address:
             self.require_bucket()
         listed = []
         for name, about in found.items():
+            if name == self._path:  # it is a file itself
+                continue
             version = next((str(about[key]) for key in _VERSIONS if about.get(key)), "")
             listed.append(Address(self._below(name).url, about["size"], version))
         return sorted(listed)
