@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from kerasfusion.address import Address, is_address
 from kerasfusion.errors import RequestError
 from kerasfusion.yaml_text import parse_setting_value, parse_yaml
 
@@ -46,17 +47,20 @@ def load_config(
         _put(tree, key, value)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(tree, key, value)
+            _put(tree, key, str(value) if isinstance(value, Address) else value)
     _drop(tree, without_meaning)
     try:
-        return TypeAdapter(schema).validate_python(tree)
+        config = TypeAdapter(schema).validate_python(tree)
+        lines = _addresses_for_paths(tree, config)
     except ValidationError as error:
         lines = [_explain(schema, item) for item in error.errors()]
-        count = "1 key is" if len(lines) == 1 else f"{len(lines)} keys are"
-        raise RequestError(
-            f"the configuration is not valid; {count} wrong:\n" + "\n".join(f"  - {line}" for line in lines),
-            where=" and ".join([*([str(path)] if path else []), *(["--set or a flag"] if settings or flags else [])]),
-        ) from None
+    if not lines:
+        return config
+    count = "1 key is" if len(lines) == 1 else f"{len(lines)} keys are"
+    raise RequestError(
+        f"the configuration is not valid; {count} wrong:\n" + "\n".join(f"  - {line}" for line in lines),
+        where=" and ".join([*([str(path)] if path else []), *(["--set or a flag"] if settings or flags else [])]),
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -134,6 +138,18 @@ def _explain(schema: type, error: Any) -> str:
     if error["type"] in ("missing", "missing_argument"):
         return f"{key}: missing"
     return f"{key}: {error['msg']}, but {_shown(error['input'])} was given"
+
+
+def _addresses_for_paths(tree: Mapping[str, Any], config: Any, prefix: str = "") -> list[str]:
+    """A line for each address that was given where a path alone can be; as a path it would be a folder named `s3:`."""
+    lines = []
+    for key, given in tree.items():
+        found = getattr(config, key)
+        if isinstance(given, Mapping) and is_dataclass(found):
+            lines += _addresses_for_paths(given, found, f"{prefix}{key}.")
+        elif isinstance(found, Path) and isinstance(given, str) and is_address(given):
+            lines.append(f"{prefix}{key}: only a path of this machine can be here, but {_shown(given)} was given")
+    return lines
 
 
 def _shown(value: Any) -> str:

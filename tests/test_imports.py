@@ -11,6 +11,7 @@ PACKAGE = Path(kerasfusion.__file__).parent
 
 SHARED = [
     "errors",
+    "address",
     "yaml_text",
     "lean_import",
     "keras_settings",
@@ -108,6 +109,8 @@ OPTIONAL = {
     "av": ("fume/films/video_file.py",),
     "datasets": ("roadwork/data/importing/sources.py",),
     "ray": ("roadwork/cluster/ray_library.py",),
+    "fsspec": ("address.py",),
+    "s3fs": (),
     "wandb": ("trackers/wandb_run.py",),
 }
 """The files that may import an optional library, inside functions only."""

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import click
 
+from kerasfusion.address import Address
 from kerasfusion.files.writing import write_text
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -37,7 +38,15 @@ Written by `tools/config_reference.py` from the dataclasses that check the files
 default; `--set section.key=value` sets one on the command line. An unknown key, a wrong type and a value out of range
 are refused, all of them in one message.
 """
-WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", NoneType: "null"}
+WORDS = {
+    bool: "true or false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    Address: "address",
+    NoneType: "null",
+}
 LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "multiple of", "pattern": "matching"}
 
 
@@ -63,7 +72,7 @@ def sections(schema: type, prefix: str = "") -> Iterator[tuple[str, str, list[Ke
     meanings, hints = attributes(schema), get_type_hints(schema, include_extras=True)
     nested, keys = [], []
     for field in fields(schema):
-        section = next((kind for kind in _members(hints[field.name]) if is_dataclass(kind)), None)
+        section = next((kind for kind in _members(hints[field.name]) if is_dataclass(kind) and kind not in WORDS), None)
         if section is not None:
             nested.append((f"{prefix}{field.name}", section))
         if section is None or NoneType in _members(hints[field.name]):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import FROM_INIT, read_config, read_fume_config, system_of_config
-from kerasfusion.cli.options import ANY_PATH, CONFIG_FILE, json_option
+from kerasfusion.cli.options import ANY_PATH, CONFIG_FILE, PLACE, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
@@ -15,7 +15,7 @@ from kerasfusion.errors import RequestError
 @click.argument("configs", metavar="[CONFIG]...", nargs=-1, type=ANY_PATH)
 @click.option("config_file", "--config", "-c", type=CONFIG_FILE, help="A CONFIG too, such as configs/roadwork.yaml.")
 @click.option("settings", "--set", multiple=True, metavar="KEY=VALUE", help="Set a key of every configuration.")
-@click.option("--data", type=ANY_PATH, help="roadwork: data.root; fume: data.dataset_root of every run.")
+@click.option("--data", type=PLACE, help="roadwork: data.root; fume: data.dataset_root of every run.")
 @click.option("--epochs", type=int, help="fume: training.num_epochs of every run.")
 @click.option("--batch", type=int, help="fume: training.batch_size of every run.")
 @click.option("--seeds", type=click.IntRange(1), help="fume: trainings of each CONFIG, each with another seed.")

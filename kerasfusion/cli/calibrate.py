@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasfusion.cli.configuration import read_config
-from kerasfusion.cli.options import ANY_PATH, SHARE, config_options, device_option, json_option
+from kerasfusion.cli.options import ANY_PATH, PLACE, SHARE, config_options, device_option, json_option
 from kerasfusion.cli.quiet import import_tensorflow
 
 DISAGREE = 0.01
@@ -15,7 +15,7 @@ DISAGREE = 0.01
 @click.command()
 @click.argument("model", type=ANY_PATH)
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="data.root.  [default: what the model was trained with]")
+@click.option("--data", "data__root", type=PLACE, help="data.root.  [default: what the model was trained with]")
 @click.option("--split", default="val", show_default=True, type=click.Choice(["train", "val", "test"]))
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Photos a forward pass.")
 @click.option("--out", type=ANY_PATH, help="File to write.  [default: MODEL-calibrated.keras beside the model]")

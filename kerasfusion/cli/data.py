@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH, SHARE, FiniteRange, json_option, on_option
+from kerasfusion.cli.options import ANY_PATH, PLACE, SHARE, FiniteRange, json_option, on_option
 from kerasfusion.cli.synth import synth
 
 
@@ -67,7 +67,7 @@ def split(src: Path, out: Path, as_json: bool, **choices):
 @data.command()
 @click.argument("run", type=ANY_PATH)
 @click.option("--out", type=ANY_PATH, help="Folder of the two files.  [default: RUN]")
-@click.option("--data", type=ANY_PATH, help="Where the photos are now.  [default: where the run had them]")
+@click.option("--data", type=PLACE, help="Where the photos are now.  [default: where the run had them]")
 @click.option("--most", type=click.IntRange(1), default=100, show_default=True, help="Photos on the page.")
 @json_option
 def suspects(run: Path, as_json: bool, **choices):
@@ -90,7 +90,7 @@ def suspects(run: Path, as_json: bool, **choices):
 
 
 @data.command()
-@click.argument("root", type=ANY_PATH)
+@click.argument("root", type=PLACE)
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest width x height.  [default: 64,000,000]")
 @click.option("--sheet", type=ANY_PATH, help="A PNG to write: the pairs of nearly identical photos, side by side.")
 @on_option

@@ -106,7 +106,10 @@ def _folders(system: str, config) -> dict[str, Path]:
     if system == "fume":
         return {"runs_folder": config.run_folder, "data.frame_cache": config.data.frame_cache}
     caches = {"cache.folder": config.cache.folder, "fit.pixel_cache": config.fit.pixel_cache}
-    return {"runs_folder": config.run_folder, **caches}
+    return {
+        "runs_folder": config.run_folder,
+        **{key: where for key, where in caches.items() if isinstance(where, Path)},
+    }
 
 
 def _cluster(on: str, configs: dict) -> dict[str, list]:

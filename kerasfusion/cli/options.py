@@ -18,7 +18,21 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-class ConfigFile(click.Path):
+class LocalPath(click.Path):
+    """A path of this machine; an address is refused, which would be a folder named `s3:`."""
+
+    def __init__(self, **options):
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value, param, ctx):
+        from kerasfusion.address import is_address
+
+        if is_address(str(value)):
+            self.fail(f"{value} is an address; only a path of this machine can be here", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ConfigFile(LocalPath):
     """A path that exists; where it does not, what writes one."""
 
     def convert(self, value, param, ctx):
@@ -29,10 +43,25 @@ class ConfigFile(click.Path):
             raise
 
 
+class AnyPlace(click.ParamType):
+    """A path, or an address such as s3://bucket/folder."""
+
+    name = "path|address"
+
+    def convert(self, value, param, ctx):
+        from kerasfusion.address import place
+
+        try:
+            return place(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 SHARE = FiniteRange(0, 1, max_open=True)
-EXISTING = click.Path(exists=True, path_type=Path)
-CONFIG_FILE = ConfigFile(exists=True, path_type=Path)
-ANY_PATH = click.Path(path_type=Path)
+EXISTING = LocalPath(exists=True)
+CONFIG_FILE = ConfigFile(exists=True)
+ANY_PATH = LocalPath()
+PLACE = AnyPlace()
 
 
 def config_options(command):

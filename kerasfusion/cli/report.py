@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kerasfusion.cli.options import ANY_PATH
+from kerasfusion.cli.options import ANY_PATH, PLACE
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.errors import RequestError
 
@@ -12,7 +12,7 @@ from kerasfusion.errors import RequestError
 @click.command()
 @click.argument("runs", metavar="RUN [RUN]", nargs=-1, required=True, type=ANY_PATH)
 @click.option("--out", type=ANY_PATH, help="The HTML file.  [default: RUN/report.html; of two: report-A-B.html here]")
-@click.option("--data", type=ANY_PATH, help="Where the data are now.  [default: where they were evaluated]")
+@click.option("--data", type=PLACE, help="Where the data are now.  [default: where they were evaluated]")
 @click.option("--open", "show", is_flag=True, help="Show it in the browser.")
 def report(runs: tuple[Path, ...], out: Path | None, data: Path | None, show: bool):
     """Write what is known of a run, or of two runs side by side, as one HTML file.
@@ -23,11 +23,14 @@ def report(runs: tuple[Path, ...], out: Path | None, data: Path | None, show: bo
 
     Example: kerasfusion report runs/first runs/second --out compared.html
     """
+    from kerasfusion.address import Address
     from kerasfusion.files.run_folder import require_folder
 
     if len(runs) > 2:
         raise RequestError("one run, or two to compare", expected="kerasfusion report RUN [RUN]")
     system = _system_of(runs)
+    if system == "fume" and isinstance(data, Address):
+        raise RequestError("an address can be that of roadwork photos alone", where=f"--data {data}", expected="a path")
     require_folder(out.parent if out is not None else runs[0] if len(runs) == 1 else Path())
     path = _writer(system, len(runs))(*runs, out, data)
     click.echo(f"report: {path}")

@@ -9,6 +9,7 @@ import click
 from kerasfusion.cli.configuration import read_config
 from kerasfusion.cli.options import (
     ANY_PATH,
+    PLACE,
     FiniteRange,
     config_options,
     detector_options,
@@ -39,11 +40,11 @@ def _gas_options(command):
 @click.command()
 @click.argument("model", type=ANY_PATH, required=False)
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="The data: data.root, or data.dataset_root of fume.")
+@click.option("--data", "data__root", type=PLACE, help="The data: data.root, or data.dataset_root of fume.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "val", "test"]))
 @click.option("--vit", "vit__weights", help="vit.weights, for --default-only.")
 @click.option(
-    "--cache", "cache__folder", type=ANY_PATH, help="cache.folder, for trained_parts.keras and models without ViT."
+    "--cache", "cache__folder", type=PLACE, help="cache.folder, for trained_parts.keras and models without ViT."
 )
 @click.option("--default-only", is_flag=True, help="Evaluate the ViT alone, without any model of ours.")
 @click.option("--no-default", is_flag=True, help="Leave out the ViT's own answers.")

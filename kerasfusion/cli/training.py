@@ -7,6 +7,7 @@ import click
 from kerasfusion.cli.configuration import read_config, read_config_of, system_of_config
 from kerasfusion.cli.options import (
     ANY_PATH,
+    PLACE,
     config_options,
     dry_run_options,
     on_option,
@@ -32,7 +33,7 @@ FIT_FLAGS = {
 
 @click.command()
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--data", "data__root", type=PLACE, help="data.root: the imagefolder.")
 @click.option("--name", help="name: the run's folder is runs/NAME.")
 @click.option("--model", "yolo__model", help="yolo.model: yolo11n-cls.pt (pretrained) or yolo11n-cls.yaml (random).")
 @click.option("--epochs", "yolo__epochs", type=int, help="yolo.epochs")
@@ -50,7 +51,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     """
     from kerasfusion.files.run_folder import describe_run, require_folder
     from kerasfusion.roadwork.config import fold_folder
-    from kerasfusion.roadwork.data.dataset import hold_out, scan
+    from kerasfusion.roadwork.data.dataset import hold_out, scan_at_home
     from kerasfusion.roadwork.data.folds import find_folds
     from kerasfusion.roadwork.yolo_training.curve import tell_curve
     from kerasfusion.roadwork.yolo_training.job import train_yolo as train
@@ -61,7 +62,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     refuse_unusable(config.tracking)
     require_folder(config.run_folder, config.run_folder / "yolo")
     training, held_out = hold_out(
-        scan(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
+        scan_at_home(config.data.root, ("train", "val")), config.data.validation_fraction, config.seed
     )
     folds = find_folds(training, config.data.root, config.yolo.folds, config.seed) if config.yolo.folds else None
     how = {"seed": config.seed, "views": config.views, "max_pixels": config.data.max_pixels, "folds": folds}
@@ -89,11 +90,11 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
 
 @click.command()
 @config_options
-@click.option("--data", "data__root", type=ANY_PATH, help="data.root: the imagefolder.")
+@click.option("--data", "data__root", type=PLACE, help="data.root: the imagefolder.")
 @click.option("--name", help="name: the run whose YOLO weights are used.")
 @click.option("--yolo", "yolo__weights", type=ANY_PATH, help="yolo.weights: the trained best.pt.")
 @click.option("--vit", "vit__weights", help="vit.weights: hf://owner/name or a folder.")
-@click.option("--cache", "cache__folder", type=ANY_PATH, help="cache.folder")
+@click.option("--cache", "cache__folder", type=PLACE, help="cache.folder")
 @click.option("--batch", "cache__batch", type=int, help="cache.batch: 16, 8, 4 or 2 for 24, 16, 8 or 4 GB of memory.")
 @click.option("--precision", "cache__precision", help="cache.precision: float32 or bfloat16; what the ViT computes in.")
 @click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), help="Only this split.")
@@ -141,11 +142,11 @@ def precompute(
 
 @click.command()
 @config_options
-@click.option("--data", type=ANY_PATH, help="data.root: the imagefolder; fume: data.dataset_root.")
+@click.option("--data", type=PLACE, help="data.root: the imagefolder; fume: data.dataset_root.")
 @click.option("--name", help="name: the run's folder is runs/NAME; fume: experiment.name.")
 @click.option("--epochs", type=int, help="fit.epochs; fume: training.num_epochs.")
 @click.option("--batch", type=int, help="fit.batch: 24, 16, 8 or 4 for as many GB of memory; training.batch_size.")
-@click.option("--cache", type=ANY_PATH, help="cache.folder; fume: data.frame_cache.")
+@click.option("--cache", type=PLACE, help="cache.folder; fume: data.frame_cache.")
 @click.option("--vit", help="roadwork: vit.weights: hf://owner/name or a folder.")
 @click.option("--yolo", type=ANY_PATH, help="roadwork: yolo.weights: the trained best.pt.")
 @click.option("--augmentation", help="roadwork: fit.augmentation: none, light, moderate or strong.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
 
 _ROW = 8 * 509
@@ -16,8 +17,10 @@ _ROW = 8 * 509
 _BLOCK = _ROW << 10
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, as hex."""
+def file_sha256(path: Place) -> str:
+    """The sha256 of a file's bytes, as hex; a file at an address is read for it."""
+    if isinstance(path, Address):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     digest, buffer = hashlib.sha256(), memoryview(bytearray(_BLOCK))
     with Path(path).open("rb", buffering=0) as file:
         while read := file.readinto(buffer):
@@ -25,7 +28,7 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def source_sha256(path: Path) -> str:
+def source_sha256(path: Place) -> str:
     """`file_sha256` of a file that someone else may have locked or taken away.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import Any
 import pydantic
 import yaml
 
+from kerasfusion.address import Place
 from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.files.writing import write_text
@@ -18,7 +19,7 @@ from kerasfusion.yaml_text import parse_yaml
 AGAIN = "delete it and run the command that wrote it again"
 
 
-def write_json(path: Path, obj: object) -> None:
+def write_json(path: Place, obj: object) -> None:
     """Write `obj` as indented UTF-8 JSON, keys in their own order, atomically.
 
     NumPy scalars and arrays become numbers and lists, paths become strings.
@@ -34,11 +35,11 @@ def write_json(path: Path, obj: object) -> None:
     write_text(path, text + "\n")
 
 
-def read_json(path: Path, shape: Any = dict[str, Any], todo: str = AGAIN) -> dict[str, Any] | None:
+def read_json(path: Place, shape: Any = dict[str, Any], todo: str = AGAIN) -> dict[str, Any] | None:
     """The object in a JSON file, or None if there is no such file.
 
     Args:
-        path: the file.
+        path: the file, or its address.
         shape: pydantic model (or any type that pydantic knows) of what must be there; what it does not name may be too.
         todo: what to do about a damaged file, for the message.
 
@@ -114,7 +115,7 @@ def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> N
         ) from error
 
 
-def _read(path: Path, parse, shape: Any, todo: str) -> dict[str, Any] | None:
+def _read(path: Place, parse, shape: Any, todo: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:

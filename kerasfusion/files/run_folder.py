@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.address import Address, Place
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
@@ -77,13 +78,16 @@ def differences(expected: dict[str, Any], found: dict[str, Any], prefix: str = "
     return lines
 
 
-def require_folder(*folders: Path) -> None:
-    """Check, before long work, that files can be written to folders; they need not exist yet.
+def require_folder(*folders: Place) -> None:
+    """Check, before long work, that files can be written to folders; they need not exist yet, but an address' bucket.
 
     Raises:
-        RequestError: one, or a folder above it, is a file or may not be written to.
+        RequestError: one, or a folder above it, is a file or may not be written to; or what `require_bucket` raises.
     """
     for folder in folders:
+        if isinstance(folder, Address):
+            folder.require_bucket()
+            continue
         existing = existing_part(folder)
         if not existing.is_dir():
             raise RequestError(

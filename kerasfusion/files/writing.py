@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -18,16 +19,19 @@ _OWNED = ".partial-"
 _BLOCK = 1 << 20
 
 
-def write_file(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` to `path`; after an error, Ctrl-C or a kill there is the old file or none, never a part.
+def write_file(path: Place, data: bytes | memoryview) -> None:
+    """Write `data` to a path or an address; after an error or a kill there is the old file or none, never a part.
 
     Raises:
-        KerasFusionError: the disk is full or refuses the write; names the file.
+        KerasFusionError: the disk is full or refuses the write, or what `Address.write_bytes` raises; names the file.
     """
-    _replace(path, lambda partial: partial.write_bytes(data))
+    if isinstance(path, Address):
+        path.write_bytes(data)
+    else:
+        _replace(path, lambda partial: partial.write_bytes(data))
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Place, text: str) -> None:
     """`write_file` of UTF-8 text, with \\n line ends on every system."""
     write_file(path, text.encode("utf-8"))
 

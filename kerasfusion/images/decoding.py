@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError, install_command
 from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.images.metadata import split_metadata, stored_orientation
@@ -55,14 +56,15 @@ class TooManyPixelsError(ImageError):
     """An image that is larger than may be decoded."""
 
 
-def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:
-    """Read an image file.
+def read_image(path: Place, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, str]:
+    """Read an image file; from an address with one request.
 
     Returns:
         The pixels as `decode_image` gives them and the sha256 of the file's bytes (hex).
 
     Raises:
         ImageError: the file cannot be read or is not a whole image; names the file.
+        KerasFusionError: an address does not answer, which says nothing of the image; see `Address.read_bytes`.
     """
     with _naming(path):
         data = _read_bytes(path)
@@ -163,13 +165,13 @@ def _without_alpha(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "P", "F") or image.mode.startswith("I") else _to_rgb(image)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Place) -> bytes:
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if not isinstance(path, Address) and path.exists() and not (path.is_file() or path.is_dir()):
             raise ImageError("it is no file", expected="an image file")  # a pipe would be waited for
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"cannot read the file: {error.strerror}") from error
+        raise ImageError(f"cannot read the file: {error.strerror or error}") from error
     if not data:
         raise ImageError("the file is empty", expected="an image file")
     return data
@@ -205,7 +207,7 @@ def _unidentified(data: bytes) -> ImageError:
 
 
 @contextmanager
-def _naming(path: Path):
+def _naming(path: Place):
     try:
         yield
     except ImageError as error:

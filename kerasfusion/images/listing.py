@@ -7,8 +7,10 @@ What cannot be entered or leads nowhere is remembered, so that no class goes mis
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
+from kerasfusion.address import Place
 from kerasfusion.errors import KerasFusionError, RequestError
 
 IMAGE_SUFFIXES = frozenset(
@@ -84,16 +86,7 @@ class PhotoListing:
 
     def notes(self) -> list[str]:
         """Lines to show to the user on what was passed over."""
-        notes = []
-        if self.others:
-            kind = "files are not images by their suffix and were"
-            kind = kind if len(self.others) > 1 else "file is not an image by its suffix and was"
-            notes.append(f"{len(self.others)} {kind} left out: {min(self.others).relative_to(self._given)}")
-        if self.left_out:
-            kind = "files are hidden or a system's own and were"
-            kind = kind if len(self.left_out) > 1 else "file is hidden or a system's own and was"
-            notes.append(f"{len(self.left_out)} {kind} left out: {min(self.left_out).relative_to(self._given)}")
-        return notes
+        return notes_on(self._given, self.others, self.left_out)
 
     def nothing_found(self, expected: str, todo: str | None = None) -> RequestError:
         """The error for a folder without photos; it says which other files lie there."""
@@ -136,7 +129,7 @@ class PhotoListing:
         return [child for child in children if self._is_wanted(child)]
 
     def _is_wanted(self, child: Path) -> bool:
-        if child.name.startswith(".") or child.name.casefold() in _SYSTEM_NAMES:
+        if is_left_out(child.name):
             self.left_out |= _files_below(child)
             return False
         reason = self._why_unreachable(child)
@@ -162,6 +155,25 @@ class PhotoListing:
 def list_photos(folder: Path) -> PhotoListing:
     """A listing for a command that reads photos where they are: it follows all links, since it copies nothing."""
     return PhotoListing(folder, follow_links=True)
+
+
+def notes_on(root: Place, others: Collection[Place], left_out: Collection[Place]) -> list[str]:
+    """Lines to show to the user on files below a root that were passed over; see `PhotoListing`."""
+    notes = []
+    if others:
+        kind = "files are not images by their suffix and were"
+        kind = kind if len(others) > 1 else "file is not an image by its suffix and was"
+        notes.append(f"{len(others)} {kind} left out: {min(others).relative_to(root)}")
+    if left_out:
+        kind = "files are hidden or a system's own and were"
+        kind = kind if len(left_out) > 1 else "file is hidden or a system's own and was"
+        notes.append(f"{len(left_out)} {kind} left out: {min(left_out).relative_to(root)}")
+    return notes
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or a system's own."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def readable_name(name: str) -> str:

@@ -26,6 +26,7 @@ EXTRAS = {
     "serve": "miner serve",
     "wandb": "Weights & Biases",
     "ray": "work on a cluster, --on",
+    "remote": "photos and cache at s3:// and the like",
     "dev": "the tests",
 }
 """Extra -> what it is for."""

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic.dataclasses import dataclass
 
+from kerasfusion.address import Address, place
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.trackers.settings import Tracking
 
@@ -17,6 +18,8 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 ImageSize = Annotated[int, Field(ge=32, le=1024)]
+
+PathOrAddress = Annotated[Path | Address, PlainValidator(place), PlainSerializer(str, return_type=str)]
 
 Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
 Strength = Literal["none", "light", "moderate", "strong"]
@@ -38,12 +41,12 @@ class Data:
     """The photos.
 
     Attributes:
-        root: imagefolder with train/, val/ and test/.
+        root: imagefolder with train/, val/ and test/; a path, or an address such as s3://bucket/photos.
         max_pixels: largest width x height that is decoded.
         validation_fraction: share of train/ held out where there is no val/; 0 goes without validation.
     """
 
-    root: Path = Path("data/roadwork")
+    root: PathOrAddress = Path("data/roadwork")
     max_pixels: Count = MAX_PIXELS
     validation_fraction: Fraction = 0.15
 
@@ -152,7 +155,7 @@ class Cache:
     """The branch cache that precompute writes.
 
     Attributes:
-        folder: where it is kept.
+        folder: where it is kept; a path or an address.
         batch: photos a forward pass: 16, 8, 4 or 2 for 24, 16, 8 or 4 GB of memory.
         shard_size: photos a file; a killed run loses at most one shard's work.
         precision: what the ViT computes in. bfloat16 moves its probabilities by up to about 0.01, and is only faster
@@ -161,7 +164,7 @@ class Cache:
             is. They are always kept where fusion.head learns from them.
     """
 
-    folder: Path = Path("cache/roadwork")
+    folder: PathOrAddress = Path("cache/roadwork")
     batch: Count = 16
     shard_size: Count = 256
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -310,9 +313,11 @@ class RoadworkConfig:
 
 
 def with_absolute_paths(config: RoadworkConfig) -> RoadworkConfig:
-    """The configuration for other machines, which have other working folders."""
-    data = replace(config.data, root=config.data.root.absolute())
-    return replace(config, data=data, cache=replace(config.cache, folder=config.cache.folder.absolute()))
+    """The configuration for other machines, which have other working folders; an address means the same there."""
+    root, folder = (
+        where if isinstance(where, Address) else where.absolute() for where in (config.data.root, config.cache.folder)
+    )
+    return replace(config, data=replace(config.data, root=root), cache=replace(config.cache, folder=folder))
 
 
 def fold_folder(yolo_folder: Path, number: int) -> Path:

@@ -25,7 +25,7 @@ from kerasfusion.roadwork.cascade.job import Answered, add_cascade, first_branch
 from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, samples_at_home
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import answer, choose
 from kerasfusion.roadwork.head.logistic import refuse_missing_library
@@ -219,7 +219,7 @@ def choose_photos(request: Request) -> list[Sample]:
     """
     samples = choose(request.config.data.root, request.split, None)
     _refuse_few(np.array([sample.label for sample in samples]), request)
-    return samples
+    return samples_at_home(samples)
 
 
 def _refuse_few(labels: np.ndarray, request: Request) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from kerasfusion.address import Address, Place, file_size
 from kerasfusion.errors import RequestError
 from kerasfusion.machine.findings import MISSING, OK, Finding
 from kerasfusion.machine.packages import IN_PLACE_OF
@@ -36,12 +36,22 @@ class Needs:
     """What every node has to see as this machine does.
 
     Attributes:
-        files: {key of the configuration: files that are read}.
+        files: {key of the configuration: files that are read}; those at an address with their sizes.
         folders: {key: folder that is written to}.
     """
 
-    files: Mapping[str, Sequence[Path]]
-    folders: Mapping[str, Path]
+    files: Mapping[str, Sequence[Place]]
+    folders: Mapping[str, Place]
+
+    @property
+    def looked_for(self) -> list[tuple[str, Place]]:
+        """(key, file) of the files that are there for this machine."""
+        return [
+            (key, path)
+            for key, paths in self.files.items()
+            for path in paths
+            if isinstance(path, Address) or path.is_file()
+        ]
 
 
 def refuse_unfit(cluster: Cluster, node: Node, needs: Needs) -> None:
@@ -62,8 +72,8 @@ def refuse_unfit(cluster: Cluster, node: Node, needs: Needs) -> None:
         raise RequestError(
             "a machine of the cluster does not see what it is to work on:\n  - " + "\n  - ".join(lines),
             where=node.name,
-            expected="a folder that all machines share, under the same path",
-            todo="mount it there, or name another one",
+            expected="a folder that all machines share, under the same path, or an address that all of them reach",
+            todo=f"{_todo(look)}, or name another one",
         )
 
 
@@ -86,27 +96,34 @@ def _finding(cluster: Cluster, node: Node, needs: Needs) -> Finding:
     if lines := other_versions(versions_here(), look.versions):
         return Finding(node.name, MISSING, f"{has}; {'; '.join(lines)}", "install the same versions there")
     if lines := unseen(look, needs):
-        return Finding(node.name, MISSING, f"{has}; {'; '.join(lines)}", "mount the folder there under the same path")
+        return Finding(node.name, MISSING, f"{has}; {'; '.join(lines)}", _todo(look))
     seen = " and ".join([*needs.files, *needs.folders])
     return Finding(node.name, OK, f"{has}; the same packages; sees {seen}")
 
 
 def look_at(cluster: Cluster, node: Node, needs: Needs) -> Look:
     """What a node sees of all this."""
-    files = [path for paths in needs.files.values() for path in paths if path.is_file()]
-    return cluster.look(node, ASKED, files, list(needs.folders.values()))
+    return cluster.look(node, ASKED, [path for _, path in needs.looked_for], list(needs.folders.values()))
+
+
+def _todo(look: Look) -> str:
+    if look.reasons:
+        return "install the library there, and set credentials and endpoint before `ray start`"
+    return "mount the folder there under the same path"
 
 
 def unseen(look: Look, needs: Needs) -> list[str]:
     """What a node does not see as this machine does, each in a line."""
-    lines = [
-        f"{key}: {path} {'is not there' if found is None else 'is another file'}"
-        for key, paths in needs.files.items()
-        for path in paths
-        if path.is_file() and (found := look.sizes[str(path)]) != path.stat().st_size
-    ]
-    folders = [(key, path) for key, path in needs.folders.items() if not look.writable[str(path)]]
-    return lines + [f"{key}: {path} is no folder to write to" for key, path in folders]
+    lines = []
+    for key, path in needs.looked_for:
+        found = look.sizes[str(path)]
+        if found != file_size(path):
+            what = "is another file" if found is not None else look.reasons.get(str(path), "is not there")
+            lines.append(f"{key}: {path} {what}")
+    for key, path in needs.folders.items():
+        if not look.writable[str(path)]:
+            lines.append(f"{key}: {path} {look.reasons.get(str(path), 'is no folder to write to')}")
+    return lines
 
 
 def versions_here() -> dict[str, str | None]:

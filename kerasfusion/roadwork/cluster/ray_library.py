@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kerasfusion.address import Place
 from kerasfusion.errors import KerasFusionError, RequestError, require
 
 LOCAL = "local"
@@ -49,12 +50,14 @@ class Look:
     Attributes:
         versions: {package: installed version, or None}.
         sizes: {file: its bytes, or None where it cannot be found}.
-        writable: {folder: whether files can be written to it}.
+        writable: {folder: whether files can be written to it; of an address, whether it can be listed}.
+        reasons: {address: why it cannot be read or listed}, of those that cannot.
     """
 
     versions: dict[str, str | None]
     sizes: dict[str, int | None]
     writable: dict[str, bool]
+    reasons: dict[str, str]
 
 
 def refuse_other_address(address: str) -> None:
@@ -136,8 +139,8 @@ class Cluster:
                 found.append(Node(node["NodeID"], name, *counts))
         return sorted(found, key=lambda node: (node.name, node.id))
 
-    def look(self, node: Node, packages: Sequence[str], files: Sequence[Path], folders: Sequence[Path]) -> Look:
-        """What a node sees, whatever else it is at; nothing of this package is needed there.
+    def look(self, node: Node, packages: Sequence[str], files: Sequence[Place], folders: Sequence[Place]) -> Look:
+        """What a node sees, whatever else it is at; without addresses nothing of this package is needed there.
 
         Raises:
             WorkerDied: the node is gone.
@@ -262,13 +265,31 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _look_function() -> Callable[..., tuple[dict, dict, dict]]:
+def _look_function() -> Callable[..., tuple[dict, dict, dict, dict]]:
     """Made in here, it travels as a whole: a node without this package can answer, too."""
 
     def look(packages, files, folders):
         import os
         from importlib.metadata import PackageNotFoundError, version
-        from pathlib import Path
+
+        reasons = {}
+
+        def ask(url, question):
+            try:
+                from kerasfusion.address import place
+
+                return getattr(place(url), question)()
+            except Exception as error:  # of many kinds, also that this package is not there
+                reasons[url] = str(error).partition("\n")[0]
+
+        def size_of(name):
+            return ask(name, "file_size") if "://" in name else try_out(os.path.getsize, name, OSError)
+
+        def is_writable(name):
+            if "://" in name:
+                ask(name, "require_bucket")
+                return name not in reasons
+            return Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK)
 
         def try_out(function, argument, errors):
             try:
@@ -278,8 +299,9 @@ def _look_function() -> Callable[..., tuple[dict, dict, dict]]:
 
         return (
             {name: try_out(version, name, PackageNotFoundError) for name in packages},
-            {name: try_out(os.path.getsize, name, OSError) for name in files},
-            {name: Path(name).is_dir() and os.access(name, os.W_OK | os.X_OK) for name in folders},
+            {name: size_of(name) for name in files},
+            {name: is_writable(name) for name in folders},
+            reasons,
         )
 
     return look

@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.address import Address, Place, file_size
 from kerasfusion.errors import install_command
+from kerasfusion.images.address_listing import list_place
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
-from kerasfusion.images.listing import list_photos
 from kerasfusion.machine.probe import spread
 from kerasfusion.progress import track
 from kerasfusion.roadwork.cluster.mapping import map_on
@@ -47,7 +47,7 @@ class DataCheck:
             could not be looked for.
     """
 
-    root: Path
+    root: Place
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -73,12 +73,12 @@ class DataCheck:
 
 
 def check_dataset(
-    root: Path, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track, on: str = LOCAL
+    root: Place, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track, on: str = LOCAL
 ) -> DataCheck:
     """Decode every photo of an imagefolder and look for what would spoil training or its evaluation.
 
     Args:
-        root: ROOT/{train,val,test}/{no_roadwork,roadwork}/.
+        root: ROOT/{train,val,test}/{no_roadwork,roadwork}/; each photo of an address is read once, and not kept.
         max_pixels: larger images (width x height) count as unreadable.
         progress: called as kerasfusion.progress.track is.
         on: "local", or the address of a Ray cluster on whose machines the photos are decoded.
@@ -88,7 +88,8 @@ def check_dataset(
             has a machine that is unfit.
     """
     refuse_other_address(on)
-    root = Path(root) if on == LOCAL else Path(root).absolute()
+    if on != LOCAL and not isinstance(root, Address):
+        root = root.absolute()
     samples = scan(root)
     needs = Needs({"ROOT": [sample.path for sample in spread(samples, LOOKED_FOR)]}, {})
     results = map_on(on, partial(_examine, max_pixels=max_pixels), samples, needs)
@@ -125,7 +126,7 @@ def _examine(sample: Sample, max_pixels: int) -> _Examined | str:
         pixels, digest = read_image(sample.path, max_pixels)
     except ImageError as error:
         return error.what
-    shape = (pixels.shape[1], pixels.shape[0], sample.path.stat().st_size)
+    shape = (pixels.shape[1], pixels.shape[0], file_size(sample.path))
     return _Examined(shape, digest, fingerprint(pixels) if CAN_FINGERPRINT else None)
 
 
@@ -211,9 +212,9 @@ def _more(items: list) -> str:
     return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
 
 
-def _warn_of_unused(root: Path, check: DataCheck) -> None:
+def _warn_of_unused(root: Place, check: DataCheck) -> None:
     """Folders and files that look like data but that nothing reads."""
-    listing = list_photos(root)
+    listing = list_place(root)
     folders = listing.folders(root)
     strangers = [f"{child.name}/" for child in folders if child.name not in SPLITS]
     if strangers:

@@ -1,12 +1,14 @@
 """The photos of an imagefolder: ROOT/{train,val,test}/{no_roadwork,roadwork}/*.jpg."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import RequestError
+from kerasfusion.files.at_home import bring_home
 from kerasfusion.files.digests import lines_sha256
-from kerasfusion.images.listing import PhotoListing, list_photos, readable_name
+from kerasfusion.images.address_listing import AddressListing, list_place
+from kerasfusion.images.listing import PhotoListing, readable_name
 from kerasfusion.splits import assign_splits
 
 CLASS_NAMES = ("no_roadwork", "roadwork")
@@ -19,35 +21,36 @@ class Sample:
 
     Attributes:
         sample_id: POSIX path relative to the dataset's root; everything is joined by it.
-        path: where the file is.
+        path: where the file is; of a set at an address, with what was listed of it.
         split: train, val or test.
         label: index into CLASS_NAMES.
     """
 
     sample_id: str
-    path: Path
+    path: Place
     split: str
     label: int
 
 
-def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
+def scan(root: Place, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
     """List the photos below `root`, sorted by sample_id.
 
-    A split folder that does not exist has no samples; hidden files and files of other kinds are passed over.
+    A split folder that does not exist has no samples; hidden files and files of other kinds are passed over. An address
+    is listed, a request for a thousand photos; nothing is read.
 
     Raises:
         RequestError: no folder, no photo in any of the splits, or a class folder with another name.
-        KerasFusionError: a folder that may not be entered, or a link that leads nowhere or in a circle.
+        KerasFusionError: a folder that may not be entered, a link that leads nowhere or in a circle, or an address that
+            does not answer.
     """
-    root = Path(root)
-    if not root.is_dir():
+    if not isinstance(root, Address) and not root.is_dir():
         raise RequestError(
             "the dataset folder does not exist",
             where=root,
             expected="a folder with train/, val/ and test/, each with no_roadwork/ and roadwork/",
             todo="name it with --data FOLDER (data.root in a configuration); kerasfusion data import makes one",
         )
-    listing = list_photos(root)
+    listing = list_place(root)
     samples = sorted(sample for split in splits for sample in _scan_split(root, split, listing))
     listing.require_whole()
     _refuse_unreadable_names(samples)
@@ -61,9 +64,26 @@ def scan(root: Path, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
     return samples
 
 
-def _scan_split(root: Path, split: str, listing: PhotoListing) -> list[Sample]:
+def scan_at_home(root: Place, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
+    """`scan`, with photos that can be read again and again: those of an address are brought home."""
+    return samples_at_home(scan(root, splits))
+
+
+def samples_at_home(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples, those at an address as copies in the user's cache; see `bring_home`, which also says what it raises.
+
+    What is here and unchanged is not brought again.
+    """
+    away = [sample.path for sample in samples if isinstance(sample.path, Address)]
+    if not away:
+        return list(samples)
+    paths = dict(zip(away, bring_home(away, "photos"), strict=True))
+    return [replace(sample, path=paths.get(sample.path, sample.path)) for sample in samples]
+
+
+def _scan_split(root: Place, split: str, listing: PhotoListing | AddressListing) -> list[Sample]:
     folder = root / split
-    if not folder.is_dir():
+    if not isinstance(folder, Address) and not folder.is_dir():
         return []
     folders = {child.name: child for child in listing.folders(folder)}
     strangers = sorted(folders.keys() - set(CLASS_NAMES))

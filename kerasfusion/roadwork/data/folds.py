@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import source_sha256
 from kerasfusion.parallel import ordered_map
@@ -34,7 +34,7 @@ class Folds:
         return kept, [sample for sample in samples if self.of[sample.sample_id] == number]
 
 
-def find_folds(samples: Sequence[Sample], root: Path, count: int, seed: int) -> Folds:
+def find_folds(samples: Sequence[Sample], root: Place, count: int, seed: int) -> Folds:
     """Divide photos into folds: stratified by class as far as groups allow, decided by seed and contents alone.
 
     Photos with the same bytes are of one group, and those that ROOT/groups.csv names one (`data split` writes it).
@@ -67,7 +67,7 @@ def assign_folds(labels: Sequence[int], groups: Sequence[str], count: int, seed:
     return [int(number) for number in assigned[: len(labels)]]
 
 
-def _refuse_missing_class(samples, groups: Sequence[str], folds: Sequence[int], count: int, root: Path) -> None:
+def _refuse_missing_class(samples, groups: Sequence[str], folds: Sequence[int], count: int, root: Place) -> None:
     for label, name in enumerate(CLASS_NAMES):
         held = {fold for sample, fold in zip(samples, folds, strict=True) if sample.label == label}
         lacking = [number for number in range(1, count + 1) if number not in held]

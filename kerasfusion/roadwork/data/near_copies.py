@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from kerasfusion.address import Place
 from kerasfusion.errors import require
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
@@ -104,7 +105,7 @@ def _all_pairs(fingerprints: np.ndarray) -> Iterator[tuple[int, int, int]]:
                 yield start + row, start + column, int(differ[row, column])
 
 
-def pairs_sheet(root: Path, pairs: Sequence[Sequence[str]], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def pairs_sheet(root: Place, pairs: Sequence[Sequence[str]], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The first PAIRS_DRAWN pairs side by side, with their names.
 
     Args:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.metadata_csv import plain_name
@@ -94,20 +95,19 @@ def groups_text(group_of: Mapping[str, str]) -> str:
     return text.getvalue()
 
 
-def read_groups(root: Path) -> dict[str, str]:
+def read_groups(root: Place) -> dict[str, str]:
     """The group of each photo that ROOT/groups.csv names, by sample id; {} without that file.
 
     Raises:
         RequestError: it cannot be read, or names two groups of one photo.
     """
-    path = Path(root) / GROUPS
+    path = root / GROUPS
     return {name: group for name, group in _read_csv(path).items() if group} if path.is_file() else {}
 
 
-def _read_csv(group_csv: Path) -> dict[str, str]:
+def _read_csv(group_csv: Place) -> dict[str, str]:
     try:
-        with group_csv.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(group_csv.read_bytes().decode("utf-8-sig"), newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise RequestError(f"cannot read the group CSV: {error}", where=group_csv) from error
     if not rows or not {"path", "group"} <= rows[0].keys():

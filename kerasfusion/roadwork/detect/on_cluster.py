@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kerasfusion.address import Address, Place, place
 from kerasfusion.errors import RequestError
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.images.decoding import MAX_PIXELS
@@ -52,7 +53,7 @@ def predict_on_cluster(
     Args:
         address: of the cluster.
         model: file of the model.
-        images: paths; not standard input.
+        images: paths or addresses; not standard input.
         batch: photos a forward pass.
         tta, device, full: as for `open_detector` and `use_device`.
 
@@ -64,7 +65,7 @@ def predict_on_cluster(
         raise RequestError(
             "standard input is of this machine alone", where=f"--on {address}", expected="files, folders"
         )
-    paths = [(name, Path(name).absolute()) for name in images]
+    paths = [(name, path if isinstance(path := place(name), Address) else path.absolute()) for name in images]
     needs = Needs({"IMAGES": [path for _, path in spread(paths, LOOKED_FOR)]}, {})
     arguments = (model.name, tta, device, full, batch)
     carried = [carry_model(model)]
@@ -77,7 +78,7 @@ class _Predicts:
     def __init__(self, folder: Path, name: str, tta: bool, device: str, full: bool, batch: int):
         self._detector, self._batch = open_carried(folder, name, tta, device, full), batch
 
-    def work(self, paths: Sequence[tuple[str, Path]]) -> list[Answer]:
+    def work(self, paths: Sequence[tuple[str, Place]]) -> list[Answer]:
         """Answers, with each photo's name as it was given."""
         answers = predict(self._detector, [str(path) for _, path in paths], None, self._batch, MAX_PIXELS)
         return [replace(answer, image=name) for answer, (name, _) in zip(answers, paths, strict=True)]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
+from kerasfusion.address import Address, place
 from kerasfusion.errors import RequestError
+from kerasfusion.images.address_listing import AddressListing
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from kerasfusion.images.listing import list_photos
 from kerasfusion.parallel import ordered_map
@@ -19,7 +20,7 @@ class Answer:
     """What the model says of one image.
 
     Attributes:
-        image: path, or "-" for standard input.
+        image: path or address, or "-" for standard input.
         found: what it says; None if the image could not be read.
         error: why not.
     """
@@ -50,16 +51,18 @@ class Answer:
 
 
 def list_images(arguments: Sequence[str]) -> list[str]:
-    """Expand folders to the images below them, sorted; files and "-" stay as they are.
+    """Expand folders and addresses to the images below them, sorted; files and "-" stay as they are.
 
     Raises:
-        RequestError: a path that does not exist, or a folder without images.
+        RequestError: a path that does not exist, or a folder or address without images.
     """
     images = []
     for argument in arguments:
-        path = Path(argument)
+        path = place(argument)
         if argument == STDIN or path.is_file():
             images.append(argument)
+        elif isinstance(path, Address):
+            images += _below(path)
         elif path.is_dir():
             listing = list_photos(path)
             # What cannot be reached is asked about too: it costs its own answer, and nobody else's.
@@ -74,6 +77,15 @@ def list_images(arguments: Sequence[str]) -> list[str]:
     return images
 
 
+def _below(address: Address) -> list[str]:
+    found = AddressListing(address).photos(address)
+    if not found:
+        raise RequestError(
+            "there is no photo at this address", where=address, todo="name a folder with photos, or files themselves"
+        )
+    return [str(photo) for photo in found]
+
+
 def predict(
     detector: Detector, images: Sequence[str], stdin: BinaryIO, batch: int = 8, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Answer]:
@@ -81,7 +93,7 @@ def predict(
 
     Args:
         detector: opened model.
-        images: paths, or "-" to read one encoded image from `stdin`.
+        images: paths or addresses, or "-" to read one encoded image from `stdin`.
         stdin: bytes.
         batch: photos a forward pass.
         max_pixels: largest image that is decoded.
@@ -90,7 +102,7 @@ def predict(
     def read(image: str):
         try:
             pixels = (
-                decode_image(stdin.read(), max_pixels) if image == STDIN else read_image(Path(image), max_pixels)[0]
+                decode_image(stdin.read(), max_pixels) if image == STDIN else read_image(place(image), max_pixels)[0]
             )
         except ImageError as error:
             return error

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasfusion.address import file_size
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.machine.probe import Estimate, Stage, duration, process_seconds, spread, timed
@@ -177,7 +178,7 @@ def _facts(config: RoadworkConfig, samples: Sequence[Sample], left: dict[str, in
     for split in left:
         chosen = [sample for sample in samples if sample.split == split]
         counts = {name: sum(sample.label == label for sample in chosen) for label, name in enumerate(CLASS_NAMES)}
-        size = sum(sample.path.stat().st_size for sample in chosen)
+        size = sum(file_size(sample.path) for sample in chosen)
         facts[split] = {
             "photos": len(chosen),
             **counts,

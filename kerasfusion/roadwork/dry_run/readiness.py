@@ -136,9 +136,9 @@ def _split_need(config: RoadworkConfig, samples: Sequence[Sample]) -> Need | Non
 
 
 def _is_cached(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:
-    if not Path(config.cache.folder, branch_cache.MANIFEST).is_file():
-        return False
     try:
+        if not (config.cache.folder / branch_cache.MANIFEST).is_file():
+            return False
         done = branch_cache.read_manifest(config.cache.folder)["splits"]
     except KerasFusionError:
         return False

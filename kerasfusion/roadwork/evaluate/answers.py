@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import MAX_PIXELS, ImageError, read_image
 from kerasfusion.parallel import ordered_map
@@ -53,7 +53,7 @@ class Answers:
         return np.array([sample.label for sample in self.samples], np.int32)
 
 
-def choose(root: Path, split: str, max_samples: int | None, seed: int = 42) -> list[Sample]:
+def choose(root: Place, split: str, max_samples: int | None, seed: int = 42) -> list[Sample]:
     """The photos of a split, or a random part of them, in sample_id order.
 
     Raises:

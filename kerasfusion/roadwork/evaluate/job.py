@@ -19,6 +19,7 @@ from kerasfusion.reporting import table
 from kerasfusion.roadwork.challenge.views import describe_views, view_kinds, views_of
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
+from kerasfusion.roadwork.data.dataset import samples_at_home
 from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector
 from kerasfusion.roadwork.evaluate.answers import Answers, cached_branches, choose
 from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
@@ -100,6 +101,8 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         _look_at_kept(request, folder, report)
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
+    if request.on == LOCAL:
+        samples = samples_at_home(samples)
     use_device(request.model, request.device)
     detector, records = _open(request)
     result = evaluate(

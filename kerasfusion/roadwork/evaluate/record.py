@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.config import RoadworkConfig
@@ -23,22 +24,23 @@ def describe_evaluation(
         max_samples: how many photos were taken; None is all.
 
     Returns:
-        JSON types, and a path.
+        JSON types.
     """
+    root = config.data.root
     return {
         "model": config.vit.weights if model is None else model.name,
         "model_sha256": None if model is None else file_sha256(model),
         "format": detector.description.get("format"),
         "precision": detector.description.get("precision"),
         "tta": tta,
-        "data_root": config.data.root.resolve(),
-        "photos": count_photos(config.data.root),
+        "data_root": str(root if isinstance(root, Address) else root.resolve()),
+        "photos": count_photos(root),
         "max_samples": max_samples,
         "seed": config.seed,
     }
 
 
-def count_photos(root: Path) -> dict[str, dict[str, Any]]:
+def count_photos(root: Place) -> dict[str, dict[str, Any]]:
     """{split: {class: photos, ..., "listing_sha256": as in the branch cache's manifest}}, of the splits there are."""
     counted: dict[str, dict[str, Any]] = {}
     for split in SPLITS:

@@ -15,7 +15,7 @@ from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan_at_home
 from kerasfusion.roadwork.head.request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
@@ -104,7 +104,7 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     refuse_other_views(config, manifest)
     refuse_other_folds(config, manifest)
     refuse_impossible_head(config, manifest)
-    samples = [sample for sample in scan(config.data.root, ("train", "val")) if sample.split in ("train", "val")]
+    samples = scan_at_home(config.data.root, ("train", "val"))
     splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
     records = branch_cache.read_cache(config.cache.folder, splits)
     skipped = {row["sample_id"] for split in splits for row in manifest["splits"][split]["skipped"]}
@@ -134,7 +134,7 @@ def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
         RequestError: no photos, no cache of this split, or a cache of other photos or views.
     """
     refuse_other_views(config, manifest)
-    samples = scan(config.data.root, (split,))
+    samples = scan_at_home(config.data.root, (split,))
     records = branch_cache.read_cache(config.cache.folder, [split])
     skipped = {row["sample_id"] for row in manifest["splits"][split]["skipped"]}
     digests = _digest_files(samples)

@@ -1,13 +1,14 @@
-"""The branch cache on disk: what YOLO and the ViT said of every photo, once and for all.
+"""The branch cache: what YOLO and the ViT said of every photo, once and for all.
 
-A folder with `manifest.json` and `shards/SPLIT-00000.tfrecord`. A split's shards are fixed by its sorted sample ids, so
-that a resumed precompute ends in the same bytes. One tf.train.Example a photo: sample_id, image_sha256, split (bytes),
-label (int64), yolo_probs and vit_probs (2 floats a view, in the order of CLASS_NAMES; the first view is the photo
-itself), and where the manifest says so vit_features (bytes: C little-endian float16 a view).
+A folder, here or behind an address, with `manifest.json` and `shards/SPLIT-00000.tfrecord`. A split's shards are fixed
+by its sorted sample ids, so that a resumed precompute ends in the same bytes. One tf.train.Example a photo: sample_id,
+image_sha256, split (bytes), label (int64), yolo_probs and vit_probs (2 floats a view, in the order of CLASS_NAMES; the
+first view is the photo itself), and where the manifest says so vit_features (bytes: C little-endian float16 a view).
 """
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import DamagedError, KerasFusionError, RequestError
+from kerasfusion.files.at_home import bring_home, home_path
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
 from kerasfusion.files.writing import own_partial, remove_partial_files
@@ -48,17 +51,23 @@ class Record:
     vit_features: np.ndarray | None = None
 
 
-def shard_path(folder: Path, split: str, number: int) -> Path:
+def shard_path(folder: Place, split: str, number: int) -> Place:
     """Where shard `number` of a split is kept."""
-    return Path(folder) / "shards" / f"{split}-{number:05d}.tfrecord"
+    return folder / "shards" / f"{split}-{number:05d}.tfrecord"
 
 
-def write_shard(path: Path, records: Iterable[Record]) -> None:
-    """Write a shard beside its name, then rename it: a shard that is there is whole.
+def write_shard(path: Place, records: Iterable[Record]) -> None:
+    """Write a shard beside its name, then rename it; one at an address elsewhere, then send it. What is there is whole.
 
     Raises:
-        KerasFusionError: the disk is full or refuses the write.
+        KerasFusionError: the disk is full or refuses the write; or what `Address.write_bytes` raises.
     """
+    if isinstance(path, Address):
+        with tempfile.TemporaryDirectory() as folder:
+            own = Path(folder, path.name)
+            write_shard(own, records)
+            path.write_bytes(own.read_bytes())
+        return
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,25 +87,37 @@ def write_shard(path: Path, records: Iterable[Record]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what killed runs left in a cache folder; the caller is its only writer.
+def remove_leftovers(folder: Place) -> None:
+    """Delete what killed runs left in a cache folder; the caller is its only writer. At an address they leave nothing.
 
     Also what tells of a process that lives: a worker's on another machine may have had the same number.
     """
-    shards = Path(folder) / "shards"
+    if isinstance(folder, Address):
+        return
+    shards = folder / "shards"
     remove_partial_files(folder)
     for pattern in (own_partial(shards / "*", "*").name, "*.partial"):  # the latter of older versions
         for partial in shards.glob(pattern):
             partial.unlink(missing_ok=True)
 
 
-def read_shard(path: Path) -> list[Record]:
+def read_shard(path: Place) -> list[Record]:
     """Read one shard.
 
     Raises:
         DamagedError: the file is damaged or cut short (every record carries a checksum).
         RequestError: it holds answers that are no probabilities, as older versions wrote them for broken weights.
+        OSError: it is not there.
     """
+    if isinstance(path, Address):
+        with tempfile.TemporaryDirectory() as folder:
+            own = Path(folder, path.name)
+            own.write_bytes(path.read_bytes())
+            return _parse(own, path)
+    return _parse(path, path)
+
+
+def _parse(file: Path, path: Place) -> list[Record]:
     import tensorflow as tf
 
     features = {
@@ -108,7 +129,7 @@ def read_shard(path: Path) -> list[Record]:
         "vit_probs": tf.io.FixedLenSequenceFeature([2], tf.float32, allow_missing=True),
         "vit_features": tf.io.FixedLenFeature([], tf.string, default_value=""),
     }
-    dataset = tf.data.TFRecordDataset(str(path)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
+    dataset = tf.data.TFRecordDataset(str(file)).batch(1024).map(lambda raw: tf.io.parse_example(raw, features))
     try:
         records = [record for batch in dataset.as_numpy_iterator() for record in _decode(batch)]
     except tf.errors.OpError as error:
@@ -119,14 +140,14 @@ def read_shard(path: Path) -> list[Record]:
     return records
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Place) -> dict[str, Any]:
     """The manifest of a cache folder.
 
     Raises:
         RequestError: there is no cache, or one of another format.
         DamagedError: the manifest is damaged; names each wrong key.
     """
-    path = Path(folder) / MANIFEST
+    path = folder / MANIFEST
     todo = f"delete the folder {folder}, then kerasfusion precompute"
     manifest = read_json(path, todo=todo)
     if manifest is None:
@@ -203,13 +224,13 @@ class _Manifest(_Part):
     splits: dict[str, Annotated[_FinishedSplit | _BegunSplit, pydantic.Field(discriminator="complete")]]
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+def write_manifest(folder: Place, manifest: dict[str, Any]) -> None:
     """Write the manifest in one step; it never says more than the shards hold."""
-    write_json(Path(folder) / MANIFEST, manifest)
+    write_json(folder / MANIFEST, manifest)
 
 
-def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
-    """Every record of the given splits, by sample_id.
+def read_cache(folder: Place, splits: Sequence[str]) -> dict[str, Record]:
+    """Every record of the given splits, by sample_id; shards at an address are brought home once.
 
     Raises:
         RequestError: no cache, or a split that precompute has not finished.
@@ -225,16 +246,29 @@ def read_cache(folder: Path, splits: Sequence[str]) -> dict[str, Record]:
                 where=folder,
                 todo=f"kerasfusion precompute --split {split}",
             )
-        for number, shard in enumerate(done["shards"]):
-            path = shard_path(folder, split, number)
-            if not path.is_file() or file_sha256(path) != shard["sha256"]:
+        digests = [shard["sha256"] for shard in done["shards"]]
+        paths = [shard_path(folder, split, number) for number in range(len(digests))]
+        for path, file, digest in zip(paths, _files_of(paths, digests, split), digests, strict=True):
+            if not file.is_file() or file_sha256(file) != digest:
                 raise DamagedError(
                     "a cache shard is missing or is not the one that precompute wrote",
                     where=path,
                     todo="delete this file if it is there and run precompute again",
                 )
-            records.update((record.sample_id, record) for record in read_shard(path))
+            records.update((record.sample_id, record) for record in _parse(file, path))
     return records
+
+
+def _files_of(paths: Sequence[Place], digests: Sequence[str], split: str) -> Sequence[Path]:
+    """The shards as files of this machine."""
+    if not paths or not isinstance(paths[0], Address):
+        return paths
+    named = [Address(path.url, version=digest) for path, digest in zip(paths, digests, strict=True)]
+    for address in named:
+        copy = home_path(address)
+        if copy.is_file() and file_sha256(copy) != address.version:  # damaged since
+            copy.unlink()
+    return bring_home(named, f"branch cache of {split}")
 
 
 def refuse_other_photos(records: dict[str, Record], samples: Sequence[Sample], digests: Sequence[str], skipped) -> None:

@@ -1,13 +1,15 @@
 """Ask YOLO and the ViT about every photo once, and keep their answers in the branch cache."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib.metadata import PackageNotFoundError
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
+from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
@@ -52,13 +54,13 @@ def precompute(
     with ExitStack() as stack:
         begun = (folder / cache.MANIFEST).exists()
         if begun or on != LOCAL:  # a cluster's machines are to see the folder
-            stack.enter_context(only_writer(folder, "cache"))
+            stack.enter_context(_turn(folder))
         if begun:  # refused before anything is loaded
             with suppress(FileNotFoundError, PackageNotFoundError):  # loading says better what is missing
                 find_manifest(config, checkpoint, cache.read_manifest(folder)["sizes"]["yolo_image"], folds)
         filler = stack.enter_context(_open(on, config, samples, checkpoint, folds))
         if not begun and on == LOCAL:  # only now: a request that is refused leaves no folder
-            stack.enter_context(only_writer(folder, "cache"))
+            stack.enter_context(_turn(folder))
         manifest = find_manifest(config, checkpoint, filler.sizes["yolo_image"], folds)
         cache.remove_leftovers(folder)
         cache.write_manifest(folder, manifest)
@@ -70,6 +72,11 @@ def precompute(
         if unreadable and not skip_unreadable:
             raise _unreadable_error(unreadable)
         return manifest
+
+
+def _turn(folder: Place) -> AbstractContextManager:
+    """One run at a time writes to a folder. An address has no lock: two runs write the same shards, each whole."""
+    return nullcontext() if isinstance(folder, Address) else only_writer(folder, "cache")
 
 
 def _open(on: str, config: RoadworkConfig, samples, checkpoint, folds) -> FillsHere | FillsOnCluster:
@@ -96,7 +103,10 @@ def _fill_split(config, manifest, split, samples, filler, skip_unreadable) -> di
     manifest["splits"][split] |= {
         "complete": True,
         "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],
-        "shards": [{"file": path.name, "sha256": file_sha256(path)} for path in paths],
+        "shards": [
+            {"file": path.name, "sha256": digest}
+            for path, digest in zip(paths, ordered_map(file_sha256, paths), strict=True)
+        ],
     }
     cache.write_manifest(folder, manifest)
     return unreadable

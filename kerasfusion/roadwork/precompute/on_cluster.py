@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import existing_part
 from kerasfusion.machine.findings import Finding
@@ -29,7 +30,7 @@ FILLER = "filler"
 class _Shard:
     """A task: a shard's path and samples."""
 
-    path: Path
+    path: Place
     samples: Sequence[Sample]
     skip_unreadable: bool
 
@@ -58,7 +59,7 @@ class ShardFiller:
         """Side of each branch's input, pixels."""
         return self._branches.sizes
 
-    def fill(self, path: Path, samples: Sequence[Sample], skip_unreadable: bool) -> dict[str, str]:
+    def fill(self, path: Place, samples: Sequence[Sample], skip_unreadable: bool) -> dict[str, str]:
         """Write a shard unless it is there; returns {sample_id: reason} of its unreadable photos."""
         unreadable: dict[str, str] = {}
         for _ in fill_shard(path, samples, self._branches, self._config, skip_unreadable, unreadable):
@@ -71,7 +72,7 @@ class FillsOnCluster:
 
     Args:
         address: of the cluster.
-        config: with absolute paths to photos and cache, which all machines share.
+        config: with absolute paths to photos and cache, which all machines share, or addresses that all reach.
         samples: all photos.
         checkpoint, folds, with_features: as `Branches` takes them.
 
@@ -106,7 +107,7 @@ class FillsOnCluster:
             self._stack = stack.pop_all()
 
     def fill(
-        self, shards: Sequence[tuple[Path, Sequence[Sample]]], skip_unreadable: bool, unreadable: dict[str, str]
+        self, shards: Sequence[tuple[Place, Sequence[Sample]]], skip_unreadable: bool, unreadable: dict[str, str]
     ) -> Iterator[Sample]:
         """As `FillsHere.fill`; a shard's samples come all at once, and shards as they end."""
         for task, broken in self._pool.map([_Shard(path, part, skip_unreadable) for path, part in shards]):
@@ -114,7 +115,7 @@ class FillsOnCluster:
                 raise KerasFusionError(
                     "a worker wrote this shard, and it is not here",
                     where=task.path,
-                    expected="a folder that all machines share, under the same path",
+                    expected="a folder that all machines share, under the same path, or an address that all reach",
                     todo="mount it there, or name another one with --cache",
                 )
             unreadable |= broken
@@ -157,9 +158,10 @@ def describe_machines(address: str, config: RoadworkConfig) -> list[Finding]:
 
 
 def _needs(config: RoadworkConfig, samples: Sequence[Sample]) -> Needs:
+    folder = config.cache.folder
     return Needs(
         {"data.root": [sample.path for sample in spread(samples, LOOKED_FOR)]},
-        {"cache.folder": existing_part(config.cache.folder)},
+        {"cache.folder": folder if isinstance(folder, Address) else existing_part(folder)},
     )
 
 

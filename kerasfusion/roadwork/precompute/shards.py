@@ -1,10 +1,10 @@
 """The shards of a split: which photos each holds, and how one is filled."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.address import Place
 from kerasfusion.images.decoding import ImageError, crop_centre, read_image, squash
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.challenge.views import views_of
@@ -14,7 +14,7 @@ from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches, Picture
 
 
-def plan_shards(config: RoadworkConfig, split: str, samples: Sequence[Sample]) -> list[tuple[Path, Sequence[Sample]]]:
+def plan_shards(config: RoadworkConfig, split: str, samples: Sequence[Sample]) -> list[tuple[Place, Sequence[Sample]]]:
     """Each shard's path and samples."""
     size = config.cache.shard_size
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]
@@ -37,7 +37,7 @@ class FillsHere:
         self.sizes = branches.sizes
 
     def fill(
-        self, shards: Sequence[tuple[Path, Sequence[Sample]]], skip_unreadable: bool, unreadable: dict[str, str]
+        self, shards: Sequence[tuple[Place, Sequence[Sample]]], skip_unreadable: bool, unreadable: dict[str, str]
     ) -> Iterator[Sample]:
         """Write those shards that are not there; yields each sample once it is worked.
 
@@ -56,7 +56,7 @@ class FillsHere:
 
 
 def fill_shard(
-    path: Path,
+    path: Place,
     shard: Sequence[Sample],
     branches: Branches,
     config: RoadworkConfig,
@@ -107,7 +107,7 @@ def _records(asked: Sequence[tuple[Sample, str]], answers: Sequence[tuple[np.nda
         yield cache.Record(sample.sample_id, digest, sample.split, sample.label, *(rows[row] for rows in said))
 
 
-def _is_finished(path: Path, shard, config, unreadable) -> bool:
+def _is_finished(path: Place, shard, config, unreadable) -> bool:
     """Whether a shard of an earlier run can stay: every photo is in it, or was and still is unreadable."""
     present = {record.sample_id for record in cache.read_shard(path)}
     for sample in shard:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion import __version__
+from kerasfusion.address import Place, place
 from kerasfusion.report_page.blocks import Block, Details, Facts, Note, Paragraph, Points, Section, Table
 from kerasfusion.report_page.page import write_page
 from kerasfusion.roadwork.data.dataset import SPLITS
@@ -23,7 +24,7 @@ from kerasfusion.roadwork.report.verdict import called, lead_of, more_table, num
 from kerasfusion.roadwork.report.worth import worth_sections
 
 
-def write_report(folder: Path, out: Path | None = None, data: Path | None = None) -> Path:
+def write_report(folder: Path, out: Path | None = None, data: Place | None = None) -> Path:
     """Write the report of a run.
 
     Args:
@@ -58,7 +59,7 @@ def _against(run: Run, kept: Predictions | None) -> dict[str, dict[str, Any]]:
     return against_each(kept.labels, kept.answers, MAIN, seed=run.evaluated.get(run.split, {}).get("seed", 42))
 
 
-def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Path | None) -> list[Section]:
+def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Place | None) -> list[Section]:
     """The sections of the split that says most, in the order in which one decides."""
     if run.split is None:
         missing = Note("This run was not evaluated.", run.evaluate_command(), kind="missing")
@@ -129,7 +130,7 @@ def _difference(values: dict[str, Any], metric: str) -> str:
     return "{:+.3f} ({:+.3f} to {:+.3f})".format(values[f"{metric}_difference"], *values[f"{metric}_difference_ci95"])
 
 
-def _mistakes(run: Run, kept: Predictions, output: str, data: Path | None) -> list[Block]:
+def _mistakes(run: Run, kept: Predictions, output: str, data: Place | None) -> list[Block]:
     photos = worst_mistakes(kept, output)
     blocks: list[Block] = []
     if kept.unreadable:
@@ -139,7 +140,7 @@ def _mistakes(run: Run, kept: Predictions, output: str, data: Path | None) -> li
         return [Paragraph(f"{_begin(called(output, run))} has no readable photo wrong."), *blocks]
     root = data or run.evaluated.get(run.split, {}).get("data_root")
     caption = f"Where {called(output, run)} was wrong and surest of it: P(roadwork) as it and the others said it."
-    return [*photo_blocks(photos, Path(root) if root else None, caption), *blocks]
+    return [*photo_blocks(photos, place(root) if root else None, caption), *blocks]
 
 
 def _time_section(run: Run) -> Section:

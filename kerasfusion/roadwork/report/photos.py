@@ -3,11 +3,12 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
 
+from kerasfusion.address import Place
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.report_page.blocks import Block, Note, Picture, Pictures, Table
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
@@ -51,7 +52,7 @@ def told(kept: Predictions, row: int, output: str) -> Told:
     return Told(name, kept.digests.get(name), [line for line in lines if line])
 
 
-def photo_blocks(photos: Sequence[Told], root: Path | None, caption: str) -> list[Block]:
+def photo_blocks(photos: Sequence[Told], root: Place | None, caption: str) -> list[Block]:
     """Thumbnails of those that are at hand, and a list of the others.
 
     Args:
@@ -80,7 +81,7 @@ def photo_blocks(photos: Sequence[Told], root: Path | None, caption: str) -> lis
     return blocks
 
 
-def thumbnail(root: Path, photo: Told) -> bytes | None:
+def thumbnail(root: Place, photo: Told) -> bytes | None:
     """A JPEG of at most 320 pixels a side, without the photo's metadata; None if it is not there or another one now."""
     relative = PurePosixPath(photo.sample_id)
     if relative.is_absolute() or ".." in relative.parts:  # a run folder may come from somebody else

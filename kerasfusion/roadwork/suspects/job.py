@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.address import Place, place
 from kerasfusion.errors import RequestError
 from kerasfusion.files.csv_table import read_rows
 from kerasfusion.files.json_yaml import read_yaml
@@ -51,7 +52,7 @@ class Suspects:
 def find_suspects(
     run: Path,
     out: Path | None = None,
-    data: Path | None = None,
+    data: Place | None = None,
     most: int = MOST,
 ) -> Suspects:
     """Write suspects.csv and suspects.html, worst first. No photo and no label is changed.
@@ -97,10 +98,10 @@ def _refuse_decided(table: Path) -> None:
         )
 
 
-def _root_of(run: Path) -> Path | None:
+def _root_of(run: Path) -> Place | None:
     path = run / "config.yaml"
     root = read_yaml(path).get("data", {}).get("root") if path.is_file() else None
-    return Path(root) if root else None
+    return place(root) if root else None
 
 
 def _table(kept: FoldAnswers, doubts: Doubts) -> str:
@@ -116,7 +117,7 @@ def _table(kept: FoldAnswers, doubts: Doubts) -> str:
     return text.getvalue()
 
 
-def _sections(kept: FoldAnswers, doubts: Doubts, root: Path | None, most: int, table: Path) -> list[Section]:
+def _sections(kept: FoldAnswers, doubts: Doubts, root: Place | None, most: int, table: Path) -> list[Section]:
     shown = [
         Told(
             kept.sample_ids[photo],

@@ -3,6 +3,7 @@
 import pickle
 from contextlib import contextmanager
 
+from kerasfusion.address import file_size
 from kerasfusion.roadwork.cluster import mapping, node_check
 from kerasfusion.roadwork.cluster.node_check import ASKED, versions_here
 from kerasfusion.roadwork.cluster.ray_library import Look, Node, WorkerDied
@@ -58,24 +59,25 @@ class OwnCluster:
 
     Attributes:
         opened: how many workers each node had.
-        versions, sizes, writable: what `look` finds otherwise than this machine does, by node.
+        versions, sizes, writable, reasons: what `look` finds otherwise than this machine does, by node.
     """
 
     def __init__(self, *names: str):
         self.names, self.opened = list(names), dict.fromkeys(names, 0)
-        self.versions, self.sizes, self.writable = {}, {}, {}
+        self.versions, self.sizes, self.writable, self.reasons = {}, {}, {}, {}
 
     def nodes(self):
         return [node(name) for name in self.names]
 
     def look(self, of, packages, files, folders):
         assert tuple(packages) == ASKED
-        sizes = {str(path): path.stat().st_size for path in files}
+        sizes = {str(path): file_size(path) for path in files}
         writable = {str(path): True for path in folders}
         return Look(
             versions_here() | self.versions.get(of.name, {}),
             sizes | self.sizes.get(of.name, {}),
             writable | self.writable.get(of.name, {}),
+            self.reasons.get(of.name, {}),
         )
 
     @contextmanager

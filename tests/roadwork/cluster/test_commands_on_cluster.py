@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from kerasfusion.address import Address
 from kerasfusion.files.digests import file_sha256
 from tests.material.odd_commands import invoke
 from tests.material.photo_reader import save_photo_reader
@@ -68,6 +69,50 @@ def test_predict(cluster, root, model):
     here, there = same(*names, code=1)
     assert [json.loads(line) for line in there.splitlines()] == [json.loads(line) for line in here.splitlines()]
     assert len(here.splitlines()) == 7
+
+
+@pytest.fixture
+def sent(root, monkeypatch, tmp_path):
+    """The same photos at an address, with a home folder of one test."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    address = Address(f"memory://{tmp_path.name}/set")
+    for path in root.rglob("*.jpg"):
+        (address / path.relative_to(root).as_posix()).write_bytes(path.read_bytes())
+    return address
+
+
+def test_data_check_at_an_address(cluster, root, sent):
+    here = invoke("data", "check", root, "--json")
+    for there in same("data", "check", sent, "--json", code=1):
+        assert [line for line in told(there) if "root" not in line.split(":")[0]] == [
+            line for line in told(here.output) if "root" not in line.split(":")[0]
+        ]
+
+
+def test_predict_at_an_address(cluster, root, sent, model):
+    here = invoke("predict", model, root / "test" / "roadwork", "--json", "--batch", 2)
+    expected = [json.loads(line) for line in here.output.replace(str(root), str(sent)).splitlines()]
+    for there in same("predict", model, sent / "test" / "roadwork", "--json", "--batch", 2, code=1):
+        assert [json.loads(line) for line in there.splitlines()] == expected
+    one = invoke("predict", model, sent / expected[1]["image"].removeprefix(f"{sent}/"), "--json")
+    assert json.loads(one.output)["image"] == expected[1]["image"]
+    nothing = invoke("predict", model, sent / "nothing")
+    assert nothing.code == 2 and "there is no photo at this address" in nothing.output
+
+
+def test_evaluate_at_an_address(cluster, root, sent, model, tmp_path):
+    kept = []
+    for data, on in ((root, ()), (sent, ()), (sent, ON)):
+        kept.append(tmp_path / f"kept-{len(kept)}")
+        done = invoke("evaluate", model, "--data", data, "--batch", 3, "--json", "--out", kept[-1], *on)
+        assert done.code == 0, done.output
+    for name in ("metrics.json", "predictions_test.csv"):
+        assert len({(folder / name).read_text() for folder in kept}) == 1, name
+    told = [json.loads((folder / "evaluated.json").read_text())["test"]["data_root"] for folder in kept]
+    assert told == [str(root), str(sent), str(sent)]
+    copies = list((tmp_path / "home").rglob("*.jpg"))
+    assert len(copies) == len(list((root / "test").rglob("*.jpg")))  # on the cluster nothing was brought
 
 
 def test_standard_input_is_of_one_machine(cluster, model):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kerasfusion.address import Address
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.cluster.node_check import Needs, other_versions, refuse_unfit, versions_here
 from tests.roadwork.cluster.cluster_material import OwnCluster, node
@@ -56,6 +57,28 @@ def test_a_photo_that_it_does_not_see_is_named(needs, tmp_path, size, said):
         refuse_unfit(cluster, node("a"), needs)
     assert f"data.root: {photo} {said}" in caught.value.what
     assert "cache.folder" not in caught.value.what
+
+
+PHOTO, CACHE = Address("s3://bucket/photos/a.jpg", 7), Address("s3://bucket/cache")
+
+
+def test_an_address_that_it_does_not_reach_is_named_with_the_reason():
+    cluster = OwnCluster("a")
+    cluster.sizes["a"], cluster.writable["a"] = {str(PHOTO): None}, {str(CACHE): False}
+    cluster.reasons["a"] = {str(PHOTO): "there are no credentials", str(CACHE): "access is refused"}
+    with pytest.raises(RequestError) as caught:
+        refuse_unfit(cluster, node("a"), Needs({"data.root": [PHOTO]}, {"cache.folder": CACHE}))
+    assert f"data.root: {PHOTO} there are no credentials" in caught.value.what
+    assert f"cache.folder: {CACHE} access is refused" in caught.value.what
+    assert "set credentials and endpoint before `ray start`" in caught.value.todo
+
+
+def test_another_file_at_an_address_is_named():
+    cluster = OwnCluster("a")
+    refuse_unfit(cluster, node("a"), Needs({"data.root": [PHOTO]}, {}))
+    cluster.sizes["a"] = {str(PHOTO): 8}  # another endpoint has a bucket of this name
+    with pytest.raises(RequestError, match=f"data.root: {PHOTO} is another file"):
+        refuse_unfit(cluster, node("a"), Needs({"data.root": [PHOTO]}, {}))
 
 
 def test_a_folder_that_it_cannot_write_to_is_named(needs, tmp_path):

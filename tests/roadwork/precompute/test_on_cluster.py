@@ -11,6 +11,7 @@ from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.precompute import on_cluster
 from kerasfusion.roadwork.precompute.job import precompute
 from tests.material.ray_cluster import RayCluster
+from tests.material.s3_server import BUCKET, fetch, s3_server, send
 from tests.roadwork.precompute.gated_filler import GatedFiller
 
 pytestmark = pytest.mark.cluster
@@ -20,7 +21,15 @@ SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def asked():
+    """What the S3 server of this file was asked."""
+    with s3_server() as asked:
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def cluster(asked):
+    """Its machines find the S3 server by the variables that are set for it."""
     with RayCluster() as cluster:
         yield cluster
 
@@ -120,3 +129,31 @@ def test_a_machine_with_another_keras_is_refused_by_name(make_config, cluster, t
     assert isinstance(run.error, RequestError)
     assert "keras: 3.1.0 there" in run.error.what
     assert not config.cache.folder.exists()
+
+
+def test_workers_read_and_write_at_an_address(make_config, by_one_machine, cluster, asked, tmp_path):
+    photos = send(by_one_machine.data.root, "photos")
+    config = make_config(tmp_path, f"data.root={photos}", f"cache.folder=s3://{BUCKET}/cache")
+    second = cluster.add_node()
+    asked.requests.clear()
+    run = Run(config, cluster.address)
+    run.start()
+    run.ended()
+    cluster.kill_node(second)
+    assert tree(fetch("cache", tmp_path / "brought")) == tree(by_one_machine.cache.folder)
+    made, read = asked.counts("PUT", "cache/shards"), asked.counts("GET", ".jpg")
+    assert len(made) == 3 + 2 + 2 and set(made.values()) == {1}
+    assert len(read) == 24 + 13 + 12 and set(read.values()) == {1}
+    assert not (tmp_path / "cache").exists()
+
+
+def test_doctor_says_which_machine_does_not_reach_an_address(make_config, photos, cluster, asked, tmp_path):
+    root = send(photos, "seen")
+    config = make_config(tmp_path, f"data.root={root}", f"cache.folder=s3://{BUCKET}/cache")
+    other = cluster.add_node(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
+    fit, unfit = sorted(on_cluster.describe_machines(cluster.address, config), key=lambda finding: finding.status)[::-1]
+    cluster.kill_node(other)
+    assert fit.found.endswith("sees data.root and cache.folder"), fit
+    assert f"data.root: {root}/" in unfit.found and f"cache.folder: s3://{BUCKET}/cache" in unfit.found
+    assert "does not answer as it should: EndpointConnectionError" in unfit.found
+    assert "set credentials and endpoint" in unfit.todo

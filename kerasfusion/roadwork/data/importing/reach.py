@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasfusion.address import open_url
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.data.image_kinds import image_suffix
 
@@ -87,9 +88,7 @@ def shortened(text: str) -> str:
 
 
 def _fetch(address: str) -> bytes:
-    import fsspec
-
-    with fsspec.open(address, "rb") as file:
+    with open_url(address) as file:
         return file.read()
 
 

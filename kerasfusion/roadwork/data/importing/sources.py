@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasfusion.address import open_url
 from kerasfusion.errors import KerasFusionError, RequestError, install_hint
 from kerasfusion.images.listing import PhotoListing
 from kerasfusion.roadwork.data.importing.reach import Reach
@@ -222,9 +223,7 @@ def _table(stream: Any) -> Any:
 
 
 def _open(file: Path | str) -> Any:
-    import fsspec
-
-    return file.open("rb") if isinstance(file, Path) else fsspec.open(file, "rb")
+    return file.open("rb") if isinstance(file, Path) else open_url(file)
 
 
 def _saved_rows(split: str, rows: "Dataset", reach: Reach) -> SplitRows:

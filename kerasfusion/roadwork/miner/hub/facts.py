@@ -1,10 +1,10 @@
 """What a model card says of data and limits: only what the model's file and its evaluation tell."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from kerasfusion.errors import RequestError
+from kerasfusion.address import place
+from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.roadwork.calibrate.text import has_effect
 from kerasfusion.roadwork.cascade.record import read_cascade
@@ -54,10 +54,10 @@ def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _count(description: dict[str, Any], split: str, digest: str, evidence: Evidence) -> str:
-    root = Path(description.get("config", {}).get("data", {}).get("root", ""))
+    root = place(description.get("config", {}).get("data", {}).get("root", ""))
     try:
         samples = scan(root, (split,))
-    except RequestError:
+    except KerasFusionError:  # not there, or not to be reached from here
         samples = []
     if lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples) == digest:
         labels = [sample.label for sample in samples]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasfusion.address import Place, place
 from kerasfusion.errors import RequestError
 from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
@@ -20,7 +21,7 @@ from kerasfusion.roadwork.report.verdict import SHOWN, called, sentence, with_in
 from kerasfusion.roadwork.scoring.reward import clean_answers, decide
 
 
-def write_comparison(first: Path, second: Path, out: Path | None = None, data: Path | None = None) -> Path:
+def write_comparison(first: Path, second: Path, out: Path | None = None, data: Place | None = None) -> Path:
     """Write the report of two runs.
 
     Args:
@@ -138,7 +139,7 @@ def _settings(pair: Pair) -> list[Block]:
     return [Table(rows, "Of config.yaml; settings that are not here are the same in both.")]
 
 
-def _answers(pair: Pair, data: Path | None) -> list[Section]:
+def _answers(pair: Pair, data: Place | None) -> list[Section]:
     if pair.kept is None:
         return []
     blocks: list[Block] = []
@@ -154,7 +155,7 @@ def _answers(pair: Pair, data: Path | None) -> list[Section]:
     return [Section("Answers", blocks), Section("Photos that only one has right", _disagreements(pair, data))]
 
 
-def _disagreements(pair: Pair, data: Path | None) -> list[Block]:
+def _disagreements(pair: Pair, data: Place | None) -> list[Block]:
     right = [decide(clean_answers(p)[0]) == pair.labels for p in pair.answers.values()]
     blocks: list[Block] = []
     for mine, other in ((0, 1), (1, 0)):
@@ -170,7 +171,7 @@ def _disagreements(pair: Pair, data: Path | None) -> list[Block]:
         caption = f"{name} right, {loser} wrong: {rows.size} photo{'s' if rows.size > 1 else ''}" + (
             f", of which those that {loser} was surest of." if rows.size > MOST else "."
         )
-        blocks += photo_blocks(shown, Path(root) if root else None, caption)
+        blocks += photo_blocks(shown, place(root) if root else None, caption)
     return blocks
 
 
