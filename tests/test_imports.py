@@ -105,6 +105,8 @@ OPTIONAL = {
     "keras_cv": ("images/augmentation.py",),
     "pillow_heif": ("images/heif.py",),
     "sklearn": ("roadwork/head/logistic.py",),
+    "scipy": ("fume/evaluate/boundary.py",),
+    "scipy.spatial": ("fume/evaluate/boundary.py",),
     "flyr": ("images/flir.py",),
     "av": ("fume/films/video_file.py",),
     "datasets": ("roadwork/data/importing/sources.py",),

@@ -13,6 +13,7 @@ Row = dict[str, Any]
 METRICS = (
     *(f"miou_{name}" for name in ("co2", "ch4", "mask")),
     *(f"iou_gas_{name}" for name in ("co2", "ch4", "mask")),
+    *(f"boundary_f_{part}_{name}" for part in ("gas", "tube") for name in ("co2", "ch4", "mask")),
     *("accuracy", "balanced_accuracy", "macro_f1", "f1_transitional", "joint", "best_epoch"),
 )
 """Columns of the table that a seed changes."""

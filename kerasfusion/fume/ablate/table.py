@@ -23,6 +23,9 @@ SHOWN = {
     "miou_co2": "mIoU CO2",
     "miou_ch4": "CH4",
     "miou_mask": "mask",
+    "boundary_f_gas_co2": "gas BF CO2",
+    "boundary_f_gas_ch4": "BF CH4",
+    "boundary_f_gas_mask": "BF mask",
     "balanced_accuracy": "balanced accuracy",
     "balanced_accuracy_ci95": "95 %",
     "macro_f1": "macro F1",
@@ -38,6 +41,7 @@ NOTES = (
     "Single-frame networks answer frame by frame: their states are counted a frame each, their multiplications (GMACs) "
     "are those of one frame. The latency is of a sample, from its files to the masks.",
     "A run with one gas (data.gases) is measured on the samples that have it: compare the column states of the files.",
+    "BF: boundary F-score, contours that agree within 0.75 % of the frame's diagonal, the mean over the frames.",
     "Intervals: 95 % bootstrap, whole originals drawn. Best epoch: whose weights were evaluated.",
 )
 
@@ -101,6 +105,8 @@ def _row(result: Result, first: FumeConfig) -> Row:
         "latency_ms": speed["total_ms"],
         **{f"miou_{name}": masks.get(name, {}).get("miou") for name in gases},
         **{f"iou_gas_{name}": masks.get(name, {}).get("iou_gas") for name in gases},
+        **{f"boundary_f_gas_{name}": masks.get(name, {}).get("boundary_f_gas") for name in gases},
+        **{f"boundary_f_tube_{name}": masks.get(name, {}).get("boundary_f_tube") for name in gases},
         **{key: state.get(key) for key in ("accuracy", "balanced_accuracy", "balanced_accuracy_ci95", "macro_f1")},
         "f1_transitional": state.get("f1_transitional"),
         "states": state.get("n"),

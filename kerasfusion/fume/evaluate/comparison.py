@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.fume.data.annotations import STATES
-from kerasfusion.fume.evaluate.report import RESAMPLES, counts_of, values_of
+from kerasfusion.fume.evaluate.report import RESAMPLES
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
+from kerasfusion.fume.evaluate.tallies import tallies_of
 from kerasfusion.metrics.intervals import bootstrap, mcnemar, paired_difference, verdict
 
 COMPARED = {
     "state": ("balanced_accuracy", "macro_f1", *(f"f1_{name.lower()}" for name in STATES)),
-    "mask": ("iou_gas", "miou"),
+    "mask": ("iou_gas", "miou", "boundary_f_gas"),
 }
-"""What is compared of a state, and of every mask."""
+"""What is compared of a state, and of every mask; boundaries where both have measured them."""
 
 
 def same_samples(a: Answers, b: Answers) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -57,17 +58,19 @@ def compare_answers(
         "only_a_right", "only_b_right", "mcnemar_p" and "verdict" of B by balanced accuracy. Values are NaN where
         undefined.
     """
-    counts = [counts_of(a, rows_a), counts_of(b, rows_b)]
-    parts = [part for part in counts[0] if part in counts[1]]
-    names = [(part, name) for part in parts for name in COMPARED["state" if part == "state" else "mask"]]
+    tallies = [tallies_of(a, rows_a), tallies_of(b, rows_b)]
+    parts = [part for part in tallies[0].parts if part in tallies[1].parts]
+    of_all = [of.values(np.ones((1, len(rows_a)))) for of in tallies]
+    wanted = [(part, name) for part in parts for name in COMPARED["state" if part == "state" else "mask"]]
+    names = [(part, name) for part, name in wanted if all(name in values[part] for values in of_all)]
     if not names:
         return {}
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        drawn = [values_of({part: np.tensordot(weights, of[part], 1) for part in parts}) for of in counts]
+        drawn = [of.values(weights) for of in tallies]
         return np.stack([[values[part][name] for part, name in names] for values in drawn]).transpose(2, 0, 1)
 
-    values = statistic(np.ones((1, len(rows_a))))[0]
+    values = np.array([[each[part][name][0] for part, name in names] for each in of_all])
     resampled = bootstrap(statistic, len(rows_a), groups, resamples, seed)
     found: dict[str, dict[str, Any]] = {part: {} for part in parts}
     for column, (part, name) in enumerate(names):

@@ -7,15 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.fume.data.annotations import STATES
-from kerasfusion.fume.evaluate.mask_metrics import mask_values
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
-from kerasfusion.fume.evaluate.state_metrics import joint_values, state_values
-from kerasfusion.metrics.classification import confusion_per_sample
+from kerasfusion.fume.evaluate.tallies import tallies_of
 from kerasfusion.metrics.intervals import bootstrap, bootstrap_ci
 
 RESAMPLES = 2000
-
-Values = dict[str, dict[str, np.ndarray]]
 
 
 def report_views(answers: Answers, split: str, resamples: int = RESAMPLES, seed: int = 42) -> dict[str, dict]:
@@ -57,13 +53,13 @@ def report_rows(answers: Answers, rows: np.ndarray, resamples: int = RESAMPLES, 
         "confusion_matrix": [[...]]}}; JSON types only, None is undefined. Parts: "state", the masks, and "joint" where
         there are both.
     """
-    counts = counts_of(answers, rows)
+    tallies = tallies_of(answers, rows)
     groups = [answers.asked[row].sample.group for row in rows]
-    found = values_of({part: each.sum(axis=0) for part, each in counts.items()})
+    found = tallies.values(np.ones(len(rows)))
     names = [(part, metric) for part, values in found.items() for metric in values]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        drawn = values_of({part: np.tensordot(weights, each, 1) for part, each in counts.items()})
+        drawn = tallies.values(weights)
         return np.stack([drawn[part][metric] for part, metric in names], axis=-1)
 
     drawn = bootstrap(statistic, len(rows), groups, resamples, seed)
@@ -72,28 +68,11 @@ def report_rows(answers: Answers, rows: np.ndarray, resamples: int = RESAMPLES, 
         report[part][metric] = _number(found[part][metric])
         low, high = bootstrap_ci(drawn[:, column])
         report[part][f"{metric}_ci95"] = None if math.isnan(low) else [low, high]
-    for part, each in counts.items():
+    for part, each in tallies.counts.items():
         there = np.flatnonzero(each.any(axis=(1, 2)))
         report[part] |= {"n": int(there.size), "n_groups": len({groups[row] for row in there})}
         report[part]["confusion_matrix"] = each.sum(axis=0).tolist()
     return report
-
-
-def values_of(matrices: dict[str, np.ndarray]) -> Values:
-    """{part: (..., 3, 3) counts} -> {part: {metric: (...)}}, with "joint" if there are a state and masks."""
-    values = {part: (state_values if part == "state" else mask_values)(each) for part, each in matrices.items()}
-    if "state" in values and len(values) > 1:
-        values["joint"] = joint_values(values)
-    return values
-
-
-def counts_of(answers: Answers, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """{part: (K, 3, 3)} of the parts that occur in these rows."""
-    counts = {}
-    if answers.states is not None:
-        counts["state"] = confusion_per_sample(answers.labels[rows], answers.predicted[rows], len(STATES))
-    masks = {part: each[rows] for part, each in answers.pixels.items()}
-    return counts | {part: each for part, each in masks.items() if each.any()}
 
 
 def _number(value: np.ndarray) -> float | None:

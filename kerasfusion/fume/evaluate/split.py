@@ -1,7 +1,7 @@
 """Ask a network about samples whose truth is known; only counts are kept, so that memory does not grow with them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.masks import union_of
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
+from kerasfusion.fume.evaluate.boundary import CONTOURS, boundary_f
 from kerasfusion.fume.evaluate.mask_metrics import pixel_confusion
 from kerasfusion.fume.mask_files.reading import read_mask
 from kerasfusion.images.decoding import ImageError
@@ -21,6 +22,8 @@ READ_AHEAD = 16
 """Samples that are decoded while others are answered."""
 
 CLASSES = len(PIXEL_CLASSES)
+NO_PIXELS = np.zeros((CLASSES, CLASSES), np.int64)
+NO_BOUNDARIES = np.full(len(CONTOURS), np.nan)
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,15 @@ class Answers:
         states: (M, 3) float32 probabilities; None from a network that does not tell the state.
         pixels: {output: (M, 3, 3) int64} pixels by true and predicted class, all 0 where the gas was not given. Besides
             the network's outputs, a single-frame network's "mask" is also counted as that of its gas.
+        boundaries: {output: (M, 2) float64} boundary F-scores of tube and gas, NaN where there is no boundary or the
+            gas was not given. Without the outputs whose boundaries were not measured: kept answers of a version that
+            did not.
     """
 
     asked: list[Asked]
     states: np.ndarray | None
     pixels: dict[str, np.ndarray]
+    boundaries: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def labels(self) -> np.ndarray:
@@ -107,6 +114,7 @@ def evaluate(
     asked: list[Asked] = []
     states: list[np.ndarray | None] = []
     pixels: list[dict[str, np.ndarray]] = []
+    boundaries: list[dict[str, np.ndarray]] = []
     read = ordered_map(lambda sample: _read(network, sample, root), samples, ahead=READ_AHEAD)
     questions = _questions(network, track(read, label, total=len(samples)))
     for chunk in _batches(questions, batch):
@@ -114,12 +122,21 @@ def evaluate(
         for (about, _, truths), answer in zip(chunk, answers, strict=True):
             asked.append(about)
             states.append(answer.state)
-            pixels.append(_count(network, truths, answer))
+            pixels.append(_of_masks(network, truths, answer, pixel_confusion))
+            boundaries.append(_of_masks(network, truths, answer, boundary_f))
             on_answer(about, answer)
-    names = list(dict.fromkeys(name for row in pixels for name in row))
-    nothing = np.zeros((CLASSES, CLASSES), np.int64)
-    counted = {name: np.stack([row.get(name, nothing) for row in pixels]) for name in names}
-    return Answers(asked, np.stack(states) if "state" in network.outputs else None, counted)
+    return Answers(
+        asked,
+        np.stack(states) if "state" in network.outputs else None,
+        by_output(pixels, NO_PIXELS),
+        by_output(boundaries, NO_BOUNDARIES),
+    )
+
+
+def by_output(rows: Sequence[Mapping[str, np.ndarray]], nothing: np.ndarray) -> dict[str, np.ndarray]:
+    """{output: (M, ...)} of M mappings of outputs; `nothing` where one has not got it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.stack([row.get(name, nothing) for row in rows]) for name in names}
 
 
 def read_truth(sample: Sample, root: Path, how: MaskReading) -> dict[str, np.ndarray]:
@@ -171,9 +188,15 @@ def _batches(items: Iterator, size: int) -> Iterator[list]:
         yield waiting
 
 
-def _count(network: Network, truths: dict[str, np.ndarray], answer: Answer) -> dict[str, np.ndarray]:
-    counted = {output: pixel_confusion(true_mask(output, truths), mask) for output, mask in answer.masks.items()}
-    if not network.is_paired and MASK in counted:
+def _of_masks(
+    network: Network,
+    truths: dict[str, np.ndarray],
+    answer: Answer,
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> dict[str, np.ndarray]:
+    """{output: what a true mask and the answered one measure}."""
+    found = {output: measure(true_mask(output, truths), mask) for output, mask in answer.masks.items()}
+    if not network.is_paired and MASK in found:
         (gas,) = truths
-        counted[f"{gas}_{MASK}"] = counted[MASK]
-    return counted
+        found[f"{gas}_{MASK}"] = found[MASK]
+    return found

@@ -2,6 +2,7 @@
 
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.evaluate.boundary import CONTOURS
 from kerasfusion.fume.evaluate.job import NETWORK, Evaluation
 from kerasfusion.reporting import table
 
@@ -10,12 +11,13 @@ MASK_COLUMNS = (
     "miou",
     *(f"iou_{name}" for name in PIXEL_CLASSES),
     *(f"dice_{name}" for name in PIXEL_CLASSES),
+    *(f"boundary_f_{name}" for name in CONTOURS),
     "pixel_accuracy",
     "n",
 )
 SURE = {
     "state": ("accuracy", "balanced_accuracy", "macro_f1"),
-    "mask": ("miou", "iou_gas", "dice_gas"),
+    "mask": ("miou", "iou_gas", "dice_gas", "boundary_f_gas"),
     "joint": ("score",),
 }
 """Values whose intervals are shown; metrics.json has all of them."""

@@ -10,8 +10,8 @@ import pydantic
 from kerasfusion.errors import DamagedError
 from kerasfusion.files.json_yaml import AGAIN, refuse_other_shape
 from kerasfusion.fume.data.annotations import SPLITS
-from kerasfusion.fume.evaluate.report import counts_of, values_of
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
+from kerasfusion.fume.evaluate.tallies import tallies_of, values_of
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 
 COUNTED = ("n", "n_groups", "confusion_matrix")
@@ -73,7 +73,7 @@ def check_answers(path: Path, answers: Answers, parts: Mapping[str, Mapping[str,
     Raises:
         KerasFusionError: there are more or fewer of them, or they are others.
     """
-    kept = counts_of(answers, answers.rows(""))
+    kept = tallies_of(answers, answers.rows("")).counts
     for part, values in parts.items():
         if part == "joint":
             continue

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.evaluate.boundary import CONTOURS, TOLERANCE
 from kerasfusion.fume.evaluate.files import shown_masks
 from kerasfusion.fume.evaluate.mask_figures import gas_iou_distribution, gas_ious, mask_title
 from kerasfusion.fume.report.run import Run
@@ -18,7 +19,8 @@ def masks_section(run: Run) -> Section | None:
     table = Table(
         rows,
         "Masks of the samples as they are, at the files' own size, pixels of all samples counted together, with 95 % "
-        "bootstrap intervals. IoU: pixels that truth and answer share, of those that either has.",
+        "bootstrap intervals. IoU: pixels that truth and answer share, of those that either has. Boundary F: contours "
+        f"that agree within {TOLERANCE:.2%} of the image's diagonal, image by image (Csurka et al., BMVC 2013).",
         DIGITS,
     )
     others = _rows({view: parts for view, parts in run.views().items() if view})
@@ -36,6 +38,7 @@ def _rows(views: dict[str, dict]) -> list[dict[str, Any]]:
             **with_intervals(values, {"iou_gas": "IoU of gas", "miou": "mean IoU"}),
             **{f"IoU of {name}": values[f"iou_{name}"] for name in PIXEL_CLASSES if name != "gas"},
             "Dice of gas": values["dice_gas"],
+            **{f"boundary F of {name}": values.get(f"boundary_f_{name}") for name in CONTOURS},
             "pixels right": values["pixel_accuracy"],
             "n": values["n"],
         }

@@ -68,6 +68,8 @@ def write_evaluation(config, balanced=0.75, miou=0.5):
     if masks and not architecture.is_paired:
         masks += ["co2_mask", "ch4_mask"]
     test = {name: {"miou": miou, "miou_ci95": [miou - 0.1, miou + 0.1], "iou_gas": miou / 2, "n": 9} for name in masks}
+    for name in masks:
+        test[name] |= {"boundary_f_gas": miou / 4, "boundary_f_tube": None}
     if "state" in architecture.outputs:
         test["state"] = {
             "accuracy": 0.7,

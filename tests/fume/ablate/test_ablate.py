@@ -100,6 +100,11 @@ def test_table_and_figures_of_finished_runs(root, tmp_path, monkeypatch):
     first = rows["main"]
     assert (first["parameters"], first["gmacs"], first["latency_ms"]) == ("1656236", "2.0", "12.34")
     assert (first["miou_co2"], first["iou_gas_ch4"], first["miou_mask"]) == ("0.5", "0.25", "-")
+    assert (first["boundary_f_gas_ch4"], first["boundary_f_tube_co2"], first["boundary_f_gas_mask"]) == (
+        "0.125",
+        "-",
+        "-",
+    )
     low, high = (float(first[f"balanced_accuracy_ci95_{end}"]) for end in ("low", "high"))
     assert (low, high) == pytest.approx((0.55, 0.9))
     assert (first["joint"], first["f1_transitional"]) == ("0.625", "0.4")
@@ -355,6 +360,7 @@ def test_an_evaluation_of_a_saved_network_becomes_a_row(root, tmp_path, monkeypa
     assert row["balanced_accuracy_ci95"] == metrics["state"]["balanced_accuracy_ci95"]
     assert row["miou_ch4"] == metrics["ch4_mask"]["miou"]
     assert row["iou_gas_co2"] == metrics["co2_mask"]["iou_gas"] > 0.5  # CH4 is darker than this network thinks
+    assert row["boundary_f_gas_co2"] == metrics["co2_mask"]["boundary_f_gas"] > 0.5
     assert row["joint"] == metrics["joint"]["score"]
     assert np.asarray(Image.open(out / "panels.png")).std() > 10
     assert "finished, not run again" in run(path, "--out", out).output

@@ -23,7 +23,8 @@ def make_answers(said, hits):
     states = np.eye(3, dtype=np.float32)[said] * 0.7 + np.float32(0.1)
     pixels = np.zeros((6, 3, 3), np.int64)
     pixels[:, 0, 0], pixels[:, 2, 2], pixels[:, 2, 0] = 90, hits, 10 - np.array(hits)
-    return Answers(asked, states, {"co2_mask": pixels})
+    boundaries = np.stack([np.full(6, np.nan), np.array(hits) / 10], axis=1)
+    return Answers(asked, states, {"co2_mask": pixels}, {"co2_mask": boundaries})
 
 
 def test_differences_are_those_of_the_two_values_and_pairs_are_resampled_together():
@@ -40,6 +41,9 @@ def test_differences_are_those_of_the_two_values_and_pairs_are_resampled_togethe
     assert found["state"]["verdict"] == "no clear difference"
     assert found["co2_mask"]["iou_gas"]["a"] == pytest.approx(30 / 60)
     assert found["co2_mask"]["iou_gas"]["difference"] == pytest.approx(10 / 60)
+    assert found["co2_mask"]["boundary_f_gas"]["b"] == pytest.approx((1 + 1 + 4 * 0.5) / 6)
+    earlier = Answers(b.asked, b.states, b.pixels)  # kept by a version that measured no boundaries
+    assert set(compare_answers(a, rows, earlier, rows, GROUPS, 9)["co2_mask"]) == {"iou_gas", "miou"}
 
 
 def test_the_same_answers_do_not_differ_at_all():
@@ -59,12 +63,14 @@ def test_samples_with_another_truth_are_not_the_same_ones():
 
 def test_answers_are_written_and_read_exactly(tmp_path):
     answers = make_answers([0, 1, 2, 0, 1, 2], [0, 1, 2, 3, 4, 10])
+    answers.boundaries["co2_mask"][1] = 1 / 3, np.nan
     answers.states[0] = np.float32([1 / 3, 2 / 3, 1e-9])
     write_predictions(tmp_path / "predictions_test.csv", answers)
     again = read_predictions(tmp_path / "predictions_test.csv")
     assert again.asked == answers.asked
     np.testing.assert_array_equal(again.states, answers.states)
     np.testing.assert_array_equal(again.pixels["co2_mask"], answers.pixels["co2_mask"])
+    np.testing.assert_array_equal(again.boundaries["co2_mask"], answers.boundaries["co2_mask"])
     masks_only = Answers(answers.asked, None, {})
     write_predictions(tmp_path / "none.csv", masks_only)
     assert read_predictions(tmp_path / "none.csv") == masks_only

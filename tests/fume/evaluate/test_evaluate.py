@@ -111,6 +111,16 @@ def test_masks_and_states_are_counted_as_they_were_drawn(data, answers):
     assert test["state"]["accuracy"] == sklearn.metrics.accuracy_score(labels, predicted)
     assert test["state"]["balanced_accuracy"] == sklearn.metrics.balanced_accuracy_score(labels, predicted)
     assert (test["state"]["n"], test["state"]["n_groups"]) == (6, 4)  # originals co2-a, co2-b, ch4-c, co2-d
+    # Frames of the network's size are answered exactly; the gas of the one that was made smaller is off by less than
+    # the 1.7 pixels that are allowed (its blurred edge passes for tube here and there).
+    scores = answers["FUMEFastSCNN"].boundaries["co2_mask"][rows]
+    exact = [number for number, (gases, *_) in enumerate(ROWS) if "co2" in gases and number not in (0, TAMPERED)]
+    np.testing.assert_array_equal(scores[exact], 1)
+    assert scores[0, 1] == 1
+    assert 0.5 < scores[0, 0] < 1
+    assert np.isnan(scores[2]).all()  # the sample of CH4 alone
+    assert scores[TAMPERED, 1] < 1
+    assert test["co2_mask"]["boundary_f_gas"] == pytest.approx(np.nanmean(scores[:, 1]))
     miou = (test["co2_mask"]["miou"] + test["ch4_mask"]["miou"]) / 2
     assert test["joint"]["score"] == pytest.approx(0.5 * miou + 0.5 * test["state"]["balanced_accuracy"])
 
@@ -190,7 +200,15 @@ def test_metrics_figures_panels_and_masks_are_kept(data, models, tmp_path):
     with Image.open(out / "masks" / "ch4" / "frames" / "test02.png") as image:
         np.testing.assert_array_equal(np.asarray(image), pictures[2]["ch4"][1])
     text = as_text(result)
-    for part in ("rumen state", "test_co2_only", "joint score", "said Transitional", "1,656,236 parameters", "95 %"):
+    for part in (
+        "rumen state",
+        "test_co2_only",
+        "joint score",
+        "said Transitional",
+        "1,656,236 parameters",
+        "95 %",
+        "boundary_f_gas",
+    ):
         assert part in text
 
 

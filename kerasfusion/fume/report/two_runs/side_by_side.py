@@ -16,6 +16,7 @@ NAMES = {
     **{f"f1_{name.lower()}": f"F1 of {name}" for name in STATES},
     "iou_gas": "IoU of the gas",
     "miou": "mean IoU",
+    "boundary_f_gas": "boundary F of the gas",
 }
 
 
@@ -78,6 +79,7 @@ def _differences(pair: Pair, view: str, parts: Mapping[str, Any]) -> Table:
         }
         for part, found in _shown(parts).items()
         for metric in _metrics(part)
+        if metric in found
     ]
     n = counted(len(pair.shared[view][0]), "sample")
     caption = f"On the same {n} ({VIEWS[view]}); whole originals resampled, both runs on the same ones."
