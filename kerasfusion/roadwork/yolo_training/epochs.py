@@ -86,11 +86,11 @@ def _advice(reason: str, photos: int, batch: int | None) -> str:
 
 
 def _epoch(trainer: Any, seconds: float) -> Epoch:
-    loss = trainer.tloss  # by name, since ultralytics 8.4
+    (loss,) = trainer.tloss.values()
     return Epoch(
         number=trainer.epoch + 1,
         epochs=trainer.epochs,
-        loss=float(next(iter(loss.values())) if isinstance(loss, dict) else loss),
+        loss=float(loss),
         val_loss=float(trainer.metrics["val/loss"]),
         top1=float(trainer.metrics["metrics/accuracy_top1"]),
         best=trainer.fitness == trainer.best_fitness,
