@@ -17,7 +17,8 @@ from kerasfusion.fume.ablate.cost import status
 from kerasfusion.fume.ablate.panels import write_comparison_panels
 from kerasfusion.fume.ablate.plan import SPLIT, Run, record_evaluation
 from kerasfusion.fume.ablate.results import Result, read_result
-from kerasfusion.fume.ablate.seeds import gather
+from kerasfusion.fume.ablate.seeds import configuration_of, gather
+from kerasfusion.fume.ablate.significance import against_first
 from kerasfusion.fume.ablate.table import Row, rows_of, write_table
 from kerasfusion.fume.fit.job import MODEL
 
@@ -84,7 +85,19 @@ def _ablate(
             report(f"[{number}/{len(runs)}] {run.name} failed: {error}")
     rows = rows_of(results, runs[0].config)
     seeds = gather(rows) if has_seeds else []
+    _add_significance(seeds or rows, results, runs[0].name, has_seeds)
     return Ablation(rows, failed, _write(rows, seeds, results, out) if results else [], seeds)
+
+
+def _add_significance(rows: list[Row], results: list[Result], first: str, has_seeds: bool) -> None:
+    """p of each row's difference from the first; without finished runs of that one there is nothing to compare with."""
+    configurations: dict[str, list[Result]] = {}
+    for result in results:
+        configurations.setdefault(configuration_of(result.name) if has_seeds else result.name, []).append(result)
+    if next(iter(configurations), None) == (configuration_of(first) if has_seeds else first):
+        found = against_first(configurations)
+        for row in rows:
+            row |= found[row["name"]]
 
 
 def start(arguments: Sequence[str], quiet_stdout: bool) -> int:
