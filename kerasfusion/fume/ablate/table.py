@@ -158,7 +158,7 @@ def _markdown(rows: Sequence[Row]) -> str:
 
 
 def _notes_list(rows: Sequence[Row]) -> str:
-    return "\n" + "".join(f"- {note}\n" for note in notes_on(rows))
+    return "\n" + "".join(f"- {in_markdown(note)}\n" for note in notes_on(rows))
 
 
 def _cell(value: Any) -> str:

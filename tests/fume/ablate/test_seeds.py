@@ -6,11 +6,14 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasfusion.cli.main import main
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.fume.ablate import job
+from kerasfusion.fume.ablate.figures import draw_curves
 from kerasfusion.fume.ablate.plan import compared_samples
+from kerasfusion.fume.ablate.results import Result
 from kerasfusion.fume.ablate.seeds import METRICS, SAME, gather, with_seeds
 from kerasfusion.fume.evaluate.paper import as_latex, as_markdown
 from kerasfusion.fume.evaluate.predictions import write_predictions
@@ -60,6 +63,14 @@ def test_mean_and_sample_standard_deviation():
     assert as_markdown([first]).splitlines()[2] == r"| a\_b | 1,656,236 | 0.730 ± 0.036 | 0.600 ± 0.100 |"
 
 
+def test_seeds_of_a_configuration_share_a_colour_in_the_curves(tmp_path):
+    results = [Result(configured(tmp_path, "a"), {}, {}, {"val_loss": [1.0, height]}, 2) for height in (0.5, 0.4, 0.3)]
+    figure = draw_curves(results, ["a", "a", "b"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    curves = [line.get_color() for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 2]
+    assert curves[0] == curves[1] != curves[2]
+
+
 def keep_answers(config, are_right):
     """As `evaluate` keeps them; all states right, or none."""
     samples = compared_samples(config)
@@ -96,7 +107,9 @@ def test_the_command_trains_each_seed_and_tells_the_spread(tmp_path, monkeypatch
     assert "0.400 $\\pm$ 0.000 & 0.004 &" in latex
     markdown = (out / "ablation_seeds.md").read_text()
     assert "| 0.750 ± 0.071 | - |" in markdown
-    assert f"- {told}" in markdown
+    assert rf"- {told}".replace("no_", r"no\_") in markdown
+    with Image.open(out / "panels.png") as image:
+        assert 4 * 182 < image.width < 5 * 182  # input, truth, and the first seed of each
     with (out / "ablation.csv").open(newline="") as file:
         trainings = list(csv.DictReader(file))
     assert [row["name"] for row in trainings] == [
