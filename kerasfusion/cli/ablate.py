@@ -181,13 +181,13 @@ def _show_plan(runs: list, as_json: bool) -> None:
 
 
 def _show(result) -> None:
-    from kerasfusion.fume.ablate.table import NOTES, as_seeds_text, as_text
+    from kerasfusion.fume.ablate.table import as_seeds_text, as_text, notes_on
 
     if result.rows:
         click.echo("\n" + as_text(result.rows))
         if result.seeds:
             click.echo("\nmean ± standard deviation over the seeds\n" + as_seeds_text(result.seeds))
-        for note in NOTES:
+        for note in notes_on(result.seeds or result.rows):
             click.echo(note)
         for path in result.files:
             click.echo(f"written: {path}")

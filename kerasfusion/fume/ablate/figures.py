@@ -30,32 +30,37 @@ MATRICES_PER_ROW = 5
 NAME_WIDTH = 24
 
 
-def draw_curves(results: Sequence[Result]) -> "Figure":
+def draw_curves(results: Sequence[Result], names: Sequence[str]) -> "Figure":
     """Validation values by epoch, a panel a metric and a line a run; a ring marks the epoch whose weights were kept.
+
+    Args:
+        results: at least one.
+        names: of each run, for the legend; runs of one name (seeds of a configuration) share colour and entry.
 
     Raises:
         RequestError: matplotlib is not installed.
     """
     metrics = [name for name in CURVES if any(name in result.history for result in results)]
-    height = 4.0 if len(results) <= len(PALETTE) else 6.0
-    figure = new_figure(5.0 * len(metrics), height + 0.22 * math.ceil(len(results) / 3))
+    kinds = list(dict.fromkeys(names))
+    height = 4.0 if len(kinds) <= len(PALETTE) else 6.0
+    figure = new_figure(5.0 * len(metrics), height + 0.22 * math.ceil(len(kinds) / 3))
     lines = {}
     for column, metric in enumerate(metrics, start=1):
         ax = figure.add_subplot(1, len(metrics), column)
-        for number, result in enumerate(results):
+        for result, name in zip(results, names, strict=True):
             if metric in result.history:
-                lines[number] = _draw_curve(ax, result, metric, number)
+                lines[name] = _draw_curve(ax, result, metric, kinds.index(name))
         ax.set(title=f"validation {CURVES[metric]}", xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if metric != "val_loss":
             _round_limits(ax)
         plain_axes(ax)
-    names = [results[number].name for number in sorted(lines)]
+    shown = [name for name in kinds if name in lines]
     figure.legend(
-        [lines[number] for number in sorted(lines)],
-        names,
+        [lines[name] for name in shown],
+        shown,
         loc="outside lower center",
-        ncols=min(3, len(names)),
+        ncols=min(3, len(shown)),
         fontsize=9,
         frameon=False,
         handlelength=3,

@@ -17,7 +17,8 @@ from kerasfusion.fume.ablate.cost import status
 from kerasfusion.fume.ablate.panels import write_comparison_panels
 from kerasfusion.fume.ablate.plan import SPLIT, Run, record_evaluation
 from kerasfusion.fume.ablate.results import Result, read_result
-from kerasfusion.fume.ablate.seeds import gather
+from kerasfusion.fume.ablate.seeds import configuration_of, gather
+from kerasfusion.fume.ablate.significance import against_first
 from kerasfusion.fume.ablate.table import Row, rows_of, write_table
 from kerasfusion.fume.fit.job import MODEL
 
@@ -84,7 +85,15 @@ def _ablate(
             report(f"[{number}/{len(runs)}] {run.name} failed: {error}")
     rows = rows_of(results, runs[0].config)
     seeds = gather(rows) if has_seeds else []
-    return Ablation(rows, failed, _write(rows, seeds, results, out) if results else [], seeds)
+    configurations: dict[str, list[Result]] = {}
+    for result in results:
+        configurations.setdefault(configuration_of(result.name) if has_seeds else result.name, []).append(result)
+    first = configuration_of(runs[0].name) if has_seeds else runs[0].name
+    if first in configurations:  # without a finished run of that one there is nothing to compare with
+        p_values = against_first(configurations)
+        for row in seeds or rows:
+            row |= p_values[row["name"]]
+    return Ablation(rows, failed, _write(rows, seeds, configurations, out) if results else [], seeds)
 
 
 def start(arguments: Sequence[str], quiet_stdout: bool) -> int:
@@ -144,18 +153,20 @@ def _do(step: str, arguments: list[str], quiet_stdout: bool) -> None:
         raise KerasFusionError(f"{step} ended with exit code {code}; it said why above")
 
 
-def _write(rows: list[Row], seeds: list[Row], results: list[Result], out: Path) -> list[Path]:
+def _write(rows: list[Row], seeds: list[Row], configurations: dict[str, list[Result]], out: Path) -> list[Path]:
     from kerasfusion.figure_style import save_png
     from kerasfusion.fume.ablate import figures
 
+    results = [result for of_seeds in configurations.values() for result in of_seeds]
+    names = [name for name, of_seeds in configurations.items() for _ in of_seeds]
     files = write_table(rows, out, seeds)
     paths = [out / f"{name}.png" for name in ("training_curves", "comparison", "confusion_matrices", "panels")]
     for path in paths:
         path.unlink(missing_ok=True)  # what these runs cannot fill shall not be of others
-    save_png(figures.draw_curves(results), paths[0])
+    save_png(figures.draw_curves(results, names), paths[0])
     save_png(figures.draw_comparison(results), paths[1])
     states = [result for result in results if result.state]
     if states:
         save_png(figures.draw_matrices(states), paths[2])
-    write_comparison_panels(results, paths[3])
+    write_comparison_panels([of_seeds[0] for of_seeds in configurations.values()], paths[3])
     return files + [path for path in paths if path.is_file()]

@@ -7,13 +7,12 @@ from statistics import mean, stdev
 from typing import Any
 
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.evaluate.paper import MASKS
 
 Row = dict[str, Any]
 
 METRICS = (
-    *(f"miou_{name}" for name in ("co2", "ch4", "mask")),
-    *(f"iou_gas_{name}" for name in ("co2", "ch4", "mask")),
-    *(f"boundary_f_{part}_{name}" for part in ("gas", "tube") for name in ("co2", "ch4", "mask")),
+    *(f"{metric}_{mask}" for metric in ("miou", "iou_gas", "boundary_f_gas", "boundary_f_tube") for mask in MASKS),
     *("accuracy", "balanced_accuracy", "macro_f1", "f1_transitional", "joint", "best_epoch"),
 )
 """Columns of the table that a seed changes."""
@@ -34,6 +33,11 @@ def with_seeds(configs: Sequence[FumeConfig], count: int) -> list[FumeConfig]:
     return [_seeded(config, config.experiment.seed + step) for config in configs for step in range(count)]
 
 
+def configuration_of(name: str) -> str:
+    """The name that a configuration had before `with_seeds` named its runs."""
+    return _NAME.fullmatch(name)[1]
+
+
 def gather(rows: Sequence[Row]) -> list[Row]:
     """One row a configuration from the rows of its seeds.
 
@@ -46,7 +50,7 @@ def gather(rows: Sequence[Row]) -> list[Row]:
     """
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(_NAME.fullmatch(row["name"])[1], []).append(row)
+        found.setdefault(configuration_of(row["name"]), []).append(row)
     return [_gathered(name, of_seeds) for name, of_seeds in found.items()]
 
 

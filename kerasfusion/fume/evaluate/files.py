@@ -8,8 +8,10 @@ import numpy as np
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.kept_answers import answers_record, predictions_path
 from kerasfusion.files.run_files import keep_metrics, record_evaluation
+from kerasfusion.files.writing import write_text
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.detect.answering import MASK
+from kerasfusion.fume.evaluate import paper
 from kerasfusion.fume.evaluate.figures import draw_confusion
 from kerasfusion.fume.evaluate.mask_figures import gas_iou_distribution, gas_ious
 from kerasfusion.fume.evaluate.predictions import write_predictions
@@ -25,7 +27,7 @@ from kerasfusion.fume.evaluate.state_figures import (
 def keep_evaluation(
     folder: Path, split: str, answers: Answers, report: Mapping[str, dict], record: Mapping[str, object]
 ) -> None:
-    """Write metrics.json, predictions_SPLIT.csv, evaluated.json and the figures of a split.
+    """Write metrics.json, predictions_SPLIT.csv, evaluated.json, SPLIT_table.tex and .md, and the figures of a split.
 
     Args:
         folder: a run's, or any other; what it has of other splits stays.
@@ -41,6 +43,9 @@ def keep_evaluation(
     keep_metrics(folder, lambda known: {name: part for name, part in known.items() if name not in older} | report)
     write_predictions(predictions_path(folder, split), answers)
     record_evaluation(folder, split, dict(record) | answers_record(folder, split))
+    rows = paper.view_rows(report, split)
+    write_text(folder / f"{split}_table.tex", paper.as_latex(rows))
+    write_text(folder / f"{split}_table.md", paper.as_markdown(rows))
     _draw(folder / "figures", split, answers, report)
 
 

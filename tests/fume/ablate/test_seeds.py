@@ -3,13 +3,21 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasfusion.cli.main import main
+from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.fume.ablate import job
-from kerasfusion.fume.ablate.paper import as_latex, as_markdown
+from kerasfusion.fume.ablate.figures import draw_curves
+from kerasfusion.fume.ablate.plan import compared_samples
+from kerasfusion.fume.ablate.results import Result
 from kerasfusion.fume.ablate.seeds import METRICS, SAME, gather, with_seeds
+from kerasfusion.fume.evaluate.paper import as_latex, as_markdown
+from kerasfusion.fume.evaluate.predictions import write_predictions
+from kerasfusion.fume.evaluate.split import Answers, Asked
 from tests.fume.ablate.ablation_material import configured, write_config, write_run
 from tests.fume.fit.training_material import write_set
 
@@ -52,24 +60,62 @@ def test_mean_and_sample_standard_deviation():
         r"\bottomrule",
         r"\end{tabular}",
     ]
-    assert as_markdown([first]).splitlines()[2] == "| a_b | 1,656,236 | 0.730 ± 0.036 | 0.600 ± 0.100 |"
+    assert as_markdown([first]).splitlines()[2] == r"| a\_b | 1,656,236 | 0.730 ± 0.036 | 0.600 ± 0.100 |"
+
+
+def test_seeds_of_a_configuration_share_a_colour_in_the_curves(tmp_path):
+    results = [Result(configured(tmp_path, "a"), {}, {}, {"val_loss": [1.0, height]}, 2) for height in (0.5, 0.4, 0.3)]
+    figure = draw_curves(results, ["a", "a", "b"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    curves = [line.get_color() for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 2]
+    assert curves[0] == curves[1] != curves[2]
+
+
+def keep_answers(config, are_right):
+    """As `evaluate` keeps them; all states right, or none."""
+    samples = compared_samples(config)
+    said = [(sample.class_id + (not are_right)) % 3 for sample in samples]
+    asked = [Asked(sample, sample.is_paired, True) for sample in samples]
+    path = predictions_path(config.run_folder, "test")
+    write_predictions(path, Answers(asked, np.eye(3, dtype=np.float32)[said], {}))
 
 
 def test_the_command_trains_each_seed_and_tells_the_spread(tmp_path, monkeypatch):
     root = write_set(tmp_path / "data", {"train": 12, "val": 6, "test": 9})
-    config = configured(root, "usual")
-    for seeded, balanced in zip(with_seeds([config], 2), (0.7, 0.8), strict=True):
+    config, other = configured(root, "usual"), configured(root, "no_attention", "FUMEFastSCNNConcat")
+    for seeded, balanced in zip(with_seeds([config, other], 2), (0.7, 0.8, 0.4, 0.4), strict=True):
         write_run(seeded, balanced=balanced)
+        keep_answers(seeded, are_right=seeded.model == config.model)
     monkeypatch.setattr(job, "start", lambda *_: pytest.fail("finished runs are not run again"))
-    arguments = ["ablate", str(write_config(tmp_path, config)), "--seeds", "2", "--out", str(tmp_path / "out")]
+    files = [str(write_config(tmp_path, each)) for each in (config, other)]
+    out = tmp_path / "out"
+    arguments = ["ablate", *files, "--seeds", "2", "--out", str(out)]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     assert "0.750 ± 0.071" in done.output  # 0.1 / sqrt(2)
-    with (tmp_path / "out" / "ablation_seeds.csv").open(newline="") as file:
-        (line,) = csv.DictReader(file)
-    assert (line["name"], line["seeds"]) == ("usual", "2")
+    # Nine originals, all of one sign: 2 of 2^9 ways.
+    told = "Clearly other than usual (p < 0.05) in balanced accuracy: no_attention (p = 0.004) of 1."
+    assert told in done.output
+    with (out / "ablation_seeds.csv").open(newline="") as file:
+        line, second = csv.DictReader(file)
+    assert (line["name"], line["seeds"], line["balanced_accuracy_p"]) == ("usual", "2", "-")
     assert float(line["balanced_accuracy_sd"]) == pytest.approx(0.1 / 2**0.5)
-    assert "0.750 $\\pm$ 0.071" in (tmp_path / "out" / "ablation.tex").read_text()
+    assert float(second["balanced_accuracy_p"]) == 2**-8
+    latex = (out / "ablation.tex").read_text()
+    assert "0.750 $\\pm$ 0.071 & - &" in latex
+    assert "no\\_attention & " in latex
+    assert "0.400 $\\pm$ 0.000 & 0.004 &" in latex
+    markdown = (out / "ablation_seeds.md").read_text()
+    assert "| 0.750 ± 0.071 | - |" in markdown
+    assert rf"- {told}".replace("no_", r"no\_") in markdown
+    with Image.open(out / "panels.png") as image:
+        assert 4 * 182 < image.width < 5 * 182  # input, truth, and the first seed of each
+    with (out / "ablation.csv").open(newline="") as file:
+        trainings = list(csv.DictReader(file))
+    assert [row["name"] for row in trainings] == [
+        *("usual-seed42", "usual-seed43", "no_attention-seed42", "no_attention-seed43")
+    ]
+    assert "balanced_accuracy_p" not in trainings[0]
     told = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
-    assert [run["name"] for run in told["runs"]] == ["usual-seed42", "usual-seed43"]
+    assert [run["name"] for run in told["runs"]] == [row["name"] for row in trainings]
     assert told["seeds"][0]["balanced_accuracy"] == pytest.approx(0.75)

@@ -190,6 +190,12 @@ def test_metrics_figures_panels_and_masks_are_kept(data, models, tmp_path):
     assert kept["network"]["size"]["trainable_parameters"] == 1_656_236
     assert kept["network"]["size"]["per"] == "pair"
     assert kept["network"]["speed"]["fps"] > 0
+    markdown = (out / "test_table.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in markdown[2:]] == [
+        *(rf"| {name}" for name in ("test", r"test\_paired", r"test\_co2\_only", r"test\_ch4\_only"))
+    ]
+    assert f" {kept['test']['co2_mask']['boundary_f_gas']:.3f} " in markdown[2]
+    assert r"test\_co2\_only & 4 & " in (out / "test_table.tex").read_text()
     with Image.open(out / "figures" / "test_confusion_matrices.png") as image:
         assert image.width > 400
     names = sorted(path.name for path in (out / "figures" / "test_panels").iterdir())
