@@ -3,7 +3,6 @@
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +14,9 @@ from kerasfusion.roadwork.miner.plugin.in_process import open_for_miner
 from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install
 from kerasfusion.roadwork.miner.rehearse.asking import ask_detector
 from kerasfusion.roadwork.service.answering import answer_batch
-from kerasfusion.roadwork.service.app import as_json
-from kerasfusion.roadwork.service.batching import Answer
-from kerasfusion.roadwork.service.metrics import ServiceMetrics
 from tests.roadwork.cascade.material import SIZE, SURE, UNSURE, run
 from tests.roadwork.miner.miner_tree import write_tree
+from tests.roadwork.service.material import RunningService
 
 pytestmark = pytest.mark.commands
 
@@ -39,20 +36,26 @@ def test_benchmark_says_which_stage_it_timed(done, tmp_path):
         assert "answered_by" not in json.loads(run(*timed, "--full", "--json").stdout)
 
 
-def test_the_service_answers_and_counts_by_stage(detector):
+@pytest.mark.services
+def test_the_service_answers_and_counts_by_stage(done, detector):
+    service = RunningService(model=done[0])
+    try:
+        for value, stage in ((0.1, "first"), (UNSURE, "full"), (SURE, "first")):
+            said = service.detect(grey(value)).json()
+            assert said["stage"] == stage
+            assert set(said["branches"]) == {"yolo", "efficientnetv2", *(["vit"] if stage == "full" else [])}
+            assert said["p_roadwork"] == pytest.approx(detector.detect(grey(value)).p_roadwork, abs=1e-5)
+        assert service.metric('answers_total{stage="first"}') == 2
+        assert service.metric('answers_total{stage="full"}') == 1
+    finally:
+        assert service.stop() == 0
+
+
+def test_a_batch_of_the_service_splits(detector):
     with ThreadPoolExecutor(2) as pool:
         batches = list(answer_batch(detector, pool, [grey(0.1), grey(UNSURE), b"text", grey(SURE)], 10_000))
     found = {place: each for batch in batches for place, each in zip(batch.places, batch.found, strict=True)}
     assert [found[place].stage for place in (0, 1, 3)] == ["first", "full", "first"]
-    said = as_json(Answer(found[0], "0" * 64, 0.0, 0.0))
-    assert said["stage"] == "first"
-    assert set(said["branches"]) == {"yolo", "efficientnetv2"}
-    metrics = ServiceMetrics()
-    for place in (0, 1, 3):
-        metrics.note_stage(found[place].stage)
-    text = metrics.as_text(0, SimpleNamespace(opened=None, has_spare=False, restarts=0, pids=(None, None))).decode()
-    assert 'kerasfusion_answers_total{stage="first"} 2.0' in text
-    assert 'kerasfusion_answers_total{stage="full"} 1.0' in text
 
 
 def test_the_plug_in_skips_unless_its_yaml_says_full(done, tmp_path):
