@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,3 +120,27 @@ def test_the_command_trains_each_seed_and_tells_the_spread(tmp_path, monkeypatch
     told = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)
     assert [run["name"] for run in told["runs"]] == [row["name"] for row in trainings]
     assert told["seeds"][0]["balanced_accuracy"] == pytest.approx(0.75)
+
+
+def test_a_dry_run_with_seeds_tries_one_training_and_lists_all(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        "kerasfusion.fume.dry_run.ablate._try", lambda run: tried.append(run.name) or SimpleNamespace(run_bytes=10**6)
+    )
+    monkeypatch.setattr("kerasfusion.fume.dry_run.ablate._step_macs", lambda config, known: 1)
+    monkeypatch.setattr("kerasfusion.fume.dry_run.ablate._seconds", lambda *arguments: 60.0)
+    monkeypatch.setattr("kerasfusion.fume.ablate.cost._parameters", lambda run: 10)
+    root = write_set(tmp_path / "data", {"train": 12, "val": 6, "test": 9})
+    files = [
+        write_config(tmp_path, configured(root, name, network))
+        for name, network in (("usual", "FUMEFastSCNN"), ("multi", "MultiTaskFastSCNN"))
+    ]
+    arguments = ["ablate", *map(str, files), "--seeds", "3", "--dry-run", "--json"]
+    told = json.loads(CliRunner().invoke(main, arguments).stdout)
+    assert [row["name"] for row in told["runs"]] == [
+        f"{name}-seed{n}" for name in ("usual", "multi") for n in (42, 43, 44)
+    ]
+    assert {row["minutes_left"] for row in told["runs"]} == {1.0}
+    assert [row["told_by"] for row in told["runs"]] == ["a trial"] * 3 + ["the trial, by MACs"] * 3
+    assert tried == [told["measured_on"]["run"]] == ["usual-seed42"]
+    assert not (tmp_path / "runs").exists()
