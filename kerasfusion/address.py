@@ -5,26 +5,36 @@ An `Address` answers what is asked of a `Path` where both can stand; each method
 
 import functools
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from kerasfusion.errors import KerasFusionError, RequestError, install_hint, require
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIBRARIES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 """By scheme, what is not in the extra and pip is to bring."""
+_AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "gcs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": _AZURE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+}
+_ENDPOINTS = {"s3": " and the endpoint (AWS_ENDPOINT_URL)"}
 _OPTIONS = {"s3": {"max_concurrency": 1}}
 """By scheme; s3fs would ask for each file's size first, to read large ones in parts at once. Photos are small."""
-_HINT = " (AWS_ENDPOINT_URL)"
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "created")
 """Of what a listing tells of a file, what changes with its content; the first that is there."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Address:
     """A folder or a file behind an address.
 
@@ -68,7 +78,7 @@ class Address:
         return self.url
 
     def exists(self) -> bool:
-        """Whether there is such a file: one request."""
+        """Whether there is such a file: one request, or two."""
         try:
             self.file_size()
         except FileNotFoundError:
@@ -160,13 +170,17 @@ class Address:
             try:
                 self._system.ls(self._path, detail=False)
             except FileNotFoundError:  # it may also be an empty folder, of which a bucket knows nothing
-                bucket = self._system._strip_protocol(f"{self._scheme}://{urlsplit(self.url).netloc}")
+                bucket = self._system._strip_protocol(f"{self._scheme}://{self._bucket}")
                 with suppress(PermissionError):  # some may list a part of their bucket alone
                     self._system.ls(bucket, detail=False)
 
     def _below(self, name: str) -> "Address":
         """The address of what the library calls so."""
         return Address(f"{self.url}/{name.removeprefix(self._path).strip('/')}")
+
+    @property
+    def _bucket(self) -> str:
+        return self.url.split("/")[2]
 
     @property
     def _scheme(self) -> str:
@@ -203,7 +217,7 @@ def place(value: object) -> Place:
         return Path(value)
     scheme, _, rest = value.partition("://")
     if scheme.lower() == "file":
-        return Path(rest)
+        return Path(url2pathname(rest))
     if not rest.strip("/"):
         raise ValueError("Input should name a bucket and a folder, such as s3://bucket/folder")
     return Address(f"{scheme.lower()}://{rest.rstrip('/')}")
@@ -241,11 +255,11 @@ def _file_system(scheme: str) -> Any:
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
     except ImportError as error:
-        library = _LIBRARIES.get(scheme)
+        library = _LIBRARIES.get(scheme, "what is named")
         raise RequestError(
             f"{scheme}:// needs a library that is not installed: {_first_line(error)}",
             where=f"{scheme}://",
-            todo=f"pip install {library}" if library else install_hint("remote"),
+            todo=install_hint("remote") if scheme == "s3" else f"{sys.executable} -m pip install {library}",
         ) from error
     except ValueError as error:
         raise RequestError(
@@ -258,15 +272,17 @@ def _without_bucket(address: Address) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        bucket = urlsplit(address.url).netloc
         raise RequestError(
-            f"there is no bucket {bucket}", where=address, todo=f"make it, or look at its name and the endpoint{_HINT}"
+            f"there is no bucket {address._bucket}",
+            where=address,
+            todo=f"make it, or look at its name{_ENDPOINTS.get(address._scheme, '')}",
         ) from error
 
 
 @contextmanager
 def _errors(address: Address) -> Iterator[None]:
     """Say in a sentence what went wrong; a file that is not there stays FileNotFoundError."""
+    credentials = _CREDENTIALS.get(address._scheme, "the credentials that its library reads")
     try:
         yield
     except (KerasFusionError, FileNotFoundError):
@@ -276,20 +292,20 @@ def _errors(address: Address) -> Iterator[None]:
             f"access is refused: {_first_line(error)}",
             where=address,
             expected="credentials that may list, read and (for a cache) write there",
-            todo="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and the bucket's policy",
+            todo=f"look at {credentials}, and at the bucket's policy",
         ) from error
     except Exception as error:  # each library has errors of its own
         if "credentials" in type(error).__name__.lower():
             raise RequestError(
                 f"there are no credentials: {_first_line(error)}",
                 where=address,
-                todo="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+                todo=f"set {credentials}",
             ) from error
         raise KerasFusionError(
             f"it does not answer as it should: {type(error).__name__}: {_first_line(error)}",
             where=address,
-            todo=f"look at the network and the endpoint{_HINT}, then run the same command again: what is finished is "
-            "kept",
+            todo=f"look at the network{_ENDPOINTS.get(address._scheme, '')}, then run the same command again: what is "
+            "finished is kept",
         ) from error
 
 

@@ -37,7 +37,7 @@ def test_a_setting_is_an_address_or_a_path():
     assert place("s3://bucket/photos/") == Address("s3://bucket/photos")
     assert place("GS://bucket/a b/ü") == Address("gs://bucket/a b/ü")
     assert place("data/roadwork") == Path("data/roadwork")
-    assert place("file:///data/roadwork") == Path("/data/roadwork")
+    assert place("file:///data/road%20work") == Path("/data/road work")
     assert place(Path("x")) == Path("x")
     assert [is_address(text) for text in ("s3://b", "C:\\photos", "c://photos", "s3:/b", "a/s3://b")] == [
         True,
@@ -147,9 +147,9 @@ def test_a_server_that_does_not_answer_is_said(fresh, monkeypatch):
     [
         ("s3://b/a", "fsspec", r"\[remote\]"),
         ("s3://b/a", "s3fs", r"\[remote\]"),
-        ("gs://b/a", "gcsfs", "pip install gcsfs"),
-        ("az://b/a", "adlfs", "pip install adlfs"),
-        ("abfs://b/a", "adlfs", "pip install adlfs"),
+        ("gs://b/a", "gcsfs", "-m pip install gcsfs"),
+        ("az://b/a", "adlfs", "-m pip install adlfs"),
+        ("abfs://b/a", "adlfs", "-m pip install adlfs"),
     ],
 )
 def test_a_missing_library_is_named_with_what_brings_it(fresh, monkeypatch, url, hidden, todo):

@@ -27,7 +27,8 @@ class AddressListing:
         """As `PhotoListing.photos`, with sizes and versions; raises as `Address.files`."""
         found = []
         for file in folder.files():
-            if any(is_left_out(part) for part in file.relative_to(folder).parts):
+            names = file.url.removeprefix(f"{folder.url}/").split("/")
+            if any(not name or is_left_out(name) for name in names):  # a key may hold //, which no path does
                 self.left_out.add(file)
             elif file.suffix.lower() not in IMAGE_SUFFIXES:
                 self.others.add(file)

@@ -44,6 +44,7 @@ def test_every_path_refuses_an_address_unless_it_is_photos_or_cache():
         ("data split photos s3://bucket/split", "'OUT': s3://bucket/split is an address"),
         ("data split s3://bucket/photos split", "'SRC': s3://bucket/photos is an address"),
         ("data import photos gs://bucket/set", "'OUT': gs://bucket/set is an address"),
+        ("data import s3://bucket/photos out", "nothing is imported from an address   where: s3://bucket/photos"),
         ("data challenge s3://bucket/a out", "'SRC': s3://bucket/a is an address"),
         ("data check s3://", "'ROOT': Input should name a bucket"),
         ("evaluate s3://bucket/fusion.keras", "'[MODEL]': s3://bucket/fusion.keras is an address"),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kerasfusion.address import Place
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
@@ -40,7 +41,7 @@ def list_steps(
             "split",
             _is_split(config, samples),
             [data or _split_need(config, samples)],
-            f"kerasfusion data split SOURCE {config.data.root}",
+            _into("kerasfusion data split SOURCE", config.data.root),
         ),
         plan_step(
             "train-yolo",
@@ -110,7 +111,7 @@ def _weights_need(finding: Finding) -> Need | None:
 
 def _scan(config: RoadworkConfig) -> tuple[list[Sample], tuple[str, str] | None]:
     """(the photos, None) or ([], (what is wrong, what to do))."""
-    get = f"kerasfusion data import SOURCE {config.data.root}"
+    get = _into("kerasfusion data import SOURCE", config.data.root)
     try:
         samples = scan(config.data.root)
     except KerasFusionError as error:
@@ -132,7 +133,14 @@ def _split_need(config: RoadworkConfig, samples: Sequence[Sample]) -> Need | Non
     if all(there.values()):
         return None
     lacking = " and ".join(name for name, is_there in there.items() if not is_there)
-    return Need(f"no photos in {lacking}", f"kerasfusion data split {config.data.root} NEW_FOLDER")
+    root = config.data.root
+    source = root if isinstance(root, Path) else "COPY_OF_IT"
+    return Need(f"no photos in {lacking}", f"kerasfusion data split {source} NEW_FOLDER")
+
+
+def _into(command: str, root: Place) -> str:
+    """What makes the photos' folder; an address is sent them, by other programs."""
+    return f"{command} {root}" if isinstance(root, Path) else f"{command} FOLDER, and send FOLDER to {root}"
 
 
 def _is_cached(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:

@@ -1,8 +1,10 @@
 import os
+from dataclasses import replace
 
 import pytest
 
-from kerasfusion.machine.findings import DONE, LATER, OK, READY, Finding
+from kerasfusion.address import Address
+from kerasfusion.machine.findings import BLOCKED, DONE, LATER, OK, READY, Finding
 from kerasfusion.machine.packages import declared, installed_packages
 from kerasfusion.roadwork.dry_run.readiness import list_steps
 from tests.roadwork.report.material import answered, write_evaluation, write_training
@@ -42,3 +44,20 @@ def test_a_report_holds_until_the_metrics_change(run):
     assert how_far(config) == {"fit": DONE, "evaluate": DONE, "report": READY}
     (folder / "metrics.json").write_text("[]")
     assert how_far(config) == {"fit": DONE, "evaluate": READY, "report": LATER}
+
+
+def test_photos_and_cache_at_an_address_are_looked_for_there(run, photos, tmp_path):
+    _, config = run
+    root, cache = (Address(f"memory://{tmp_path.name}/{name}") for name in ("photos", "cache"))
+    config = replace(config, data=replace(config.data, root=root), cache=replace(config.cache, folder=cache))
+
+    def told():
+        steps = {step.step: step for step in list_steps(config, WEIGHTS, declared(), installed_packages(), "")}
+        return [steps[name].ready for name in ("data", "split", "precompute")], steps["data"].command
+
+    ready, command = told()
+    assert ready == [BLOCKED, LATER, LATER]
+    assert command == f"kerasfusion data import SOURCE FOLDER, and send FOLDER to {root}"
+    for path in photos.rglob("*.jpg"):
+        (root / path.relative_to(photos).as_posix()).write_bytes(path.read_bytes())
+    assert told()[0][:2] == [DONE, DONE]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasfusion.address import is_address
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
@@ -158,6 +159,13 @@ def _parse_source(source: str, follow_links: bool) -> tuple[str, str]:
                 "the source names no dataset", where=source, expected="hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
             )
         return "hub", name
+    if is_address(source):
+        raise RequestError(
+            "nothing is imported from an address",
+            where=source,
+            expected="hf:DATASET_ID, or a folder or Parquet files of this machine",
+            todo="copy it here first; photos in train/, val/ and test/ need no import: --data takes their address",
+        )
     path = Path(source.removeprefix("imagefolder:")).expanduser()
     if not path.exists():
         raise RequestError(
