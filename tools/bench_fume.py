@@ -8,23 +8,17 @@ Training: steps with AdamW, clipped gradients and the same losses. Both sides ta
 Needs torch (extra `yolo`). Expect about three minutes on two cores; leave the machine alone meanwhile.
 """
 
-import json
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import click
-import filelock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # kerasfusion as it is in this checkout
 
 from bench_fume.run import GROUPS, Comparison, Size  # noqa: E402
-from bench_peers import machine  # noqa: E402
-from bench_peers.processes import ProcessFailed  # noqa: E402
-from bench_peers.rows import append_csv, as_table, refuse_other_columns  # noqa: E402
-from kerasfusion.errors import KerasFusionError  # noqa: E402
+from bench_peers import command  # noqa: E402
 
 WORK = Path(tempfile.gettempdir()) / "kerasfusion-bench-fume"
 
@@ -51,35 +45,9 @@ def read_sizes(context, option, value: str) -> tuple[Size, ...]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(groups, inference, training, work: Path, path: Path | None, as_json: bool, **options) -> None:
     """Compare speed; print and store the ratios. A ratio that is not reached is not an error."""
-    path, facts = path or work / "bench_fume.csv", machine.describe()
     comparison = Comparison(work.resolve(), **options, report=lambda line: click.echo(line, err=True))
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(work / ".lock", timeout=0):
-            refuse_other_columns(path, facts)
-            rows = comparison.measure(groups, inference, training)
-            append_csv(path, facts, rows)
-    except filelock.Timeout:
-        click.echo(f"error: another run is using {work}: wait until it ends, or name another folder", err=True)
-        sys.exit(2)
-    except (KerasFusionError, ProcessFailed) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(getattr(error, "exit_code", 1))
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)
-    if as_json:
-        click.echo(json.dumps({"facts": facts, "rows": [row.to_dict() for row in rows]}, indent=2))
-    else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
-        click.echo(f"\n{as_table(rows)}\n\nadded to {path}")
-
-
-def interrupt(*_) -> None:
-    """Take SIGTERM as Ctrl-C, so that no process is left running."""
-    raise KeyboardInterrupt
+    command.run(work, path or work / "bench_fume.csv", as_json, lambda: comparison.measure(groups, inference, training))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
-    main()
+    command.start(main)

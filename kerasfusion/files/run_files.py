@@ -135,6 +135,21 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
+def different_names(first: Path, second: Path) -> tuple[str, str]:
+    """What two runs are called beside each other: their folders' names, with what tells them apart if these are one.
+
+    Raises:
+        RequestError: it is one folder twice.
+    """
+    first, second = first.resolve(), second.resolve()
+    if first == second:
+        raise RequestError("the same run twice", where=first, expected="two runs")
+    if first.name != second.name:
+        return first.name, second.name
+    a, b = ("-".join(folder.parts[-2:]) for folder in (first, second))
+    return (a, b) if a != b else (f"{a}-1", f"{b}-2")
+
+
 def settings_side_by_side(a: dict[str, Any], b: dict[str, Any], name_a: str, name_b: str) -> list[dict[str, str]]:
     """The settings in which two configurations differ: a row each, "not set" where one lacks the key."""
     flat_a, flat_b = flat(a), flat(b)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import to_dict
-from kerasfusion.errors import RequestError
 from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.fume.evaluate.mask_figures import mask_title
 from kerasfusion.fume.fit.history_figures import compared_curves
@@ -32,8 +31,6 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
         RequestError: one folder twice, nothing to report, or a library is not installed.
         KerasFusionError: a damaged or unwritable file.
     """
-    if first.resolve() == second.resolve():
-        raise RequestError("the same run twice", where=first, expected="two runs")
     pair = read_pair(first, second)
     a, b = pair.names
     path = out or Path(f"report-{a}-{b}.html")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasfusion.files.run_files import different_names
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.comparison import compare_answers, same_samples
 from kerasfusion.fume.evaluate.split import Answers
@@ -42,14 +43,9 @@ def read_pair(first: Path, second: Path) -> Pair:
     """Read both runs and join their answers by the samples' ids.
 
     Raises:
-        RequestError: as `read_run`.
+        RequestError: as `read_run`, or one folder twice.
     """
-    runs = read_run(first), read_run(second)
-    names = tuple(run.folder.resolve().name for run in runs)
-    if names[0] == names[1]:
-        names = tuple("-".join(run.folder.resolve().parts[-2:]) for run in runs)
-    if names[0] == names[1]:
-        names = f"{names[0]}-1", f"{names[1]}-2"
+    names, runs = different_names(first, second), (read_run(first), read_run(second))
     split = next((split for split in reversed(SPLITS) if all(split in run.report for run in runs)), None)
     kept = [run.answers.get(split) for run in runs]
     if None in kept:

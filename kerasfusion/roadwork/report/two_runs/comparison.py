@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.address import Place, place
-from kerasfusion.errors import RequestError
 from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
@@ -36,8 +35,6 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
         RequestError: one folder twice, nothing to report, or a library is not installed.
         KerasFusionError: a damaged or unwritable file.
     """
-    if first.resolve() == second.resolve():
-        raise RequestError("the same run twice", where=first, expected="two runs")
     pair = read_pair(first, second)
     a, b = pair.names
     path = out or Path(f"report-{a}-{b}.html")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.files.run_files import different_names
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.report.run import Run, main_output, read_run
 
@@ -42,13 +43,12 @@ class Pair:
 
 
 def read_pair(first: Path, second: Path) -> Pair:
-    """Read both runs and join their answers by the photos' ids and digests."""
-    runs = read_run(first), read_run(second)
-    names = tuple(run.name for run in runs)
-    if names[0] == names[1]:
-        names = tuple("-".join(run.folder.resolve().parts[-2:]) for run in runs)
-    if names[0] == names[1]:
-        names = f"{names[0]}-1", f"{names[1]}-2"
+    """Read both runs and join their answers by the photos' ids and digests.
+
+    Raises:
+        RequestError: as `read_run`, or one folder twice.
+    """
+    names, runs = different_names(first, second), (read_run(first), read_run(second))
     split = next((split for split in ("test", "val", "train") if all(split in run.metrics for run in runs)), None)
     if split is None:
         return Pair(runs, names, None)
