@@ -19,8 +19,8 @@ def evaluate(
         config_file, settings, data: --config, --set and --data; without a file, the settings that the network was
             trained with.
         as_json: print what metrics.json holds.
-        options: split, max_samples, batch, device, panels, save_masks and out, as fume's evaluation takes them; a
-            batch of None is the configuration's.
+        options: split, max_samples, batch, device, panels, save_masks, flips and out, as fume's evaluation takes them;
+            a batch of None is the configuration's.
     """
     config = _config(model, config_file, settings, data)
     load_libraries(model)
@@ -43,6 +43,7 @@ def predict(
     out: Path | None,
     overlays: bool,
     frame_range: tuple[float, float] | None,
+    flips: bool,
     batch: int,
     device: str,
     as_json: bool,
@@ -64,6 +65,7 @@ def predict(
 
     use_device(model, device)
     network = open_network(model)
+    network.flips = flips
     if frame_range is not None:
         network.take_range(frame_range)
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}

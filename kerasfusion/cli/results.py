@@ -25,7 +25,7 @@ DAY = 86_400
 """Seconds."""
 _ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full", "on")
 _FILM = ("offset", "rate", "scale")
-_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range", *_FILM)
+_FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range", "flips", *_FILM)
 
 
 def _gas_options(command):
@@ -35,6 +35,12 @@ def _gas_options(command):
             command
         )
     return command
+
+
+def _flips_option(command):
+    return click.option(
+        "--flips", is_flag=True, help="fume: the mean of the frames and their mirrored copies; takes twice as long."
+    )(command)
 
 
 @click.command()
@@ -52,13 +58,24 @@ def _gas_options(command):
 @click.option("--batch", type=click.IntRange(1), help="[default: 16; fume: validation.batch_size]")
 @click.option("--panels", type=click.IntRange(0), default=12, show_default=True, help="fume: samples that are drawn.")
 @click.option("--save-masks", is_flag=True, help="fume: write the predicted masks.")
+@_flips_option
 @click.option("--out", type=ANY_PATH, help="Folder for metrics.json and figures/.  [default: the model's run folder]")
 @detector_options
 @device_option
 @on_option
 @json_option
 @click.pass_context
-def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, panels: int, save_masks: bool, **options):
+def evaluate(
+    ctx,
+    model: Path | None,
+    config_file,
+    settings,
+    as_json: bool,
+    panels: int,
+    save_masks: bool,
+    flips: bool,
+    **options,
+):
     """Measure a model on a split.
 
     roadwork: the fusion against its branches and the default ViT, by the subnet's own metrics. fume: masks and states,
@@ -73,10 +90,10 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 
         data = options.pop("data__root")
         chosen = {name: value for name, value in options.items() if name not in _ROADWORK_EVALUATE}
-        chosen |= {"panels": panels, "save_masks": save_masks}
+        chosen |= {"panels": panels, "save_masks": save_masks, "flips": flips}
         fume_results.evaluate(model, config_file, settings, data, as_json, **chosen)
         return
-    refuse_options(ctx, ("panels", "save_masks"), "roadwork")
+    refuse_options(ctx, ("panels", "save_masks", "flips"), "roadwork")
     options["batch"] = options["batch"] or ROADWORK_BATCH
     if options["vit__weights"] and not options["default_only"]:
         raise click.UsageError(
@@ -105,6 +122,7 @@ def evaluate(ctx, model: Path | None, config_file, settings, as_json: bool, pane
 @click.option("--data", type=ANY_PATH, help="fume: what the paths of --pairs are relative to.  [default: its folder]")
 @click.option("--out", type=ANY_PATH, help="fume: folder for the masks.  [default: none are written]")
 @click.option("--overlays", is_flag=True, help="fume: also draw each answer over its frames.")
+@_flips_option
 @click.option(
     "--frame-range",
     type=(float, float),

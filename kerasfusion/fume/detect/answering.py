@@ -70,6 +70,8 @@ class Network:
         width, height: of the frames that it is given, pixels.
         outputs: "state" and masks.
         is_paired: whether it looks at both gases at once; else it is asked frame by frame.
+        flips: answer with the mean of what is said of the frames and of their left-right mirrored copies, masks
+            mirrored back. Training mirrors this way alone. False until it is set.
 
     Raises:
         RequestError: the description and the graph do not fit together.
@@ -88,6 +90,7 @@ class Network:
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"its description has no valid {error}") from error
         self.is_paired = "co2" in model.inputs
+        self.flips = False
         given = set(model.inputs) - {"modality_mask", "gas_type"}
         if given != (set(GASES) if self.is_paired else {"frame"}):
             raise _damaged(path, f"its inputs are {', '.join(model.inputs)}")
@@ -107,6 +110,11 @@ class Network:
                 todo="leave --frame-range out: the network's own is used",
             )
         self.frames = load_config(FrameReading, flags={**to_dict(self.frames), "range": limits})
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs for an answer."""
+        return 2 if self.flips else 1
 
     def read_frames(self, files: dict[str, Path]) -> dict[str, np.ndarray]:
         """Decode a sample's frames as those that the network was trained on: {gas: path} -> {gas: (H, W) uint8}.
@@ -130,7 +138,7 @@ class Network:
         return [question] if self.is_paired else [question.only(gas) for gas in question.frames]
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer a batch in one forward pass.
+        """Answer a batch in one forward pass, or in two with `flips`.
 
         Args:
             questions: each with at least one gas; with exactly one for a network of single frames.
@@ -138,8 +146,11 @@ class Network:
         Raises:
             RequestError: the network is broken: an answer is not in 0..1.
         """
-        answered = self._model.answer(self._inputs(questions))
-        answered = probabilities(answered, self._path, "take another copy, or train the network again")
+        inputs = self._inputs(questions)
+        answered = self._probabilities(inputs)
+        if self.flips:
+            mirrored = _mirrored(self._probabilities(_mirrored(inputs)))
+            answered = {name: (values + mirrored[name]) / 2 for name, values in answered.items()}
         masks = [name for name in self.outputs if name != "state"]
         return [
             Answer(
@@ -148,6 +159,10 @@ class Network:
             )
             for row, asked in enumerate(questions)
         ]
+
+    def _probabilities(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answered = self._model.answer(inputs)
+        return probabilities(answered, self._path, "take another copy, or train the network again")
 
     def _inputs(self, questions: Sequence[Question]) -> dict[str, np.ndarray]:
         made = self._paired_inputs(questions) if self.is_paired else _single_inputs(questions)
@@ -187,6 +202,11 @@ def _single_inputs(questions: Sequence[Question]) -> dict[str, np.ndarray]:
         "frame": frames[..., None].astype(np.float32),
         "gas_type": np.array([GASES.index(gas) for gas in gases], np.int32),
     }
+
+
+def _mirrored(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Left and right exchanged in what has them: frames and masks, (B, H, W, C)."""
+    return {name: values[:, :, ::-1] if values.ndim == 4 else values for name, values in arrays.items()}
 
 
 def _size(output: str, question: Question) -> tuple[int, int] | None:

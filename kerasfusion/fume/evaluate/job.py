@@ -43,6 +43,7 @@ class Request:
         device: "auto", "cpu" or "gpu".
         panels: how many samples are drawn.
         save_masks: write the predicted masks of the samples as they are.
+        flips: answer with the mean of the frames and their mirrored copies; see Network.
         out: folder for metrics.json, figures/, answers and masks; None is the run folder that the model lies in.
     """
 
@@ -54,6 +55,7 @@ class Request:
     device: str = "auto"
     panels: int = 12
     save_masks: bool = False
+    flips: bool = False
     out: Path | None = None
 
 
@@ -101,7 +103,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         report(f"note: {note}")
     use_device(request.model, request.device)
     network = open_network(request.model)
-    network.masks = data.masks
+    network.masks, network.flips = data.masks, request.flips
     answers = evaluate(
         network,
         samples,
@@ -157,7 +159,8 @@ def costs(network: Network, files: dict[str, Path]) -> dict[str, dict]:
             "model": network.name,
             "image_size": [network.width, network.height],
             "trainable_parameters": count_trainable(built),
-            "macs": count_macs(built),
+            "macs": count_macs(built) * network.passes,
+            "flips": network.flips,
             "per": "pair" if network.is_paired else "frame",
         },
         "speed": {
@@ -214,6 +217,7 @@ def _record(network: Network, samples: list[Sample], request: Request) -> dict[s
         "precision": network.description.get("precision"),
         "data_root": data.dataset_root.resolve(),
         "gases": data.gases,
+        "flips": request.flips,
         "samples": len(samples),
         "max_samples": request.max_samples,
         "seed": request.config.experiment.seed,

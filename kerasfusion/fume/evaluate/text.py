@@ -85,8 +85,9 @@ def _intervals(main: dict[str, dict]) -> list[dict]:
 def _cost_line(network: dict[str, dict]) -> str:
     size, speed = network["size"], network["speed"]
     width, height = size["image_size"]
+    asked = ", each asked twice: as it is and mirrored" if size.get("flips") else ""
     return (
         f"{size['model']} at {width} x {height}: {size['trainable_parameters']:,} parameters, "
-        f"{size['macs'] / 1e9:.3f} GMACs a {size['per']}; {speed['total_ms']:.1f} ms a sample "
+        f"{size['macs'] / 1e9:.3f} GMACs a {size['per']}{asked}; {speed['total_ms']:.1f} ms a sample "
         f"({speed['fps']:.1f} a second) from files to masks, {speed['runs']} runs"
     )

@@ -43,6 +43,7 @@ class _Record(pydantic.BaseModel):
     model_sha256: str
     data_root: str
     gases: Literal["both", "co2", "ch4"] = "both"
+    flips: bool = False
     samples: int
     format: str | None = None
     precision: str | None = None

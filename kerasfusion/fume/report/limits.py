@@ -79,6 +79,8 @@ def _data(run: Run) -> Iterator[str]:
         yield f"The numbers are of the split {run.split}, which the training has seen or chosen its epoch by."
     if run.record.get("max_samples"):
         yield f"Only {counted(run.record['samples'], 'sample')} of the split were asked about (--max-samples)."
+    if run.record.get("flips"):
+        yield "The answers are means over the frames and their mirrored copies: predict needs --flips for the like."
     if run.record.get("gases", "both") != "both":
         yield f"Only {run.record['gases'].upper()} frames were asked about (data.gases)."
 

@@ -91,6 +91,44 @@ def test_a_batch_answers_as_its_samples_alone_and_from_many_threads(reader):
         assert set(answer.masks) == {"co2_mask"}
 
 
+def one_sided(width=8, height=6):
+    """A network that calls the left quarter gas, whatever it is shown, and tells the state by the left column."""
+
+    def answer(asked):
+        given.append(asked)
+        gas = np.full((len(asked["co2"]), height, width), 0.2, np.float32)
+        gas[:, :, : width // 4] = 0.9
+        mask = np.stack([1 - gas, 0 * gas, gas], axis=-1)
+        bright = asked["co2"][:, :, 0, 0].mean(axis=1) / 255
+        return {"state": np.stack([1 - bright, 0 * bright, bright], axis=-1), "co2_mask": mask, "ch4_mask": mask}
+
+    given = []
+    inputs = {"co2": (height, width, 1), "ch4": (height, width, 1), "modality_mask": (2,)}
+    words = {"system": "fume", "model": "FUMEFastSCNN", "image_size": [width, height], "config": {}}
+    return Network(OpenModel(answer, inputs, ("co2_mask", "ch4_mask", "state"), words), "fume.keras"), given
+
+
+def test_with_flips_the_answer_is_the_mean_of_the_frame_and_its_mirror_image():
+    network, given = one_sided()
+    frame = np.tile(np.arange(0, 208, 26, dtype=np.uint8), (6, 1))  # left column 0, right column 182
+    question = network.prepare({"co2": frame})
+    (plain,) = network.answer([question])
+    assert network.passes == len(given) == 1
+    assert_array_equal(np.unique(np.argwhere(plain.masks["co2_mask"] == 2)[:, 1]), [0, 1])
+    assert_allclose(plain.state, [1, 0, 0])
+
+    network.flips = True
+    given.clear()
+    (mean,) = network.answer([question])
+    assert network.passes == len(given) == 2
+    assert_array_equal(given[1]["co2"], given[0]["co2"][:, :, ::-1])
+    assert_array_equal(given[1]["modality_mask"], [[1, 0]])
+    # (0.9 + 0.2) / 2 is more than a half, at both sides: the mask of the mirror image was mirrored back.
+    assert_array_equal(np.unique(np.argwhere(mean.masks["co2_mask"] == 2)[:, 1]), [0, 1, 6, 7])
+    assert_allclose(mean.state, [1 - 91 / 255, 0, 91 / 255], rtol=1e-6)
+    assert set(mean.masks) == {"co2_mask"}
+
+
 def test_files_of_others_and_damaged_ones_are_refused(reader, tmp_path):
     other = edited(reader, tmp_path / "other.keras", system="roadwork")
     with pytest.raises(RequestError, match="of the system 'roadwork'"):

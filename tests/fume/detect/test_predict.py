@@ -195,6 +195,8 @@ def test_the_commands_know_the_system_from_the_file(data, model, roadwork_model,
     other = {
         ("evaluate", model, "--tta", "--vit", "x"): "--vit, --tta: not for a fume model",
         ("evaluate", roadwork_model, "--save-masks"): "--save-masks: not for a roadwork model",
+        ("evaluate", roadwork_model, "--flips"): "--flips: not for a roadwork model",
+        ("predict", roadwork_model, "--flips"): "--flips: not for a roadwork model",
         ("predict", model, "photo.jpg"): "IMAGES: not for a fume model",
         ("predict", roadwork_model, "--co2", "x.png", "photo.jpg"): "--co2: not for a roadwork model",
         ("predict", roadwork_model): "Missing argument 'IMAGES...'",

@@ -218,6 +218,18 @@ def test_metrics_figures_panels_and_masks_are_kept(data, models, tmp_path):
         assert part in text
 
 
+def test_flips_are_recorded_and_change_the_answers(data, models, tmp_path, without_costs):
+    plain, flipped = (
+        run(make_request(data, models, out=tmp_path / str(flips), panels=0, flips=flips), lambda line: None)
+        for flips in (False, True)
+    )
+    # The networks here look at each pixel by itself, so that masks stay; the state stands in the left corner alone.
+    assert flipped.report["test"]["ch4_mask"] == plain.report["test"]["ch4_mask"]
+    assert np.abs(flipped.answers.states - plain.answers.states).max() > 0.3
+    told = [json.loads((tmp_path / str(flips) / "evaluated.json").read_text()) for flips in (False, True)]
+    assert [each["test"]["flips"] for each in told] == [False, True]
+
+
 def test_panels_of_an_earlier_run_do_not_stay(data, models, tmp_path, without_costs):
     for count in (4, 1):
         run(make_request(data, models, out=tmp_path, panels=count), lambda line: None)

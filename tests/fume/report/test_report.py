@@ -80,10 +80,14 @@ def test_limits_are_those_of_this_run(folders, page, tmp_path, without_figures):
     assert "Few originals stand behind the states (Healthy 1, Transitional 1, Acidotic 2)" in text
     assert "generated ones" not in text
     assert "longer training" not in text  # the best of three epochs was the second
+    assert "mirrored" not in text
     copy = shutil.copytree(folders["first"], tmp_path / "changed")
+    record = copy / "evaluated.json"
+    record.write_text(record.read_text().replace('"flips": false', '"flips": true'))
     (copy / "fume.keras").write_bytes(b"another file")
     changed = text_of(write_report(copy))
     assert "is not the file that was evaluated" in changed
+    assert "means over the frames and their mirrored copies" in changed
     assert "No pictures: the file that answered (fume.keras) is not in the run folder any more" in changed
 
 
