@@ -140,7 +140,7 @@ class Address:
             except FileNotFoundError:
                 self.require_bucket()
                 return []
-        return sorted(self._below(about["name"]) for about in found if about["type"] == "directory")
+        return sorted(self._below(about["name"].rstrip("/")) for about in found if about["type"] == "directory")
 
     def files(self) -> list["Address"]:
         """The files in it and below it, sorted, with their sizes and versions; requests and errors as `folders`."""
@@ -176,7 +176,7 @@ class Address:
 
     def _below(self, name: str) -> "Address":
         """The address of what the library calls so."""
-        return Address(f"{self.url}/{name.removeprefix(self._path).strip('/')}")
+        return Address(f"{self.url}/{name.removeprefix(self._path).removeprefix('/')}")
 
     @property
     def _bucket(self) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from kerasfusion.address import Address
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
 from kerasfusion.roadwork.data.folds import assign_folds, find_folds
@@ -92,6 +93,16 @@ def test_the_groups_of_a_split_are_those_of_its_folds(tmp_path):
     split_dataset(out, tmp_path / "third", val=0.3, test=0.1, group_csv=out / "groups.csv")
     parts = {sample.path.name.split("_")[0]: sample.split for sample in scan(tmp_path / "third")}
     assert all(parts[s.path.name.split("_")[0]] == s.split for s in scan(tmp_path / "third"))
+
+
+def test_photos_at_an_address_are_in_the_same_folds(tmp_path):
+    source = write_photos(tmp_path / "src", (18, 18))
+    split_dataset(source, tmp_path / "out", val=0.2, test=0.2, group_regex=r"^(drive\d+)_")
+    address = Address(f"memory://{tmp_path.name}/out")
+    for path in (tmp_path / "out").rglob("*.*"):
+        (address / path.relative_to(tmp_path / "out").as_posix()).write_bytes(path.read_bytes())
+    assert (address / "groups.csv").is_file()
+    assert folds_of(address).of == folds_of(tmp_path / "out").of
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from kerasfusion.address import Address
 from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import write_json
@@ -137,6 +138,16 @@ def test_photos_that_moved_or_changed_are_listed_or_found_elsewhere(photos, tmp_
     assert [row["photo"] for row in listed.rows] == names[:1]
     note, listed = blocks_of(tmp_path / "nowhere", kept)
     assert [row["photo"] for row in listed.rows] == names
+
+
+def test_photos_at_an_address_are_shown(photos, tmp_path):
+    kept, root = answered(photos, WRONG), Address(f"memory://{tmp_path.name}/set")
+    names = [kept.sample_ids[row] for row in WRONG]
+    (root / names[1]).write_bytes((photos / names[1]).read_bytes())
+    pictures, note, listed = blocks_of(root, kept)
+    assert [picture.title for picture in pictures.pictures] == names[1:]
+    assert f"at {root}" in note.text
+    assert [row["photo"] for row in listed.rows] == names[:1]
 
 
 def test_names_of_photos_are_text_and_lead_nowhere_else(photos, tmp_path):
