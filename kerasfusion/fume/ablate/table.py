@@ -9,8 +9,9 @@ from typing import Any
 from kerasfusion.files.writing import write_text
 from kerasfusion.fume.ablate.configs import changes
 from kerasfusion.fume.ablate.results import Result
-from kerasfusion.fume.ablate.significance import in_words
+from kerasfusion.fume.ablate.significance import RESAMPLES, in_words
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.evaluate.boundary import TOLERANCE
 from kerasfusion.fume.evaluate.paper import as_latex, as_markdown, in_markdown, measured, p_text
 from kerasfusion.reporting import table
 
@@ -44,9 +45,9 @@ NOTES = (
     "Single-frame networks answer frame by frame: their states are counted a frame each, their multiplications (GMACs) "
     "are those of one frame. The latency is of a sample, from its files to the masks.",
     "A run with one gas (data.gases) is measured on the samples that have it: compare the column states of the files.",
-    "BF: boundary F-score, contours that agree within 0.75 % of the frame's diagonal, the mean over the frames.",
-    "p: of the difference from the first row, two-sided: paired bootstrap, whole originals drawn 10,000 times, with "
-    "Holm's correction over the rows. It weighs the chance in the test samples; seeds show that of the training.",
+    f"BF: boundary F-score, contours that agree within {TOLERANCE:.2%} of the frame's diagonal; the mean over frames.",
+    f"p: of the difference from the first row, two-sided: paired bootstrap, whole originals drawn {RESAMPLES:,} times, "
+    "with Holm's correction over the rows. It weighs the chance in the test samples; seeds show that of the training.",
     "Intervals: 95 % bootstrap, whole originals drawn. Best epoch: whose weights were evaluated.",
 )
 

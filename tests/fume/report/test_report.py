@@ -70,6 +70,7 @@ def test_every_section_is_there_and_nothing_is_fetched(page):
         *("Training curves", "What was trained on what", "What an answer costs"),
     ]
     text = text_of(page)
+    assert "boundary F of tube boundary F of gas pixels right n CO2 1.000" in text
     for part in ("1,656,236 trainable parameters", "0.250 GMACs a pair", "seed 42", "epoch 2, whose weights were kept"):
         assert part in text
 
@@ -232,6 +233,7 @@ def test_two_runs_are_compared_on_the_same_samples(folders, tmp_path):
     assert "balanced accuracy 0.833 and 0.833, difference +0.000" in text
     assert "Only second has 1 states right, only first 1: McNemar's p = 1" in text
     assert "first right, second wrong: 1 sample;" in text
+    assert "boundary F of the gas, CO2 1.000 1.000 0.000" in text
     assert "Transitional: first said Transitional, second Healthy" in text
     settings = re.search(r"<h2>Settings that differ</h2>.*?</section>", raw, re.DOTALL)[0]
     assert re.findall(r"<th scope=row[^>]*>([^<]+)</th>", settings) == ["experiment.name", "experiment.seed"]
