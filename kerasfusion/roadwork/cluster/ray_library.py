@@ -183,14 +183,8 @@ def connected(address: str) -> Iterator[Cluster]:
     if address.startswith(CLIENT):
         _refuse_silence(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level="critical")
+        _begin_session(ray, address)
     except ConnectionError as error:
-        if "Initialization failure" in str(error):  # the port answers; what it would start for us does not
-            raise KerasFusionError(
-                f"the cluster's head node did not begin our session: {str(error).strip().splitlines()[-1]}",
-                where=f"--on {address}",
-                todo="run the same command again; if it fails again, on the head node itself: --on auto",
-            ) from error
         raise _no_cluster(address, _first_line(error)) from error
     except RuntimeError as error:
         if "version" not in str(error).lower():
@@ -204,6 +198,27 @@ def connected(address: str) -> Iterator[Cluster]:
         yield Cluster(ray)
     finally:
         ray.shutdown()
+
+
+def _begin_session(ray, address: str, tries: int = 3) -> None:
+    """Let Ray connect; again where the port answers and the process that it starts for us does not.
+
+    Ray forks that process beside the threads of gRPC, and now and then it does not get up.
+    """
+    for left in reversed(range(tries)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level="critical")
+            return
+        except ConnectionError as error:
+            if "Initialization failure" not in str(error):
+                raise
+            ray.shutdown()
+            if not left:
+                raise KerasFusionError(
+                    f"the cluster's head node did not begin our session: {str(error).strip().splitlines()[-1]}",
+                    where=f"--on {address}",
+                    todo="run the same command again; if it fails again, on the head node itself: --on auto",
+                ) from error
 
 
 def _refuse_silence(address: str) -> None:

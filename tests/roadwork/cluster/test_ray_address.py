@@ -38,19 +38,28 @@ def test_a_port_where_nothing_listens_is_said_at_once():
             pass
 
 
-def test_a_head_node_that_begins_no_session_is_no_missing_cluster(monkeypatch):
+@pytest.mark.parametrize(("failures", "begins"), [(0, True), (2, True), (3, False)])
+def test_a_session_is_asked_for_thrice_and_then_is_no_missing_cluster(monkeypatch, failures, begins):
     answer = "Initialization failure from server:\nTraceback (most recent call):\nRuntimeError: Starting it failed."
+    tried = []
 
     def init(*arguments, **options):
-        raise ConnectionError(answer)
+        tried.append(arguments)
+        if len(tried) <= failures:
+            raise ConnectionError(answer)
 
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init, shutdown=lambda: None))
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"ray://127.0.0.1:{server.getsockname()[1]}"
-        said = r"RuntimeError: Starting it failed(.|\n)*again"
-        with pytest.raises(KerasFusionError, match=said) as caught, connected(address):
-            pass
-    assert not isinstance(caught.value, RequestError)
+        if begins:
+            with connected(address) as cluster:
+                assert isinstance(cluster, Cluster)
+        else:
+            said = r"RuntimeError: Starting it failed(.|\n)*again"
+            with pytest.raises(KerasFusionError, match=said) as caught, connected(address):
+                pass
+            assert not isinstance(caught.value, RequestError)
+    assert len(tried) == min(failures + 1, 3)
 
 
 def test_a_cluster_of_another_version_is_refused(monkeypatch):

@@ -151,9 +151,10 @@ def test_doctor_says_which_machine_does_not_reach_an_address(make_config, photos
     root = send(photos, "seen")
     config = make_config(tmp_path, f"data.root={root}", f"cache.folder=s3://{BUCKET}/cache")
     other = cluster.add_node(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
-    fit, unfit = sorted(on_cluster.describe_machines(cluster.address, config), key=lambda finding: finding.status)[::-1]
+    findings = on_cluster.describe_machines(cluster.address, config)  # maybe also of a node that has just died
     cluster.kill_node(other)
-    assert fit.found.endswith("sees data.root and cache.folder"), fit
+    (unfit,) = [finding for finding in findings if "EndpointConnectionError" in finding.found]
+    assert [finding for finding in findings if finding.found.endswith("sees data.root and cache.folder")]
     assert f"data.root: {root}/" in unfit.found and f"cache.folder: s3://{BUCKET}/cache" in unfit.found
     assert "does not answer as it should: EndpointConnectionError" in unfit.found
     assert "set credentials and endpoint" in unfit.todo
