@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.roadwork.detect.detector import Detection
 from kerasfusion.roadwork.service.answering import Answers, Broken, Opened, Unreadable
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
@@ -186,6 +187,8 @@ class Batching:
 def _pixels(photo: bytes) -> int:
     """Width x height, as its header says; 0 for what is no photo, which is refused soon enough."""
     try:
+        if is_heif(photo):
+            register_reader()
         with Image.open(io.BytesIO(photo)) as image:
             return image.width * image.height
     except Exception:  # whatever Pillow raises on hostile bytes: the worker says what is wrong
