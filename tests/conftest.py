@@ -21,6 +21,7 @@ from filelock import FileLock
 from kerasfusion.config import load_config
 from kerasfusion.files import saving
 from kerasfusion.formats import measuring
+from kerasfusion.keras_settings import use_keras
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifiers
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
 from kerasfusion.roadwork.data.dataset import scan
@@ -33,6 +34,8 @@ from tests.material.warm_python import WARM
 
 # TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM: the second one aborts the process.
 sys.modules.setdefault("triton", None)
+
+use_keras()  # before a test imports Keras by itself, which takes twice as long
 
 # TensorFlow and Keras leave a million objects that never go: walking them took a seventh of a training's time.
 gc.set_threshold(50_000, 20, 50)

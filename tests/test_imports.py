@@ -119,7 +119,7 @@ OPTIONAL = {
 
 
 @functools.cache
-def imports(package: Path = PACKAGE) -> list[tuple[str, str, bool]]:
+def imports(package: Path) -> list[tuple[str, str, bool]]:
     """(file, imported module, at the top of the file) of every import in a package, also those inside functions."""
     return list(_imports(package))
 
@@ -277,7 +277,7 @@ def test_a_folder_says_in_three_lines_what_it_is_for_and_does_nothing_else():
 
 
 def test_optional_libraries_are_imported_in_few_files_inside_functions():
-    for file, name, at_top in imports():
+    for file, name, at_top in imports(PACKAGE):
         library = name.split(".")[0]
         if library in OPTIONAL:
             assert file in OPTIONAL[library], f"{file} imports {name}"
@@ -285,7 +285,7 @@ def test_optional_libraries_are_imported_in_few_files_inside_functions():
 
 
 def test_the_command_line_imports_the_work_inside_its_functions():
-    for file, name, at_top in imports():
+    for file, name, at_top in imports(PACKAGE):
         if file.startswith("cli/") and at_top and name.startswith("kerasfusion."):
             assert name.startswith(("kerasfusion.cli", "kerasfusion.errors", "kerasfusion.__version__")), (
                 f"{file}: {name}"

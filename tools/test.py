@@ -9,6 +9,7 @@ setup.cfg allows. Else ruff's two checks and pytest all run, whatever the earlie
 first that is not 0.
 """
 
+import re
 import sys
 
 from bootstrap import interpreter
@@ -36,7 +37,7 @@ def main(arguments):
     python = str(environment.executable("python"))
     checks = CHECKS
     if "--fast" in arguments:
-        arguments = ["-m", f"not ({' or '.join(SLOW)})", *(word for word in arguments if word != "--fast")]
+        arguments = [*fast_arguments(), *(word for word in arguments if word != "--fast")]
         checks = tuple(check for check in CHECKS if check != ("tests.browser",))
     codes = []
     for check in checks:
@@ -46,6 +47,18 @@ def main(arguments):
     for check, code in zip(checks, codes, strict=True):
         print(f"{' '.join(check)}: {'passed' if code == 0 else f'failed (exit code {code})'}", flush=True)
     return next((code for code in codes if code), 0)
+
+
+def fast_arguments():
+    """Those by which pytest leaves out what is slow.
+
+    A module that is slow as a whole is not even imported: torch, ultralytics and others take seconds to load, in each
+    process. So does schemathesis' plugin, of which such modules alone make use.
+    """
+    slow = re.compile(rf"^pytestmark = .*mark\.({'|'.join(SLOW)})\b", re.MULTILINE)
+    modules = (path for path in (environment.ROOT / "tests").rglob("test_*.py") if slow.search(path.read_text("utf-8")))
+    ignored = [f"--ignore={path}" for path in sorted(modules)]
+    return ["-m", f"not ({' or '.join(SLOW)})", "-p", "no:schemathesis", *ignored]
 
 
 def test_oldest(arguments):

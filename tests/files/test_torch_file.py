@@ -13,6 +13,8 @@ import torch
 from kerasfusion.errors import RequestError
 from kerasfusion.files.torch_file import read_torch_file, refuse_damaged_archive
 
+pytestmark = pytest.mark.exports  # torch writes the files
+
 
 def save(path, value):
     torch.save(value, path)

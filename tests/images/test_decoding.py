@@ -103,6 +103,7 @@ def test_squash_uses_the_whole_frame(picture):
     assert small[:, 0, 1].max() < small[:, -1, 1].min()  # left edge and right edge are both there
 
 
+@pytest.mark.exports
 @pytest.mark.parametrize("shape", [(720, 1280), (1280, 720), (481, 333), (100, 101), (64, 64)])
 def test_crop_centre_equals_torchvisions_resize_and_centre_crop(shape):
     from torchvision import transforms

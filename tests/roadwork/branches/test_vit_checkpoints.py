@@ -17,6 +17,8 @@ from kerasfusion.roadwork.dry_run.weights_at_hand import check_vit
 from tests.material.hugging_face_vit import write_vit
 from tests.material.transformers_vit import logits_of, pixels_by_pillow
 
+pytestmark = pytest.mark.exports  # compares with transformers
+
 ACTIVATION_NAMES = [name for name in ACTIVATIONS if name != "gelu_fast"]  # differs by rounding alone
 DRAWN = 16
 
@@ -72,7 +74,6 @@ def logits(folder, pixels):
     return np.asarray(keras.Model(branch.input, branch.get_layer("vit").input)(pixels))
 
 
-@pytest.mark.exports
 def test_checkpoints_drawn_at_random_answer_as_transformers_does(tmp_path):
     for number in range(DRAWN):
         folder = tmp_path / f"{number:02}"

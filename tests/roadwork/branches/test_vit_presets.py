@@ -12,6 +12,8 @@ import pytest
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint
 
+pytestmark = pytest.mark.exports  # of networks that keras-hub builds
+
 NAMES = ("None", "Roadwork")
 
 

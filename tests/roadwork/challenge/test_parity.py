@@ -16,6 +16,8 @@ from kerasfusion.roadwork.challenge.kinds import Kind
 from kerasfusion.roadwork.challenge.making import as_jpeg, challenge_jpeg, picture, stream_of
 from kerasfusion.roadwork.challenge.recipe import Recipe, draw_recipe
 
+pytestmark = pytest.mark.exports  # compares with torchvision and OpenCV
+
 SHAPES = [(180, 320), (321, 240), (224, 224), (60, 90), (90, 700)]
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 from kerasfusion.images.decoding import MAX_ASPECT_RATIO, ImageError
 from kerasfusion.roadwork.detect.detector import open_detector
 
+pytestmark = pytest.mark.trains  # a model does
+
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 60, 3)).astype(np.uint8)
 

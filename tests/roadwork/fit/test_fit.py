@@ -25,7 +25,7 @@ from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
 from tests.material.hugging_face_vit import SIZE, write_vit
 
-pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+pytestmark = [pytest.mark.usefixtures("yolo_in_this_process"), pytest.mark.trains]
 
 
 def quiet(line):

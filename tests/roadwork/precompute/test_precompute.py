@@ -21,7 +21,7 @@ from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.job import precompute
 from tests.material.hugging_face_vit import SIZE, write_vit
 
-pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+pytestmark = [pytest.mark.usefixtures("yolo_in_this_process"), pytest.mark.trains]
 
 
 def tree(folder):

@@ -20,7 +20,7 @@ from kerasfusion.roadwork.precompute.job import precompute
 from tests.material.hugging_face_vit import HIDDEN, MEAN, SIZE, STD, write_vit
 from tests.material.transformers_vit import features_of
 
-pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+pytestmark = [pytest.mark.usefixtures("yolo_in_this_process"), pytest.mark.trains]
 
 KEPT = "cache.vit_features=true"
 

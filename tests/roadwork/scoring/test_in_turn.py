@@ -107,6 +107,7 @@ ODD = st.sampled_from([-1.0, -1, NAN, INF, -INF, 1.5, 2.0, 2.4, 3.0, -0.5, -0.6,
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered")  # in scikit-learn, of infinity
+@pytest.mark.exports
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.data())
 def test_any_sequence_is_paid_as_scikit_learn_has_it(data):

@@ -25,6 +25,8 @@ from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install
 from kerasfusion.roadwork.miner.plugin.layout import find_layout
 from tests.roadwork.miner.miner_tree import LAYOUTS, Miner, contents, without_kerasfusion, write_tree
 
+pytestmark = pytest.mark.trains  # the model that answers does
+
 
 @pytest.fixture(scope="module")
 def model(fitted):
