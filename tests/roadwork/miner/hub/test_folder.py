@@ -1,10 +1,7 @@
 """A folder for a model hub: what it says is true, it mixes with nothing else, and it leaves only when asked."""
 
-import http.server
 import json
 import sys
-import threading
-from types import SimpleNamespace
 
 import huggingface_hub
 import keras
@@ -29,12 +26,11 @@ from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
 from kerasfusion.roadwork.evaluate.rehearsal import keep_rehearsal
 from kerasfusion.roadwork.miner.hub.hotkey import refuse_other_than_hotkey
-from kerasfusion.roadwork.miner.hub.upload import push
 from tests.material.warm_python import WARM
+from tests.roadwork.miner.hub.fake_hub import FakeHub
 from tests.roadwork.report.material import rehearsed
 
 pytestmark = pytest.mark.exports
-
 
 SIZE = 8
 HOTKEY = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
@@ -337,23 +333,6 @@ def test_what_is_no_whole_model_or_does_not_answer_is_refused(model, network, tm
     assert not (tmp_path / "hub").exists()
 
 
-class FakeHub:
-    """What HfApi does of it, noting what it was asked."""
-
-    def __init__(self, private=False):
-        self.calls, self.private = [], private
-
-    def create_repo(self, repo, **options):
-        self.calls.append(("create", repo, options["private"]))
-
-    def repo_info(self, repo, **options):
-        return SimpleNamespace(private=self.private)
-
-    def upload_folder(self, **options):
-        self.calls.append(("upload", options["repo_id"], options["allow_patterns"], options["commit_message"]))
-        return SimpleNamespace(commit_url="https://huggingface.co/me/cones/commit/1")
-
-
 @pytest.mark.usefixtures("answered")
 def test_nothing_is_uploaded_without_push_and_only_our_files_with_it(model, tmp_path, monkeypatch):
     hub = FakeHub()
@@ -366,52 +345,3 @@ def test_nothing_is_uploaded_without_push_and_only_our_files_with_it(model, tmp_
     assert hub.calls == [("create", "me/cones", None), ("upload", "me/cones", files, "cones 1.2.3")]
     assert "validators read no others" in package(model, tmp_path / "hub", "--push", "me/v1.0", code=2).output
     assert "--private is for --push" in package(model, tmp_path / "hub", "--private", code=2).output
-
-
-def test_what_should_be_private_is_not_put_into_a_public_repository(tmp_path):
-    hub = FakeHub(private=False)
-    with pytest.raises(RequestError, match="there already, and public"):
-        push(tmp_path, ["README.md"], "me/cones", True, "cones", hub)
-    assert [call[0] for call in hub.calls] == ["create"]
-    hub = FakeHub(private=True)
-    push(tmp_path, ["README.md"], "me/cones", True, "cones", hub)
-    assert hub.calls[0] == ("create", "me/cones", True)
-    assert hub.calls[1][0] == "upload"
-
-
-@pytest.fixture
-def refusing_hub():
-    """A server on this machine that answers every request with the status in `status`."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(server.status)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *arguments):
-            """Quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"), [(401, "hf auth login"), (403, "does not let you write"), (404, "no such owner")]
-)
-def test_the_hubs_refusals_say_what_to_do(refusing_hub, tmp_path, status, reason):
-    refusing_hub.status = status
-    api = huggingface_hub.HfApi(endpoint=f"http://127.0.0.1:{refusing_hub.server_port}", token="hf_none")
-    with pytest.raises(KerasFusionError, match=reason):
-        push(tmp_path, ["README.md"], "me/cones", False, "cones", api)
-
-
-def test_without_a_network_the_folder_is_still_there_to_upload(tmp_path):
-    api = huggingface_hub.HfApi(endpoint="http://127.0.0.1:9", token="hf_none")
-    with pytest.raises(KerasFusionError, match=r"cannot be reached(.|\n)*upload .* with the hub's web page"):
-        push(tmp_path, ["README.md"], "me/cones", False, "cones", api)
