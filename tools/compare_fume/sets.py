@@ -1,5 +1,6 @@
 """The sets that both sides learn from and are asked about: generated ones, or one that is there."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def generated_set(name: str, folder: Path, originals: int, size: tuple[int, int]
     counts = {split: max(3, round(originals * share)) for split, share in SHARES.items()}
     if not all(paired_path(root, split).is_file() for split in SPLITS):
         if not (root / f"{SPLITS[-1]}_annotations.csv").is_file():  # the last file of a set that is whole
-            _require_empty(root)
+            shutil.rmtree(root, ignore_errors=True)  # of a drawing that was stopped
             report(f"{name}: drawing frames of {sum(counts.values())} originals")
             write_dataset(root, counts, SEED, size=size, copies=0, balanced=name == "balanced")
         pair_dataset(root, strategy="original_based", seed=SEED)
@@ -72,10 +73,3 @@ def _described(name: str, root: Path) -> GasSet:
         refuse_missing(samples, root)
         digests.append(samples_digest(samples, file_digests(list_files(samples), root, split)))
     return GasSet(name, root, " ".join(digests))
-
-
-def _require_empty(root: Path) -> None:
-    if root.exists() and any(root.iterdir()):
-        raise RequestError(
-            "the drawing of this set was stopped", where=root, todo="delete this folder and run the same command again"
-        )
