@@ -23,15 +23,10 @@ class Side:
 
     def open(self, path: str, width: int, height: int, answers: str) -> None:
         """Take over a torch checkpoint, save it, open the file, and write what it answers on the pair."""
-        from kerasfusion.files.saving import save_model
         from kerasfusion.formats.opening import open_model
-        from kerasfusion.fume.fit.description import describe
-        from kerasfusion.fume.networks.architectures import with_probabilities
-        from port_fume.conversion import convert, read_weights
 
-        config, checkpoint, file = _config(width, height), Path(path), Path(path).with_suffix(".keras")
-        model = with_probabilities(convert(read_weights(checkpoint), config, checkpoint))
-        save_model(model, file, describe(config, model), sample=None)
+        file = Path(path).with_suffix(".keras")
+        take_over(Path(path), file, width, height)
         self.network, self.pair = open_model(file), draw_pair(height, width)
         np.savez(answers, **self.network.answer(self.pair))
 
@@ -55,6 +50,18 @@ class Side:
     def train(self, steps: int) -> list[float]:
         """Seconds of each step."""
         return [_seconds(lambda: self.learner.train_on_batch(*self.batch)) for _ in range(steps)]
+
+
+def take_over(checkpoint: Path, file: Path, width: int, height: int) -> None:
+    """Save a torch checkpoint of the network as the file that `fit` would have left."""
+    from kerasfusion.files.saving import save_model
+    from kerasfusion.fume.fit.description import describe
+    from kerasfusion.fume.networks.architectures import with_probabilities
+    from port_fume.conversion import convert, read_weights
+
+    config = _config(width, height)
+    model = with_probabilities(convert(read_weights(checkpoint), config, checkpoint))
+    save_model(model, file, describe(config, model), sample=None)
 
 
 def _config(width: int, height: int):

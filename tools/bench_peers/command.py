@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import filelock
@@ -13,6 +14,8 @@ from bench_peers import machine
 from bench_peers.processes import ProcessFailed
 from bench_peers.rows import Row, append_csv, as_table, refuse_other_columns
 from kerasfusion.errors import KerasFusionError
+
+Result = TypeVar("Result")
 
 
 def run(work: Path, path: Path, as_json: bool, measure: Callable[[], Sequence[Row]]) -> None:
@@ -25,12 +28,32 @@ def run(work: Path, path: Path, as_json: bool, measure: Callable[[], Sequence[Ro
         measure: gives the rows. A ratio that is not reached is not an error.
     """
     facts = machine.describe()
+
+    def measure_and_add() -> Sequence[Row]:
+        refuse_other_columns(path, facts)
+        rows = measure()
+        append_csv(path, facts, rows)
+        return rows
+
+    rows = alone(work, measure_and_add)
+    if as_json:
+        click.echo(json.dumps({"facts": facts, "rows": [row.to_dict() for row in rows]}, indent=2))
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
+        click.echo(f"\n{as_table(rows)}\n\nadded to {path}")
+
+
+def alone(work: Path, job: Callable[[], Result]) -> Result:
+    """Do what one run at a time may do in a folder; ends this process, with a sentence, where that fails.
+
+    Args:
+        work: the folder; made if need be.
+        job: the work.
+    """
     work.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(work / ".lock", timeout=0):
-            refuse_other_columns(path, facts)
-            rows = measure()
-            append_csv(path, facts, rows)
+            return job()
     except filelock.Timeout:
         click.echo(f"error: another run is using {work}: wait until it ends, or name another folder", err=True)
         sys.exit(2)
@@ -40,11 +63,6 @@ def run(work: Path, path: Path, as_json: bool, measure: Callable[[], Sequence[Ro
     except KeyboardInterrupt:
         click.echo(f"stopped; what was generated is kept in {work}", err=True)
         sys.exit(130)
-    if as_json:
-        click.echo(json.dumps({"facts": facts, "rows": [row.to_dict() for row in rows]}, indent=2))
-    else:
-        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
-        click.echo(f"\n{as_table(rows)}\n\nadded to {path}")
 
 
 def start(command: click.Command) -> None:
