@@ -109,6 +109,7 @@ OPTIONAL = {
     "scipy.spatial": ("fume/evaluate/boundary.py",),
     "flyr": ("images/flir.py",),
     "av": ("fume/films/video_file.py",),
+    "pycocotools": ("fume/mask_files/coco.py",),
     "datasets": ("roadwork/data/importing/sources.py",),
     "ray": ("roadwork/cluster/ray_library.py",),
     "fsspec": ("address.py",),

@@ -178,7 +178,7 @@ def challenge(ctx, src: Path, out: Path, layout: str, level: str, views: int, on
     "--legend",
     multiple=True,
     metavar="CLASS=VALUE",
-    help="What stands for background, tube or gas in the masks: a number, a colour #rrggbb, or a polygon's label; "
+    help="What stands for background, tube or gas in the masks: a number, a colour #rrggbb, or an outline's label; "
     "repeatable.",
 )
 @json_option
@@ -208,13 +208,15 @@ def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], *
 )
 @click.option("--offset", type=FiniteRange(-86_400, 86_400), default=0.0, help="Seconds after the other gas's film.")
 @click.option("--rate", type=FiniteRange(0, min_open=True), help="Frames a second, of a TIFF of many pages.")
-@click.option("--masks", type=click.Choice(["png", "json"]), default="png", show_default=True, help="To be drawn.")
+@click.option(
+    "--masks", type=click.Choice(["png", "json", "coco"]), default="png", show_default=True, help="To be drawn."
+)
 def frames(film: Path, out: Path, state: str, **choices):
     """Take stills of FILM for annotation: OUT/frames, and their rows in OUT/annotations.csv.
 
     The films of both gases go into one OUT, one call each: `data pair --strategy original_based` first makes pairs of
     what was filmed at one time, and --regroup keeps all stills of a film in one split. Draw the masks at the paths of
-    the rows: PNGs of 0, 1 and 2, or LabelMe's JSON.
+    the rows: PNGs of 0, 1 and 2, LabelMe's JSON (json), or one JSON of COCO for all (coco).
 
     Example: kerasfusion data frames cow7_co2.mp4 data/fume --every 0.5 --ph 6.5 --state Healthy
     """

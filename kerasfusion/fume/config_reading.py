@@ -64,10 +64,10 @@ Marks = Annotated[
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Legend:
-    """What stands for each class in the files of masks: numbers, colours, or names of polygons; one, or a list of them.
+    """What stands for each class in the files of masks: numbers, colours, or labels of outlines; one, or several.
 
     Attributes:
-        background: a number, a colour "#rrggbb", or a polygon's label; empty is 0, or black.
+        background: a number, a colour "#rrggbb", or an outline's label (its category in COCO); empty is 0, or black.
         tube: likewise; empty where no mask has any.
         gas: likewise.
     """

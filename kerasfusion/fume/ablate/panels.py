@@ -16,6 +16,7 @@ from kerasfusion.fume.data.frames import resize_frame, resize_mask
 from kerasfusion.fume.data.masks import COLOURS, GAS, coloured, union_of, write_png
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.panels import INK, MARGIN, OUTLINE, PALE, PAPER, outline, spread
+from kerasfusion.fume.evaluate.split import read_truth
 from kerasfusion.fume.mask_files.reading import read_mask
 
 SAMPLES = 3
@@ -58,7 +59,7 @@ def _row(sample: Sample, gas: str, shown: Sequence[Result], root: Path) -> tuple
     data = shown[0].config.data
     grey = read_frame(root / sample.frames[gas].frame_path, data.frames)
     size = (WIDTH, max(1, round(WIDTH * grey.shape[0] / grey.shape[1])))
-    masks = {gas: read_mask(root / frame.mask_path, data.masks) for gas, frame in sample.frames.items()}
+    masks = read_truth(sample, root, data.masks)
     truths = {name: resize_mask(mask, *size) for name, mask in masks.items()}
     edges = {"mask": union_of(truths.values()), gas: truths[gas]}
     edges = {name: outline(mask == GAS) for name, mask in edges.items()}

@@ -226,10 +226,11 @@ def _evaluated(config: FumeConfig) -> dict[str, str | None]:
     files = [
         path for sample in samples for frame in sample.frames.values() for path in (frame.frame_path, frame.mask_path)
     ]
+    digests = {path: file_sha256(data.dataset_root / path) for path in dict.fromkeys(files)}
     rows = [f"{sample.sample_id} {sample.class_id} {sample.group}" for sample in samples]
     report = read_metrics(folder / METRICS).get(SPLIT)
     return {
         "network": file_sha256(folder / MODEL),
-        "data": lines_sha256([*rows, *(file_sha256(data.dataset_root / path) for path in files)]),
+        "data": lines_sha256([*rows, *(digests[path] for path in files)]),
         "report": report and json_sha256(report),
     }

@@ -108,14 +108,13 @@ def check_files(root: Path, frames: Iterable[Frame]) -> None:
         root: folder that the paths are relative to.
 
     Raises:
-        RequestError: a file is missing; names the first ten with the rows that ask for them.
+        RequestError: a file is missing; names the first ten with the first row that asks for each.
     """
-    missing = [
-        f"{frame.source or 'frame'}: {path}"
-        for frame in frames
-        for path in (frame.frame_path, frame.mask_path)
-        if not (root / path).is_file()
-    ]
+    asking = {}  # one file may be the mask of many rows
+    for frame in frames:
+        for path in (frame.frame_path, frame.mask_path):
+            asking.setdefault(path, frame.source or "frame")
+    missing = [f"{source}: {path}" for path, source in asking.items() if not (root / path).is_file()]
     if not missing:
         return
     inner = root / FOREIGN_ROOT

@@ -14,6 +14,7 @@ from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.csv_rows import name_ten
 from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.samples import GasFrame, Sample
+from kerasfusion.fume.mask_files.outlines import SUFFIX as OUTLINES
 from kerasfusion.fume.mask_files.reading import read_mask
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
@@ -117,8 +118,18 @@ def list_files(samples: Sequence[Sample]) -> list[GasFrame]:
 
 
 def file_digests(files: Sequence[GasFrame], root: Path, label: str) -> list[str]:
-    """The digests of each frame's two files."""
-    return list(track(ordered_map(lambda frame: _digest(frame, root), files), f"check {label}", total=len(files)))
+    """The digests of each frame's two files, and its name where it says which part of the mask's file counts."""
+    names = list(dict.fromkeys(name for frame in files for name in (frame.frame_path, frame.mask_path)))
+    digests = track(ordered_map(lambda name: source_sha256(root / name), names), f"check {label}", total=len(names))
+    of = dict(zip(names, digests, strict=True))
+    return [
+        f"{of[frame.frame_path]} {of[frame.mask_path]}" + (f" {frame.frame_path}" if _may_be_of_many(frame) else "")
+        for frame in files
+    ]
+
+
+def _may_be_of_many(frame: GasFrame) -> bool:
+    return frame.mask_path.lower().endswith(OUTLINES)
 
 
 def frames_path(data: Data, digests: Sequence[str]) -> Path:
@@ -145,13 +156,12 @@ def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
     Raises:
         RequestError: names ten of the files and the rows that list them.
     """
-    missing = [
-        f"{sample.source or sample.sample_id}: {path}"
-        for sample in samples
-        for frame in sample.frames.values()
-        for path in (frame.frame_path, frame.mask_path)
-        if path is not None and not (root / path).is_file()
-    ]
+    asking = {}
+    for sample in samples:
+        for frame in sample.frames.values():
+            for path in (frame.frame_path, frame.mask_path):
+                asking.setdefault(path, sample.source or sample.sample_id)
+    missing = [f"{source}: {path}" for path, source in asking.items() if path and not (root / path).is_file()]
     if missing:
         raise RequestError(
             f"{len(missing)} file(s) do not exist:{name_ten(missing)}",
@@ -161,13 +171,10 @@ def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
         )
 
 
-def _digest(frame: GasFrame, root: Path) -> str:
-    return f"{source_sha256(root / frame.frame_path)} {source_sha256(root / frame.mask_path)}"
-
-
 def _read_pair(frame: GasFrame, data: Data) -> np.ndarray:
     root = data.dataset_root
-    grey, mask = read_frame(root / frame.frame_path, data.frames), read_mask(root / frame.mask_path, data.masks)
+    grey = read_frame(root / frame.frame_path, data.frames)
+    mask = read_mask(root / frame.mask_path, data.masks, frame.frame_path)
     if grey.shape != mask.shape:
         raise ImageError(
             f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the frame {grey.shape[1]} x {grey.shape[0]}",

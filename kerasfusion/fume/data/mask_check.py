@@ -1,6 +1,6 @@
 """Whether the masks of a whole set say the same with the same values, which no file says alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.annotations import Frame
 from kerasfusion.fume.data.csv_rows import name_ten
-from kerasfusion.fume.data.samples import Sample
+from kerasfusion.fume.data.samples import GasFrame
 from kerasfusion.fume.mask_files.reading import examine_mask
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.parallel import ordered_map
@@ -29,6 +30,9 @@ class _Seen:
         told_by, classes: {ReadMask.told_by, or a class: file}.
         colours: {index of a palette: (colour, file)}.
         conflict: why the palettes do not belong together.
+        pictures: {(file of many pictures, one of them): frame that it is the mask of}.
+        twice: two frames that have one picture.
+        undrawn: frames that such a file lists without an outline of tube or gas.
         unreadable: each bad file with what is wrong, and what to do about the first.
     """
 
@@ -36,6 +40,9 @@ class _Seen:
     classes: dict[int, str] = field(default_factory=dict)
     colours: dict[int, tuple[str, str]] = field(default_factory=dict)
     conflict: str | None = None
+    pictures: dict[tuple[str, str], str] = field(default_factory=dict)
+    twice: str | None = None
+    undrawn: int = 0
     unreadable: list[str] = field(default_factory=list)
     todo: str | None = None
 
@@ -45,19 +52,15 @@ class _Look:
     told_by: str
     colours: dict[int, str]
     classes: list[int]
+    picture: str | None
 
 
-def masks_of(samples: Iterable[Sample]) -> list[str]:
-    """The names of samples' masks, each once."""
-    return list(dict.fromkeys(frame.mask_path for sample in samples for frame in sample.frames.values()))
-
-
-def check_masks(root: Path, names: Sequence[str], how: MaskReading) -> list[str]:
+def check_masks(root: Path, frames: Sequence[Frame | GasFrame], how: MaskReading) -> list[str]:
     """Read every mask once.
 
     Args:
-        root: what the names are relative to.
-        names: of the masks, each once.
+        root: what the frames' paths are relative to.
+        frames: with masks, each once.
         how: what is set about reading.
 
     Returns:
@@ -65,26 +68,28 @@ def check_masks(root: Path, names: Sequence[str], how: MaskReading) -> list[str]
 
     Raises:
         ImageError: masks that cannot be read; names ten of them.
-        RequestError: two ways of writing classes in one set, palettes that differ, or numbers that say 1 and never 2.
+        RequestError: two ways of writing classes in one set, palettes that differ, numbers that say 1 and never 2, or
+            one picture of a COCO file for two frames.
     """
     seen = _Seen()
-    looks = ordered_map(lambda name: _look(root / name, how), names)
-    for name, look in zip(names, track(looks, "check masks", total=len(names)), strict=True):
-        _add(seen, root, name, look)
-    _refuse(seen, root, len(names))
-    return _notes(seen, len(names))
+    looks = ordered_map(lambda frame: _look(root, frame, how), frames)
+    for frame, look in zip(frames, track(looks, "check masks", total=len(frames)), strict=True):
+        _add(seen, root, frame, look)
+    _refuse(seen, root, len(frames))
+    return _notes(seen, len(frames))
 
 
-def _look(path: Path, how: MaskReading) -> _Look | ImageError:
+def _look(root: Path, frame: Frame | GasFrame, how: MaskReading) -> _Look | ImageError:
     try:
-        mask = examine_mask(path, how)
+        mask = examine_mask(root / frame.mask_path, how, frame.frame_path)
     except ImageError as error:
         return error
     held = np.flatnonzero(np.bincount(mask.classes.ravel(), minlength=len(PIXEL_CLASSES)))
-    return _Look(mask.told_by, dict(mask.colours), held.tolist())
+    return _Look(mask.told_by, dict(mask.colours), held.tolist(), mask.picture)
 
 
-def _add(seen: _Seen, root: Path, name: str, look: _Look | ImageError) -> None:
+def _add(seen: _Seen, root: Path, frame: Frame | GasFrame, look: _Look | ImageError) -> None:
+    name = frame.mask_path
     if isinstance(look, ImageError):
         seen.unreadable.append(f"{root / name}: {look.what}")
         seen.todo = seen.todo or look.todo
@@ -96,14 +101,26 @@ def _add(seen: _Seen, root: Path, name: str, look: _Look | ImageError) -> None:
         known, first = seen.colours.setdefault(index, (colour, name))
         if known != colour and seen.conflict is None:
             seen.conflict = f"index {index} is {known} in {first} and {colour} in {name}"
+    if look.picture is not None:
+        first = seen.pictures.setdefault((name, look.picture), frame.frame_path)
+        if first != frame.frame_path and seen.twice is None:
+            seen.twice = f"{first} and {frame.frame_path} would both be {look.picture} of {name}"
+        seen.undrawn += look.told_by == "nothing"
 
 
 def _refuse(seen: _Seen, root: Path, count: int) -> None:
     if seen.unreadable:
         raise ImageError(
             f"{len(seen.unreadable)} of {count} masks cannot be used:{name_ten(seen.unreadable)}",
-            expected="0 background, 1 tube, 2 gas; 0, 127, 255; colours with data.masks.legend; LabelMe's JSON",
+            expected="0, 1, 2 for background, tube, gas; 0, 127, 255; colours with a legend; JSON of LabelMe or COCO",
             todo=seen.todo,
+        )
+    if seen.twice:
+        raise RequestError(
+            f"two frames have one mask: {seen.twice}",
+            where=root,
+            expected="a picture in the COCO file for each frame, told by its name, and by its folder if names repeat",
+            todo="export the annotations with the folders in file_name, or give each folder a JSON of its own",
         )
     if seen.conflict:
         raise RequestError(
@@ -133,6 +150,10 @@ def _notes(seen: _Seen, count: int) -> list[str]:
     notes = []
     if "greys" in seen.told_by:
         notes.append("the masks are read as 0 background, 127 tube, 255 gas")
+    if seen.undrawn:
+        notes.append(
+            f"{seen.undrawn} of {count} frames have no outline of tube or gas in their COCO file: they are background"
+        )
     if missing := [PIXEL_CLASSES[row] for row in (TUBE, GAS) if row not in seen.classes]:
         notes.append(f"no pixel of the {count} masks is {' or '.join(missing)}")
     return notes

@@ -133,7 +133,7 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
     check_files(root, frames)
-    summary.notes += check_masks(root, list(dict.fromkeys(frame.mask_path for frame in frames)), masks)
+    summary.notes += check_masks(root, frames, masks)
     summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
     if summary.regrouped:

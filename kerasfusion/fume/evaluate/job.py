@@ -12,8 +12,8 @@ from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.data.frames import refuse_missing
-from kerasfusion.fume.data.mask_check import check_masks, masks_of
+from kerasfusion.fume.data.frames import list_files, refuse_missing
+from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.masks import write_mask
 from kerasfusion.fume.data.record import record_data
 from kerasfusion.fume.data.samples import Sample, read_samples
@@ -99,7 +99,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         read_evaluated(folder)
     data = request.config.data
     samples = choose(request)
-    for note in check_masks(data.dataset_root, masks_of(samples), data.masks):
+    for note in check_masks(data.dataset_root, list_files(samples), data.masks):
         report(f"note: {note}")
     use_device(request.model, request.device)
     network = open_network(request.model)

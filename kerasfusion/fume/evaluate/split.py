@@ -145,7 +145,7 @@ def read_truth(sample: Sample, root: Path, how: MaskReading) -> dict[str, np.nda
     Raises:
         ImageError: a file cannot be read; names it.
     """
-    return {gas: read_mask(root / frame.mask_path, how) for gas, frame in sample.frames.items()}
+    return {gas: read_mask(root / frame.mask_path, how, frame.frame_path) for gas, frame in sample.frames.items()}
 
 
 def true_mask(output: str, truths: dict[str, np.ndarray]) -> np.ndarray:

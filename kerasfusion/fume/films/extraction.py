@@ -21,6 +21,9 @@ from kerasfusion.progress import track
 MANIFEST = "annotations.csv"
 """In the folder; `data pair --regroup` divides its rows into splits, all frames of a film into one."""
 
+COCO = "masks/coco.json"
+"""Where the outlines of all stills are expected, if that is said."""
+
 
 @dataclass(frozen=True)
 class FramesRequest:
@@ -35,7 +38,7 @@ class FramesRequest:
         class_id: index into STATES.
         offset: seconds by which this film began after the other gas's.
         rate: frames a second, of a TIFF.
-        masks: ending of the masks that will be drawn: "png", or "json" (LabelMe).
+        masks: that will be drawn: "png" or "json" (LabelMe), a file a frame, or "coco", one file of all.
     """
 
     film: Path
@@ -112,7 +115,7 @@ def _write(request: FramesRequest, gas: str, time: float, stored: Stored) -> Fra
     return Frame(
         gas=gas,
         frame_path=f"frames/{name}.{ending}",
-        mask_path=f"masks/{name}.{request.masks}",
+        mask_path=COCO if request.masks == "coco" else f"masks/{name}.{request.masks}",
         ph_value=request.ph,
         class_id=request.class_id,
         original_id=without_gas(request.film.stem, gas) or request.film.stem,

@@ -11,8 +11,8 @@ from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
-from kerasfusion.fume.data.frames import Frames, refuse_missing
-from kerasfusion.fume.data.mask_check import check_masks, masks_of
+from kerasfusion.fume.data.frames import Frames, list_files, refuse_missing
+from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.modality import REMEDY, dependence
 from kerasfusion.fume.fit.best_epoch import best_epoch
 from kerasfusion.fume.fit.description import describe
@@ -105,6 +105,6 @@ def _load(config: FumeConfig, report: Callable[[str], None]) -> tuple[Frames, Fr
     samples = {split: read_split(config, split) for split in ("train", "val")}
     both, root = [sample for found in samples.values() for sample in found], config.data.dataset_root
     refuse_missing(both, root)
-    for note in check_masks(root, masks_of(both), config.data.masks):
+    for note in check_masks(root, list_files(both), config.data.masks):
         report(f"note: {note}")
     return load_split(config, "train", samples["train"]), load_split(config, "val", samples["val"])

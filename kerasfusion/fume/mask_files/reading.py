@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.config_types import PIXEL_CLASSES
-from kerasfusion.fume.mask_files.polygons import read_polygons
+from kerasfusion.fume.mask_files.outlines import SUFFIX, draw_outlines
 from kerasfusion.images.decoding import ImageError, Stored, read_stored
 
 USUAL = MaskReading()
@@ -28,15 +28,22 @@ class ReadMask:
         told_by: "numbers" 0, 1, 2; "greys" 0, 127, 255; "indices" of a palette; "legend"; "labels" of polygons; or
             "nothing", where all pixels are 0.
         colours: {index: "#rrggbb"} of those that are used, where the indices of a palette count.
+        picture: which of a file's many pictures it is, as the file names it; None from a file of one.
     """
 
     classes: np.ndarray
     told_by: str
     colours: Mapping[int, str] = field(default_factory=dict)
+    picture: str | None = None
 
 
-def read_mask(path: Path, how: MaskReading = USUAL) -> np.ndarray:
+def read_mask(path: Path, how: MaskReading = USUAL, frame: str = "") -> np.ndarray:
     """Read a mask.
+
+    Args:
+        path: its file.
+        how: what is set about reading.
+        frame: path of the frame that it is of, with slashes; a JSON of many frames is asked by it.
 
     Returns:
         (H, W) uint8: 0 background, 1 tube, 2 gas.
@@ -44,10 +51,10 @@ def read_mask(path: Path, how: MaskReading = USUAL) -> np.ndarray:
     Raises:
         ImageError: not readable, or what its pixels mean is not known; names the values that it holds.
     """
-    return examine_mask(path, how).classes
+    return examine_mask(path, how, frame).classes
 
 
-def examine_mask(path: Path, how: MaskReading = USUAL) -> ReadMask:
+def examine_mask(path: Path, how: MaskReading = USUAL, frame: str = "") -> ReadMask:
     """Read a mask, and say what told its classes.
 
     Where the legend names numbers or colours, these count. Else numbers of one channel, or of equal ones, are 0, 1, 2
@@ -55,10 +62,12 @@ def examine_mask(path: Path, how: MaskReading = USUAL) -> ReadMask:
     be used alone.
 
     Raises:
-        ImageError: as `read_mask`.
+        ImageError: as `read_mask`, which has the same arguments.
     """
-    if path.suffix.lower() == ".json":
-        return ReadMask(read_polygons(path, how.legend.labels()), "labels")
+    if path.suffix.lower() == SUFFIX:
+        classes, picture = draw_outlines(path, how.legend.labels(), frame)
+        told_by = "nothing" if picture is not None and not classes.any() else "labels"
+        return ReadMask(classes, told_by, picture=picture and picture.file_name)
     stored = read_stored(path)
     try:
         if colours := how.legend.colours():

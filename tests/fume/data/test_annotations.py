@@ -123,6 +123,6 @@ def test_ten_of_many_missing_files_are_named_and_a_likely_cause(tmp_path):
     (tmp_path / "mmseg_dataset").mkdir()
     with pytest.raises(RequestError) as error:
         check_files(tmp_path, frames)
-    assert str(error.value).startswith("24 file(s)")
-    assert "and 14 more" in str(error.value)
+    assert str(error.value).startswith("13 file(s)")  # one mask of all
+    assert "and 3 more" in str(error.value)
     assert f"move the CSV files into {tmp_path / 'mmseg_dataset'}" in str(error.value)

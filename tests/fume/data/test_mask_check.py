@@ -1,5 +1,7 @@
 """What only the masks of a whole set say."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from kerasfusion.config import load_config
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.data.mask_check import check_masks
+from kerasfusion.fume.data.samples import GasFrame
 from kerasfusion.images.decoding import ImageError
 
 GREY = MaskReading()
@@ -17,7 +20,7 @@ def check(tmp_path, *masks, how=GREY):
     names = [f"{number}.png" for number in range(len(masks))]
     for name, mask in zip(names, masks, strict=True):
         (mask if isinstance(mask, Image.Image) else Image.fromarray(np.array([mask], np.uint8))).save(tmp_path / name)
-    return check_masks(tmp_path, names, how)
+    return check_masks(tmp_path, [GasFrame(name, name) for name in names], how)
 
 
 def palette(indices, *colours):
@@ -59,3 +62,32 @@ def test_all_bad_masks_are_named_at_once(tmp_path):
 
 def test_a_set_without_any_plume_is_said(tmp_path):
     assert check(tmp_path, [0, 0, 0], [0, 0, 0]) == ["no pixel of the 2 masks is tube or gas"]
+
+
+def coco(tmp_path, names, *annotated):
+    """Frames whose masks are in one COCO file, of which those with these numbers have a square of gas."""
+    images = [{"id": n, "file_name": name, "width": 4, "height": 3} for n, name in enumerate(names)]
+    square = {"category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}
+    tree = {"images": images, "categories": [{"id": 1, "name": "gas"}]}
+    tree["annotations"] = [square | {"image_id": n} for n in annotated]
+    (tmp_path / "coco.json").write_text(json.dumps(tree))
+    return lambda *frames: check_masks(tmp_path, [GasFrame(frame, "coco.json") for frame in frames], GREY)
+
+
+def test_frames_that_a_coco_file_lists_without_an_outline_are_counted(tmp_path):
+    check_frames = coco(tmp_path, ["a.png", "b.png", "c.png"], 0)
+    assert check_frames("frames/a.png", "frames/b.png", "frames/c.png") == [
+        "2 of 3 frames have no outline of tube or gas in their COCO file: they are background",
+        "no pixel of the 3 masks is tube",
+    ]
+    assert check_frames("frames/a.png") == ["no pixel of the 1 masks is tube"]
+    with pytest.raises(ImageError, match=r"2 of 3 masks(.|\n)*may be d\.png(.|\n)*may be e\.png"):
+        check_frames("a.png", "d.png", "e.png")
+
+
+def test_two_frames_are_not_one_picture_of_a_coco_file(tmp_path):
+    with pytest.raises(RequestError, match=r"co2/1\.png and ch4/1\.png would both be 1\.png of coco\.json"):
+        coco(tmp_path, ["1.png"], 0)("co2/1.png", "ch4/1.png")
+    assert coco(tmp_path, ["co2/1.png", "ch4/1.png"], 0, 1)("co2/1.png", "ch4/1.png") == [
+        "no pixel of the 2 masks is tube"
+    ]

@@ -1,5 +1,7 @@
 """Stills of films: which, where, unchanged, and as rows that `data pair` makes pairs of."""
 
+import json
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -84,6 +86,26 @@ def test_two_films_of_one_scene_become_pairs(tmp_path):
     ]
     assert sorted(same) == [f"frames/cow{cow}_co2_000{second}000ms.png" for cow in "abc" for second in (1, 2)]
     assert all(sample.co2.original_id == sample.ch4.original_id for sample in pairs)
+
+
+def test_outlines_of_all_stills_in_one_coco_file_become_pairs(tmp_path):
+    out = tmp_path / "set"
+    for name in ("cowa_co2", "cowa_ch4", "cowb_co2", "cowb_ch4", "cowc_co2", "cowc_ch4"):
+        invoke("frames", write_film(tmp_path / f"{name}.mkv", numbered(2), rate=1), out, "--masks", "coco", *SAID)
+    rows = read_frames(out / "annotations.csv")
+    assert {row.mask_path for row in rows} == {"masks/coco.json"}
+    assert "1 file(s) of the annotations do not exist" in invoke("pair", out, "--regroup", code=2)
+    names = [row.frame_path.removeprefix("frames/") for row in rows]
+    images = [{"id": n, "file_name": name, "width": 8, "height": 6} for n, name in enumerate(names)]
+    square = {"category_id": 3, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}
+    tree = {"images": images, "categories": [{"id": 3, "name": "plume"}]}
+    tree["annotations"] = [square | {"image_id": n} for n in range(10)]
+    (out / "masks" / "coco.json").write_text(json.dumps(tree))
+    pair = ("pair", out, "--regroup", "--val", 0.3, "--test", 0.3)
+    assert "10 of 12 masks cannot be used" in (refused := invoke(*pair, code=1))
+    assert "category 'plume'" in refused
+    shown = invoke(*pair, "--legend", "gas=plume")
+    assert "2 of 12 frames have no outline of tube or gas in their COCO file" in shown
 
 
 @pytest.mark.parametrize(

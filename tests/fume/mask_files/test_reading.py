@@ -190,7 +190,7 @@ def test_a_circle_and_labels_by_the_legend(tmp_path):
         ("{", "the file is damaged"),
         ("[]", "a mapping|dictionary"),
         ('{"shapes": []}', "not of LabelMe: imageHeight"),
-        ('{"images": [], "annotations": []}', "of COCO, which lists many frames"),
+        ('{"images": [], "annotations": []}', "not of COCO: categories"),
         ('{"shapes": [], "imageHeight": 100000, "imageWidth": 100000}', "100000 x 100000 pixels"),
         (
             '{"shapes": [{"label": "gas", "points": [[1, 2], [3, 4]], "shape_type": "line"}], '
