@@ -9,6 +9,7 @@ the same test split. What is finished is kept: run it again, or with more seeds,
 `yolo`). Twenty trainings take about an hour on two cores.
 """
 
+import importlib.util
 import json
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from compare_fume.sets import GENERATED, generated_set, given_set  # noqa: E402
 from compare_fume.summary import as_table, side_by_side, training_rows  # noqa: E402
 from compare_fume.trainings import Budget, Trainings  # noqa: E402
 from kerasfusion.cli.synth import Size  # noqa: E402
+from kerasfusion.errors import RequestError, install_hint  # noqa: E402
 from kerasfusion.fume.data.csv_rows import write_rows  # noqa: E402
 
 WORK = Path(tempfile.gettempdir()) / "kerasfusion-compare-fume"
@@ -49,6 +51,8 @@ def main(sets, data: Path | None, originals: int, work: Path, as_json: bool, **b
     def compare():
         from kerasfusion.cli.quiet import import_tensorflow
 
+        if importlib.util.find_spec("torch") is None:  # said now, and not after the first training of ours
+            raise RequestError("the comparison needs torch, which is not installed", todo=install_hint("yolo"))
         if data is None:
             found = [generated_set(name, work / "sets", originals, budget["size"], _say) for name in sets]
         else:

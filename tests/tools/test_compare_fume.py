@@ -222,3 +222,11 @@ def test_a_folder_without_paired_samples_is_named(tmp_path, script):
     result = CliRunner().invoke(script.main, ["--data", str(tmp_path / "none"), "--work", str(tmp_path / "work")])
     assert result.exit_code == 2
     assert "paired_train_annotations.csv" in result.output and "data pair" in result.output
+
+
+def test_torch_is_missed_before_anything_is_trained(tmp_path, script, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    result = CliRunner().invoke(script.main, ["--work", str(tmp_path / "work")])
+    assert result.exit_code == 2
+    assert "needs torch" in result.output and "yolo" in result.output
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [".lock"]

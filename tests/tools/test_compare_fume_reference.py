@@ -17,9 +17,6 @@ from compare_fume import reference_augmentation as changes  # noqa: E402
 from compare_fume.sets import generated_set  # noqa: E402
 from compare_fume.summary import METRICS  # noqa: E402
 from compare_fume.torch_task import Task  # noqa: E402
-from kerasfusion.fume.data.samples import paired_path, read_samples  # noqa: E402
-from kerasfusion.fume.detect.answering import open_network  # noqa: E402
-from kerasfusion.fume.evaluate.split import evaluate  # noqa: E402
 
 pytestmark = pytest.mark.exports
 
@@ -121,10 +118,10 @@ def test_a_gas_is_dropped_of_pairs_alone():
 def test_a_training_keeps_weights_that_our_file_answers_with(tmp_path, capsys):
     size = (64, 48)
     gas_set = generated_set("balanced", tmp_path / "sets", 9, size, lambda line: None)
-    task = Task(str(gas_set.root), size, str(tmp_path / "frames"), 2, 4, 0, str(tmp_path / "best.pth"))
+    task = Task(str(gas_set.root), size, str(tmp_path / "frames"), 1, 4, 0, str(tmp_path / "best.pth"))
     torch_training.train(task)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("epoch 1/2  loss ") and second.startswith("epoch 2/2  loss ")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("epoch 1/1  loss ")
 
     take_over(tmp_path / "best.pth", tmp_path / "fume.keras", *size)
     views = asking.ask(tmp_path / "fume.keras", gas_set.root)
@@ -133,12 +130,5 @@ def test_a_training_keeps_weights_that_our_file_answers_with(tmp_path, capsys):
 
     network = torch_training.build(torch_training.NETWORK)
     network.load_state_dict(torch.load(tmp_path / "best.pth", weights_only=True)["model_state_dict"])
-    frames = torch_training._load(task, "test")
-    score = torch_training.validate(network, frames, 4)
-    samples = read_samples(paired_path(gas_set.root, "test"))
-    answers = evaluate(open_network(tmp_path / "fume.keras"), samples, gas_set.root)
+    score = torch_training.validate(network, torch_training._load(task, "test"), 4)
     assert views["test"]["balanced_accuracy"] == pytest.approx(score)
-    pictures, _, presence, _ = torch_training._tensors(frames.take(np.arange(1)))
-    with torch.inference_mode():
-        state = network(*torch_training._as_inputs(pictures, presence))["state"].softmax(1)
-    assert answers.states[answers.rows("")][0] == pytest.approx(state[0].numpy(), abs=1e-4)

@@ -1,7 +1,7 @@
 """The changes that taminulislam/fume makes to training frames (data/transforms.py of f0ab18b), on torch tensors.
 
 One draw for both gases of a sample, of light and noise too; what a change moves into the picture is black. The elastic
-transform is that of Albumentations with its sigma of 50 pixels: its field moves pixels by less than a hundredth of one,
+transform is that of Albumentations with its sigma of 50 pixels: its field moves pixels by about a hundredth of one,
 so that only its affine part is drawn here, with its 50 pixels of 640 x 480 as a share of the shorter side.
 """
 
