@@ -207,7 +207,11 @@ def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], *
     "--state", type=click.Choice(["Healthy", "Transitional", "Acidotic"]), required=True, help="Of the rumen."
 )
 @click.option("--offset", type=FiniteRange(-86_400, 86_400), default=0.0, help="Seconds after the other gas's film.")
-@click.option("--rate", type=FiniteRange(0, min_open=True), help="Frames a second, of a TIFF of many pages.")
+@click.option(
+    "--rate",
+    type=FiniteRange(0, min_open=True),
+    help="Frames a second, of TIFFs and of SEQs without times.",
+)
 @click.option(
     "--masks", type=click.Choice(["png", "json", "coco"]), default="png", show_default=True, help="To be drawn."
 )

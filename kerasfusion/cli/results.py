@@ -129,7 +129,11 @@ def evaluate(
     help="fume: the counts or degrees that become black and white, for a network trained on pictures of 8 bits.",
 )
 @click.option("--offset", type=FiniteRange(-DAY, DAY), help="Films: seconds by which CH4 began after CO2.")
-@click.option("--rate", type=FiniteRange(0, min_open=True), help="Films: frames a second, of a TIFF of many pages.")
+@click.option(
+    "--rate",
+    type=FiniteRange(0, min_open=True),
+    help="Films: frames a second, of TIFFs and of SEQs without times.",
+)
 @click.option("--scale", type=FiniteRange(0, min_open=True), help="Films: mm that a pixel is wide, for areas in mm2.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option

@@ -37,7 +37,7 @@ class FramesRequest:
         ph: of the rumen fluid.
         class_id: index into STATES.
         offset: seconds by which this film began after the other gas's.
-        rate: frames a second, of a TIFF.
+        rate: frames a second, of a film without times.
         masks: that will be drawn: "png" or "json" (LabelMe), a file a frame, or "coco", one file of all.
     """
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -11,12 +11,14 @@ from PIL import Image
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.frame_reading import levels_of
-from kerasfusion.fume.films.video_file import Video, open_video
+from kerasfusion.fume.films.camera_film import SUFFIXES as FLIR_SUFFIXES
+from kerasfusion.fume.films.camera_film import open_camera_film
+from kerasfusion.fume.films.video_file import open_video
 from kerasfusion.images.decoding import ImageError, Stored, read_pages
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"})
-CAMERA_SUFFIXES = frozenset({".seq", ".csq", ".ats", ".fff"})
-"""Of FLIR's own films, which no well-kept library in Python reads."""
+REFUSED_SUFFIXES = frozenset({".ats", ".sfmov"})
+"""Of films of FLIR's programs, whose layout is not public."""
 Frame = TypeVar("Frame")
 _TIFF = frozenset({".tif", ".tiff"})
 
@@ -34,6 +36,24 @@ class Shot:
     levels: np.ndarray
 
 
+class Source(Protocol):
+    """What a film is read from."""
+
+    def pictures(self) -> Iterator[tuple[float, Stored]]:
+        """(seconds since the first one, picture as the file has it), one at a time."""
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """A TIFF of many pages."""
+
+    path: Path
+    rate: float
+
+    def pictures(self) -> Iterator[tuple[float, Stored]]:
+        return ((number / self.rate, stored) for number, stored in enumerate(read_pages(self.path)))
+
+
 @dataclass
 class Film:
     """One gas's film.
@@ -41,9 +61,10 @@ class Film:
     Attributes:
         path: its file.
         rate: frames a second, on average.
-        seconds: how long it says that it is; None where it does not.
+        seconds: how long it is, about; None where that is not known.
         offset: seconds that are added to its times.
         how: how its frames become levels.
+        source: what its frames come from.
         frames: how many were read so far.
         end: time of the last one, offset included.
         trouble: why it could not be read to its end; None if it could.
@@ -54,7 +75,7 @@ class Film:
     seconds: float | None
     offset: float
     how: FrameReading
-    video: Video | None
+    source: Source
     frames: int = 0
     end: float = field(default=0.0)
     trouble: ImageError | None = None
@@ -82,20 +103,15 @@ class Film:
             self.trouble = error
 
     def _at_their_times(self) -> Iterator[tuple[float, Stored]]:
-        for time, stored in self._pictures():
+        for time, stored in self.source.pictures():
             yield time + self.offset, stored
             self.end, self.frames = time + self.offset, self.frames + 1
-
-    def _pictures(self) -> Iterator[tuple[float, Stored]]:
-        if self.video is not None:
-            return self.video.pictures()
-        return ((number / self.rate, stored) for number, stored in enumerate(read_pages(self.path)))
 
 
 def is_film(path: Path, how: FrameReading | None = None) -> bool:
     """Whether a file is a film: by its ending, or a TIFF of several pages of which none is chosen."""
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES | CAMERA_SUFFIXES:
+    if suffix in SUFFIXES | FLIR_SUFFIXES | REFUSED_SUFFIXES:
         return True
     return suffix in _TIFF and (how is None or how.page is None) and _page_count(path) > 1
 
@@ -106,33 +122,36 @@ def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: 
     Args:
         path: its file.
         how: how its frames become levels.
-        rate: frames a second, of a TIFF, which has no times.
+        rate: frames a second, of a TIFF, which has no times, or of a camera's film whose times are wrong.
         offset: seconds that are added to its times.
 
     Raises:
-        RequestError: no such file, a camera's own format, a TIFF without a rate, or a rate for another file.
+        RequestError: no such file, a format that is not read, a TIFF without a rate, or a rate for another file.
         ImageError: it cannot be read.
     """
     if not path.is_file():
         raise RequestError("there is no such film", where=path)
     suffix = path.suffix.lower()
-    if suffix in CAMERA_SUFFIXES:
+    if suffix in REFUSED_SUFFIXES:
         raise RequestError(
             f"{suffix[1:].upper()} is the camera's own format, which is not read here",
             where=path,
-            expected="a film, or a TIFF of many pages",
+            expected="SEQ, CSQ, another film, or a TIFF of many pages",
             todo="export it in the camera's program as a TIFF of 16 bits (counts or degrees), or as MP4 or AVI in grey",
         )
+    if suffix in FLIR_SUFFIXES:
+        camera = open_camera_film(path, rate)
+        return Film(path, camera.rate, camera.seconds, offset, how, camera)
     if suffix not in _TIFF:
         if rate is not None:
-            raise RequestError("--rate is for TIFFs: this film has times of its own", where=path)
+            raise RequestError("--rate is for TIFFs, SEQ and CSQ: this film has times of its own", where=path)
         video = open_video(path)
         return Film(path, video.rate or 25.0, video.seconds, offset, how, video)
     if rate is None:
         raise RequestError(
             "a TIFF does not say when its pages were filmed", where=path, todo="add --rate, such as --rate 30"
         )
-    return Film(path, rate, _page_count(path) / rate, offset, how, None)
+    return Film(path, rate, _page_count(path) / rate, offset, how, _Pages(path, rate))
 
 
 def _page_count(path: Path) -> int:

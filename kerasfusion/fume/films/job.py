@@ -36,7 +36,7 @@ class FilmRequest:
         files: {gas: film}, one or two.
         out: folder for the four files.
         offset: seconds by which the CH4 film began after the CO2 film.
-        rate: frames a second, of TIFFs.
+        rate: frames a second, of films without times.
         scale: mm that a pixel is wide; None gives no areas in mm2.
         batch: moments a forward pass.
     """

@@ -10,6 +10,7 @@ from PIL import Image
 from kerasfusion.cli.main import main
 from kerasfusion.fume.data.annotations import read_frames
 from kerasfusion.fume.data.samples import paired_path, read_samples
+from tests.fume.films.camera_material import write_seq
 from tests.fume.films.film_material import write_film, write_pages
 
 SAID = ("--ph", 6.5, "--state", "Healthy")
@@ -55,6 +56,16 @@ def test_counts_stay_counts(tmp_path):
     pages = write_pages(tmp_path / "ch4.tif", [frame.astype(np.float32) + 20.5 for frame in numbered(3)])
     invoke("frames", pages, tmp_path / "other", "--rate", 1, *SAID)
     assert [float(pixels[0, 0]) for pixels in stills(tmp_path / "other").values()] == [20.5, 21.5, 22.5]
+
+
+def test_stills_of_a_cameras_own_film_are_its_counts(tmp_path):
+    film = write_seq(tmp_path / "cow7_co2.seq", numbered(26, np.uint16, 500), rate=10)
+    invoke("frames", film, tmp_path / "set", "--every", 0.5, *SAID)
+    found = stills(tmp_path / "set")
+    assert {time: int(pixels[0, 0]) for time, pixels in found.items()} == {
+        "0s": 0, "0.5s": 2_500, "1s": 5_000, "1.5s": 7_500, "2s": 10_000, "2.5s": 12_500,
+    }  # fmt: skip
+    assert {pixels.dtype for pixels in found.values()} == {np.dtype(np.uint16)}
 
 
 def test_two_films_of_one_scene_become_pairs(tmp_path):
@@ -115,7 +126,7 @@ def test_outlines_of_all_stills_in_one_coco_file_become_pairs(tmp_path):
         ("co2.mkv", (), "Missing option"),
         ("co2.mkv", ("--every", 0, *SAID), "--every"),
         ("co2.mkv", ("--rate", 5, *SAID), "--rate is for TIFFs"),
-        ("co2.seq", SAID, "SEQ is the camera's own format"),
+        ("co2.ats", SAID, "ATS is the camera's own format"),
     ],
 )
 def test_bad_requests(tmp_path, name, flags, said):

@@ -73,8 +73,6 @@ def test_a_film_that_is_cut_is_read_as_far_as_it_goes(tmp_path):
     [
         ("film.mp4", b"", "the film is empty"),
         ("film.mp4", b"not a film at all" * 100, "the film cannot be read: Invalid data"),
-        ("film.seq", b"FFF", "SEQ is the camera's own format"),
-        ("film.csq", b"FFF", "CSQ is the camera's own format"),
     ],
 )
 def test_what_is_no_film_is_named(tmp_path, name, content, said):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from kerasfusion.cli.main import main
 from kerasfusion.fume.films.course import find_bursts
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader
+from tests.fume.films.camera_material import write_seq
 from tests.fume.films.film_material import plume, write_film, write_pages
 
 pytestmark = pytest.mark.exports
@@ -87,6 +88,19 @@ def test_one_gas_is_enough_and_a_tiff_has_the_rate_that_is_said(model, tmp_path)
     assert [row["ch4_plume_px"] for row in rows_of(tmp_path / "out")] == ["40", "0", "80"]
     assert json.loads(shown.splitlines()[-1])["film_seconds"] == 1.0
     assert "co2_plume_px" not in rows_of(tmp_path / "out")[0]
+
+
+def test_the_cameras_own_films_are_answered_by_the_range_of_counts(model, tmp_path):
+    counts = [12_000 + 8 * plume(width).astype(np.uint16) for width in WIDTHS[:6]]
+    files = [write_seq(tmp_path / "co2.seq", counts), write_seq(tmp_path / "ch4.csq", counts[2:])]
+    asked = ("predict", model, "--co2", files[0], "--ch4", files[1], "--out", tmp_path / "out")
+    assert "counts from 12,000 to 13,840" in invoke(*asked, code=1).output
+    invoke(*asked, "--frame-range", 12_000, 14_040)
+    rows = rows_of(tmp_path / "out")
+    assert [float(row["time_s"]) for row in rows] == pytest.approx([number / 10 for number in range(6)])
+    assert [int(row["co2_plume_px"]) for row in rows] == [10 * width for width in WIDTHS[:6]]
+    assert [row["ch4_plume_px"] for row in rows] == ["100", "200", "300", "300", "", ""]
+    assert {row["co2_mean_level"] for row in rows} == {"", "230.0"}
 
 
 def test_a_network_of_single_frames_answers_a_film_of_both(films, tmp_path):
