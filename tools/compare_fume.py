@@ -6,7 +6,7 @@
 
 Both sides are trained with the same budget, each training in a process of its own, and asked by the same code about
 the same test split. What is finished is kept: run it again, or with more seeds, and it goes on. Needs torch (extra
-`yolo`). Twenty trainings take about an hour on two cores.
+`yolo`), and hours where the two cores are shared; set OMP_NUM_THREADS=1 there, for torch's threads wait for each other.
 """
 
 import importlib.util
