@@ -108,7 +108,7 @@ OPTIONAL = {
     "scipy": ("fume/evaluate/boundary.py",),
     "scipy.spatial": ("fume/evaluate/boundary.py",),
     "flyr": ("images/flir.py",),
-    "av": ("fume/films/video_file.py", "fume/films/jpeg_ls.py"),
+    "av": ("fume/films/video_file.py", "fume/films/jpeg_ls.py", "fume/films/live_source.py"),
     "pycocotools": ("fume/mask_files/coco.py",),
     "datasets": ("roadwork/data/importing/sources.py",),
     "ray": ("roadwork/cluster/ray_library.py",),

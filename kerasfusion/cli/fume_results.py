@@ -47,6 +47,8 @@ def predict(
     batch: int,
     device: str,
     as_json: bool,
+    camera: str | None,
+    gas: str | None,
     **film,
 ) -> bool:
     """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
@@ -55,6 +57,8 @@ def predict(
 
     if overlays and out is None:
         raise RequestError("--overlays needs a folder", todo="name one with --out")
+    others = {"co2": co2, "ch4": ch4, "pairs": pairs, "data": data, "overlays": overlays or None, **film}
+    _check_camera(camera, gas, [name for name, value in others.items() if value is not None and name != "scale"])
     if out is not None:
         require_folder(out)
     load_libraries(model)
@@ -68,6 +72,8 @@ def predict(
     network.flips = flips
     if frame_range is not None:
         network.take_range(frame_range)
+    if camera is not None:
+        return _predict_camera(network, camera, gas, _film_folder(out), as_json, film["scale"])
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
     if _are_films(network, files, film):
         return _predict_film(network, files, out, batch, as_json, film)
@@ -77,6 +83,43 @@ def predict(
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     return failed == 0
+
+
+def _check_camera(camera: str | None, gas: str | None, others: list[str]) -> None:
+    """Check that what a camera films is said, and nothing else."""
+    from kerasfusion.errors import RequestError
+
+    if camera is None:
+        if gas is not None:
+            raise RequestError("--gas is for --camera", todo="name a film or a frame by its gas: --co2 or --ch4")
+    elif gas is None:
+        raise RequestError(
+            "it is not said which gas the camera films", where="--camera", todo="add --gas co2 or --gas ch4"
+        )
+    elif others:
+        raise RequestError(
+            f"--{others[0]} beside --camera", expected="a live source alone, with --gas, --out and --scale"
+        )
+
+
+def _film_folder(out: Path | None) -> Path:
+    from kerasfusion.errors import RequestError
+
+    if out is None:
+        raise RequestError("a film's table, figure and overlays need a folder", todo="name one with --out")
+    return out
+
+
+def _predict_camera(network, camera: str, gas: str, out: Path, as_json: bool, scale: float | None) -> bool:
+    """Answer what a camera sees, a line a frame, until Ctrl-C, and print the summary."""
+    from kerasfusion.fume.films.job import FilmRequest
+    from kerasfusion.fume.films.live import answer_camera
+
+    def show(cells: dict[str, str]) -> None:
+        click.echo(json.dumps(cells) if as_json else "  ".join(f"{name} {cell}" for name, cell in cells.items()))
+
+    click.echo(f"answering {camera}; end it with Ctrl-C", err=True)
+    return _show_film(answer_camera(network, camera, gas, FilmRequest({}, out, scale=scale, batch=1), show), as_json)
 
 
 def _are_films(network, files: dict[str, Path], film: dict[str, float | None]) -> bool:
@@ -95,13 +138,13 @@ def _are_films(network, files: dict[str, Path], film: dict[str, float | None]) -
 
 def _predict_film(network, files: dict[str, Path], out: Path | None, batch: int, as_json: bool, film) -> bool:
     """Answer films and print the summary. Returns whether they could be read to their ends."""
-    from kerasfusion.errors import RequestError
     from kerasfusion.fume.films.job import FilmRequest, answer_film
 
-    if out is None:
-        raise RequestError("a film's table, figure and overlays need a folder", todo="name one with --out")
     given = {name: value for name, value in film.items() if value is not None}
-    result = answer_film(network, FilmRequest(files, out, batch=batch, **given))
+    return _show_film(answer_film(network, FilmRequest(files, _film_folder(out), batch=batch, **given)), as_json)
+
+
+def _show_film(result, as_json: bool) -> bool:
     click.echo(json.dumps(result.summary) if as_json else "\n".join(result.lines()))
     for trouble in result.troubles:
         click.echo(f"error: {trouble}", err=True)

@@ -24,7 +24,7 @@ ROADWORK_BATCH = 16
 DAY = 86_400
 """Seconds."""
 _ROADWORK_EVALUATE = ("default_only", "no_default", "vit__weights", "cache__folder", "precision", "tta", "full", "on")
-_FILM = ("offset", "rate", "scale")
+_FILM = ("offset", "rate", "scale", "camera", "gas")
 _FUME_PREDICT = ("co2", "ch4", "pairs", "data", "out", "overlays", "frame_range", "flips", *_FILM)
 
 
@@ -135,6 +135,8 @@ def evaluate(
     help="Films: frames a second, of TIFFs and of SEQs without times.",
 )
 @click.option("--scale", type=FiniteRange(0, min_open=True), help="Films: mm that a pixel is wide, for areas in mm2.")
+@click.option("--camera", help="Live: a camera's number or name, a device, a pipe, or an address (rtsp://...).")
+@click.option("--gas", type=click.Choice(["co2", "ch4"]), help="Live: what the camera films.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @device_option
 @on_option
@@ -146,13 +148,16 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     roadwork: P(roadwork) of each of IMAGES (files, folders, or - for standard input), with what each branch says; of a
     cascade also which stage answered, and only the branches that were asked. fume:
     the rumen's state and each gas's plume, of a frame of each gas (--co2, --ch4), of one alone, of two folders with
-    frames of the same names, or of a paired CSV; of films, moment by moment, into a table, a figure and a film.
+    frames of the same names, or of a paired CSV; of films, moment by moment, into a table, a figure and a film; of a
+    camera, frame by frame until Ctrl-C.
 
     Example: kerasfusion predict runs/roadwork/fusion.keras photo.jpg
 
     Example: kerasfusion predict runs/fume/fume.keras --co2 co2.png --ch4 ch4.png --out predicted
 
     Example: kerasfusion predict runs/fume/fume.keras --co2 co2.mp4 --ch4 ch4.mp4 --out film
+
+    Example: kerasfusion predict runs/fume/fume.keras --camera 0 --gas co2 --out live
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":

@@ -56,10 +56,10 @@ class _Pages:
 
 @dataclass
 class Film:
-    """One gas's film.
+    """One gas's film, or what a camera sees now.
 
     Attributes:
-        path: its file.
+        name: its file, or what the camera is called.
         rate: frames a second, on average.
         seconds: how long it is, about; None where that is not known.
         offset: seconds that are added to its times.
@@ -70,7 +70,7 @@ class Film:
         trouble: why it could not be read to its end; None if it could.
     """
 
-    path: Path
+    name: str
     rate: float
     seconds: float | None
     offset: float
@@ -87,8 +87,13 @@ class Film:
             ImageError: not even the first frame can be read.
         """
         return self._until_trouble(
-            Shot(time, levels_of(stored, self.how, self.path)) for time, stored in self._at_their_times()
+            Shot(time, levels_of(stored, self.how, self.name)) for time, stored in self._at_their_times()
         )
+
+    @property
+    def passed_over(self) -> int:
+        """Frames of a live source that were not answered."""
+        return getattr(self.source, "passed_over", 0)
 
     def pictures(self) -> Iterator[tuple[float, Stored]]:
         """(time, frame as the file has it), one at a time; else as `shots`."""
@@ -141,17 +146,17 @@ def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: 
         )
     if suffix in FLIR_SUFFIXES:
         camera = open_camera_film(path, rate)
-        return Film(path, camera.rate, camera.seconds, offset, how, camera)
+        return Film(str(path), camera.rate, camera.seconds, offset, how, camera)
     if suffix not in _TIFF:
         if rate is not None:
             raise RequestError("--rate is for TIFFs, SEQ and CSQ: this film has times of its own", where=path)
         video = open_video(path)
-        return Film(path, video.rate or 25.0, video.seconds, offset, how, video)
+        return Film(str(path), video.rate or 25.0, video.seconds, offset, how, video)
     if rate is None:
         raise RequestError(
             "a TIFF does not say when its pages were filmed", where=path, todo="add --rate, such as --rate 30"
         )
-    return Film(path, rate, _page_count(path) / rate, offset, how, _Pages(path, rate))
+    return Film(str(path), rate, _page_count(path) / rate, offset, how, _Pages(path, rate))
 
 
 def _page_count(path: Path) -> int:

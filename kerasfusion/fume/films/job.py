@@ -3,7 +3,7 @@
 import csv
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class FilmRequest:
     """What is asked for.
 
     Attributes:
-        files: {gas: film}, one or two.
+        files: {gas: film}, one or two; none where films are opened already.
         out: folder for the four files.
         offset: seconds by which the CH4 film began after the CO2 film.
         rate: frames a second, of films without times.
@@ -90,36 +90,58 @@ def answer_film(network: Network, request: FilmRequest) -> FilmResult:
         for gas in GASES
         if gas in request.files
     }
+    return answer_films(network, request, films)
+
+
+def answer_films(
+    network: Network,
+    request: FilmRequest,
+    films: Mapping[str, Film],
+    show: Callable[[dict[str, str]], None] | None = None,
+) -> FilmResult:
+    """`answer_film` of films that are open, or of a camera.
+
+    Args:
+        network: opened.
+        request: its `files` are not looked at.
+        films: {gas: film}, one or two.
+        show: told of each row of the table when it is there, which is then written at once and under its own name: a
+            live row does not come again. None writes the table whole.
+    """
     with only_writer(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
         remove_abandoned(request.out)
-        return _answer(network, request, films)
+        return _answer(network, request, films, show)
 
 
-def _answer(network: Network, request: FilmRequest, films: Mapping[str, Film]) -> FilmResult:
+def _answer(network: Network, request: FilmRequest, films: Mapping[str, Film], show) -> FilmResult:
     begin, names = time.monotonic(), names_of(network, tuple(films))
     course, measure = Course(names), Measure()
     with ExitStack() as stack:
-        table = _Table(stack, request.out / TABLE, columns_of(names, "state" in network.outputs, request.scale))
+        columns = columns_of(names, "state" in network.outputs, request.scale)
+        table = _Table(stack, request.out / TABLE, columns, is_live=show is not None)
         film = _OverlayFilm(stack, request.out / OVERLAY, films)
         for moment, masks, state in _answered(network, films, request.batch):
             row = measure.row(moment, masks, state)
             course.add(row)
-            table.write(cells_of(row, request.scale))
+            cells = cells_of(row, request.scale)
+            table.write(cells)
+            if show is not None:
+                show(cells)
             film.write(moment, masks, row)
-    title = " and ".join(film.path.name for film in films.values())
+    title = " and ".join(Path(film.name).name for film in films.values())
     save_png(draw_course(course, title), request.out / FIGURE)
     spent = time.monotonic() - begin
     length = course.times[-1] - course.times[0] if len(course.times) > 1 else 0.0
     troubles = [str(film.trouble) for film in films.values() if film.trouble is not None]
     summary = {
-        "films": {gas: str(film.path) for gas, film in films.items()},
+        "films": {gas: film.name for gas, film in films.items()},
         "out": str(request.out),
         "offset": request.offset,
         **course.to_json(request.scale),
         "film_seconds": length,
         "seconds": spent,
-        "times_its_speed": length / spent if length else None,
+        "times_its_speed": length / spent if length and show is None else None,
         "notes": _notes(films),
         "troubles": troubles,
     }
@@ -147,18 +169,22 @@ def _chunks(stream: Iterator[Moment], size: int) -> Iterator[list[Moment]]:
 
 
 class _Table:
-    """A CSV that is there once it is whole."""
+    """A CSV that is there once it is whole, or, of a live source, row by row."""
 
-    def __init__(self, stack: ExitStack, path: Path, columns: list[str]):
-        partial = own_partial(path)
+    def __init__(self, stack: ExitStack, path: Path, columns: list[str], is_live: bool):
+        self._is_live = is_live
+        partial = path if is_live else own_partial(path)
         stack.enter_context(disk_errors(path))
-        stack.push(_renaming(partial, path))
+        if not is_live:
+            stack.push(_renaming(partial, path))
         self._file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
         self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
         self._writer.writeheader()
 
     def write(self, cells: Mapping[str, str]) -> None:
         self._writer.writerow(cells)
+        if self._is_live:
+            self._file.flush()
 
 
 class _OverlayFilm:
@@ -199,7 +225,11 @@ def _renaming(partial: Path, path: Path):
 
 def _notes(films: Mapping[str, Film]) -> list[str]:
     if len(films) < 2:
-        return []
+        return [
+            f"{film.passed_over} frames came while others were answered, and were passed over"
+            for film in films.values()
+            if film.passed_over
+        ]
     (first, one), (second, other) = films.items()
     notes = []
     if abs(one.rate - other.rate) > 0.01 * one.rate:

@@ -45,7 +45,7 @@ class Video:
                 time = frame.time if frame.time is not None else number / (self.rate or 25)
                 first = time if first is None else first
                 last = time - first
-                yield last, _stored(frame)
+                yield last, stored_frame(frame)
         if first is None:
             raise ImageError("the film has no frame that can be decoded", where=self.path)
         if self.seconds is not None and self.seconds - last > max(0.05 * self.seconds, 3 / (self.rate or 25)):
@@ -90,7 +90,8 @@ def _opened(path: Path):
         ) from error
 
 
-def _stored(frame) -> Stored:
+def stored_frame(frame) -> Stored:
+    """A frame of PyAV as its pixels: (H, W) of grey levels or counts, else (H, W, 3) RGB."""
     grey = GREYS.get(frame.format.name)
     return Stored(frame.to_ndarray(format=grey or "rgb24"), None, b"")
 

@@ -92,6 +92,25 @@ def test_a_film_without_its_index_sound_alone_and_no_file(tmp_path):
         read(path, rate=5)
 
 
+def test_a_page_with_nan_ends_the_film_there(tmp_path):
+    pages = [np.full((4, 6), 20.5, np.float32) for _ in range(3)]
+    pages[1][2, 3] = np.nan
+    film, shots = read(write_pages(tmp_path / "film.tif", pages), FrameReading(range=(0, 41)), rate=1)
+    assert [int(shot.levels[0, 0]) for shot in shots] == [128]  # 127.5, and 128 is even
+    with pytest.raises(ImageError, match=r"1 of 24 pixels are NaN(.|\n)*film\.tif"):
+        raise film.trouble
+    pages[0][0, 0] = np.inf
+    with pytest.raises(ImageError, match="1 of 24 pixels are NaN or infinite"):
+        read(write_pages(tmp_path / "film.tif", pages), FrameReading(range=(0, 41)), rate=1)
+
+
+def test_a_codec_that_nobody_knows_is_named(tmp_path):
+    path = write_film(tmp_path / "film.avi", ramps(3))
+    path.write_bytes(path.read_bytes().replace(b"FFV1", b"XQZ9"))
+    with pytest.raises(ImageError, match=r"the film cannot be read(.|\n)*film\.avi(.|\n)*FFV1"):
+        read(path)
+
+
 def pairs(tmp_path, first, second, offset=0.0):
     """[(time, {gas: number of the frame in its film})] of films with these times."""
     films = {}

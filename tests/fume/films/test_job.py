@@ -1,6 +1,7 @@
 """A film's table, figure, film and summary, from networks that read the answer off the frames."""
 
 import csv
+import errno
 import json
 
 import av
@@ -152,6 +153,23 @@ def test_a_film_that_cannot_be_read_leaves_no_part_of_an_answer(model, tmp_path)
     done = invoke("predict", model, "--co2", tmp_path / "co2.mp4", "--out", tmp_path / "out", code=1)
     assert "the film cannot be read" in done.output
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkeypatch):
+    out, rows = tmp_path / "out", []
+    out.mkdir()
+    (out / "film.csv").write_text("of an earlier run")
+
+    def write(table, cells):
+        rows.append(cells)
+        if len(rows) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kerasfusion.fume.films.job._Table.write", write)
+    done = invoke("predict", model, "--co2", films[0], "--out", out, code=1)
+    assert "no space left on the disk" in done.output
+    assert [path.name for path in out.iterdir()] == ["film.csv"]
+    assert (out / "film.csv").read_text() == "of an earlier run"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""A live source, played by a pipe and by FFmpeg's own generator in the place of a camera."""
+
+import csv
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from kerasfusion.cli.main import main
+from kerasfusion.errors import RequestError
+from kerasfusion.fume.films import live_source
+from kerasfusion.fume.films.live_source import Device, find_device
+from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader
+from tests.fume.films.film_material import plume, write_film
+
+pytestmark = pytest.mark.exports
+
+FILES = ["course.png", "film.csv", "overlay.mp4", "summary.json"]
+GREY = f"color=c=0x0a0a0a:s={WIDTH}x{HEIGHT}:r=20,format=gray,realtime"
+"""Frames of level 10 or so, without end, 20 a second."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_reader(tmp_path_factory.mktemp("pair") / "fume.keras", "FUMEFastSCNN")
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in ("predict", *arguments)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def rows_of(folder):
+    with (folder / "film.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pipe_of(path, content):
+    """A pipe that sends this to whoever opens it."""
+    os.mkfifo(path)
+
+    def send():
+        with path.open("wb") as pipe:
+            pipe.write(content)
+
+    threading.Thread(target=send, daemon=True).start()
+    return path
+
+
+def interrupt(rows, table):
+    """Ctrl-C, once the table has so many rows."""
+
+    def wait():
+        for _ in range(3000):
+            if table.is_file() and table.read_text().count("\n") > rows:
+                break
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_a_pipe_is_answered_until_its_sender_ends(model, tmp_path):
+    widths = [0, 5, 10, 15, 20, 25, 30, 30, 25, 20]
+    film = write_film(tmp_path / "film.mkv", [plume(width, 1) for width in widths])
+    pipe = pipe_of(tmp_path / "camera", film.read_bytes())
+    shown = invoke(model, "--camera", pipe, "--gas", "ch4", "--out", tmp_path / "out", "--json").stdout
+    rows, summary = rows_of(tmp_path / "out"), json.loads(shown.splitlines()[-1])
+    # The network is slower than the pipe: which frames it looks at is chance, what it says of each is not.
+    for row in rows:
+        assert int(row["ch4_plume_px"]) == 10 * widths[round(10 * float(row["time_s"]))]
+    times = [float(row["time_s"]) for row in rows]
+    assert times == sorted(set(times))
+    assert times[-1] == pytest.approx(0.9) and rows
+    assert [json.loads(line)["time_s"] for line in shown.splitlines()[:-1]] == [row["time_s"] for row in rows]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    assert (summary["moments"], summary["times_its_speed"]) == (len(rows), None)
+    passed_over = 10 - len(rows)
+    assert summary["notes"] == (
+        [f"{passed_over} frames came while others were answered, and were passed over"] if passed_over else []
+    )
+
+
+def test_ctrl_c_ends_it_with_everything_written(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(live_source, "find_device", lambda source: Device(GREY, "lavfi", f"camera {source}"))
+    before, out = signal.getsignal(signal.SIGINT), tmp_path / "out"
+    interrupt(3, out / "film.csv")
+    shown = invoke(model, "--camera", 0, "--gas", "co2", "--out", out, "--scale", 2).output
+    assert len(rows_of(out)) >= 3
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert json.loads((out / "summary.json").read_text())["films"] == {"co2": "camera 0"}
+    assert "end it with Ctrl-C" in shown
+    assert "co2_plume_px 0  co2_plume_percent 0.000  co2_plume_mm2 0.00" in shown
+    assert f"kept in {out}" in shown
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_is_sent_and_is_no_film_leaves_no_table(model, tmp_path):
+    pipe = pipe_of(tmp_path / "nothing", b"no film" * 99)
+    done = invoke(model, "--camera", pipe, "--gas", "co2", "--out", tmp_path / "out", code=1)
+    assert "the camera cannot be opened" in done.output
+    assert not (tmp_path / "out" / "film.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--camera", "97", "--gas", "co2", "--out", "out"), "there is no camera 97"),
+        (("--camera", "/dev/nothing", "--gas", "co2", "--out", "out"), "there is no such camera"),
+        (("--camera", "0", "--out", "out"), "not said which gas the camera films"),
+        (("--camera", "0", "--gas", "co2"), "need a folder"),
+        (("--camera", "0", "--gas", "co2", "--co2", "a.mp4", "--out", "out"), "--co2 beside --camera"),
+        (("--camera", "0", "--gas", "co2", "--rate", "5", "--out", "out"), "--rate beside --camera"),
+        (("--co2", "a.mp4", "--gas", "co2", "--out", "out"), "--gas is for --camera"),
+    ],
+)
+def test_requests_that_make_no_sense(model, tmp_path, flags, said):
+    places = {"out": tmp_path / "out"}
+    assert said in invoke(model, *(places.get(flag, flag) for flag in flags), code=2).output
+    assert not (tmp_path / "out" / "film.csv").exists()
+
+
+def test_a_stream_of_a_network_that_nobody_sends(model, tmp_path):
+    flags = ("--gas", "co2", "--out", tmp_path / "out")
+    done = invoke(model, "--camera", "tcp://someone:secret@127.0.0.1:9/stream", *flags, code=1)
+    assert "the camera cannot be opened" in done.output
+    assert "tcp://127.0.0.1:9/stream" in done.output
+
+
+@pytest.mark.parametrize(
+    ("platform", "source", "url", "form"),
+    [
+        ("darwin", "0", "0:none", "avfoundation"),
+        ("win32", "FLIR Camera", "video=FLIR Camera", "dshow"),
+        ("linux", "rtsp://user:word@host:554/a?b=c", "rtsp://user:word@host:554/a?b=c", None),
+        ("linux", "/dev/null", "/dev/null", "v4l2"),
+    ],
+)
+def test_what_each_system_calls_a_camera(monkeypatch, platform, source, url, form):
+    monkeypatch.setattr(live_source.sys, "platform", platform)
+    found = find_device(source)
+    assert (found.url, found.form) == (url, form)
+    assert "word" not in found.name
+
+
+def test_a_number_on_windows_and_a_films_file_say_what_to_name(monkeypatch, tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(RequestError, match=r"no camera(.|\n)*--co2 .*a\.mp4"):
+        find_device(str(tmp_path / "a.mp4"))
+    monkeypatch.setattr(live_source.sys, "platform", "win32")
+    with pytest.raises(RequestError, match="cameras have names here"):
+        find_device("0")
