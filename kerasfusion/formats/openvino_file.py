@@ -152,13 +152,30 @@ def _convert(openvino, model):
         name: tf.TensorSpec((None, *value.shape[1:]), value.dtype, name=name) for name, value in model.input.items()
     }
     forward = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
-    graph = openvino.convert_model(forward.get_concrete_function())
+    with _without_exec():
+        graph = openvino.convert_model(forward.get_concrete_function())
     for port in graph.inputs:  # TensorFlow's name of a tensor ends in ":0"
         port.set_names({port.any_name.removesuffix(":0")})
     found, expected = ({port.any_name for port in (*graph.inputs, *graph.outputs)}, {*model.input, *model.output})
     if found != expected:
         raise KerasFusionError(f"OpenVINO named inputs and outputs {sorted(found)}", expected=f"{sorted(expected)}")
     return graph
+
+
+@contextmanager
+def _without_exec() -> Iterator[None]:
+    """OpenVINO looks at TensorFlow's version between exec("import tensorflow") and exec("del tensorflow").
+
+    Since Python 3.13 exec in a function leaves it no names (PEP 667), so that the second is a NameError. TensorFlow has
+    been imported by then: neither is needed.
+    """
+    from openvino.frontend.tensorflow import utils
+
+    utils.exec = lambda text: None  # found before the built-in one
+    try:
+        yield
+    finally:
+        del utils.exec
 
 
 def _compress(graph, kept: Sequence[str]):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+import tensorflow
 from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
@@ -256,3 +257,13 @@ def test_a_file_that_is_overwritten_does_not_change_what_is_open(files, pictures
     found = opened.answer(first(pictures, 2))
     for output in OUTPUTS:
         np.testing.assert_array_equal(found[output], expected[output])
+
+
+def test_openvino_looks_at_tensorflows_version_without_exec():
+    """In a function exec leaves no names since Python 3.13, and what OpenVINO takes away again is not there."""
+    from openvino.frontend.tensorflow import utils
+
+    with format_module("openvino")._without_exec():
+        assert utils.exec("del no_such_name") is None
+        assert utils.get_environment_setup("tf")["tensorflow"] == tensorflow.__version__
+    assert not hasattr(utils, "exec")
