@@ -27,6 +27,7 @@ FIT_FLAGS = {
     "augmentation": {"roadwork": "fit.augmentation"},
     "without": {"roadwork": "fusion.without"},
     "model": {"fume": "model.name"},
+    "from": {"fume": "model.weights"},
 }
 """Flag of `fit` -> the key that it sets in each system."""
 
@@ -157,6 +158,7 @@ def precompute(
     help="roadwork: fusion.without: leave vit, yolo or efficientnetv2 out of the head and the file; repeatable.",
 )
 @click.option("--model", help="fume: model.name: FUMEFastSCNN, EarlyFusionFastSCNN...")
+@click.option("--from", "from", type=ANY_PATH, help="fume: model.weights: a fume.keras that training begins from.")
 @click.option("--restart", is_flag=True, help="Forget an earlier fit in the run folder.")
 @dry_run_options
 def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **flags):

@@ -98,12 +98,15 @@ class Model:
     Attributes:
         name: the table in kerasfusion/fume/README.md says what each takes and gives.
         shared_encoder: one encoder for both gases (FUMEFastSCNN and FUMEFastSCNNConcat).
+        weights: a fume.keras of the same network, of frames of any size, that training begins from; null begins with
+            random weights.
         num_classes: of states; fixed.
         num_seg_classes: of pixels; fixed.
     """
 
     name: ModelName = "FUMEFastSCNN"
     shared_encoder: bool = True
+    weights: Path | None = None
     num_classes: Literal[3] = 3
     num_seg_classes: Literal[3] = 3
 

@@ -17,6 +17,7 @@ from kerasfusion.fume.data.modality import REMEDY, dependence
 from kerasfusion.fume.fit.best_epoch import best_epoch
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.history_figures import history_curves
+from kerasfusion.fume.fit.initial_weights import refuse_other_network
 from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
@@ -40,6 +41,7 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
     """
     refuse_unusable(config.experiment.tracking)
     require_folder(config.run_folder, config.data.frame_cache)
+    refuse_other_network(config)
     with only_writer(config.run_folder):
         return _fit(config, restart, report)
 
@@ -68,6 +70,8 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     done = read_checkpoint(folder / "checkpoints" / STATE)
     if done.epoch:
         report(f"{'all of it was' if done.finished else 'going on:'} trained to epoch {done.epoch} before")
+    elif config.model.weights is not None:
+        report(f"training begins from the weights of {config.model.weights}")
     watch = trackers(
         config.experiment.tracking,
         folder,

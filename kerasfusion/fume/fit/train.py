@@ -14,6 +14,7 @@ from kerasfusion.fume.data.frames import Frames
 from kerasfusion.fume.fit.best_epoch import monitor_of, rank
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.epoch_reports import EpochLine
+from kerasfusion.fume.fit.initial_weights import initial_sha256, take_initial_weights
 from kerasfusion.fume.fit.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
 from kerasfusion.fume.networks.architectures import build_network, with_probabilities
@@ -49,7 +50,9 @@ def train_network(
     folder = config.run_folder / "checkpoints"
     keras.utils.set_random_seed(config.experiment.seed)
     mixed = config.training.use_amp and bool(tf.config.list_physical_devices("GPU"))
-    learner = with_fused_normalisation(_network(config, mixed))
+    network = _network(config, mixed)
+    take_initial_weights(config, network)
+    learner = with_fused_normalisation(network)
     steps = -(-len(training) // config.training.batch_size)
     compile_network(config, learner, steps)
     monitor = monitor_of(config)
@@ -170,6 +173,7 @@ def settings_of(config: FumeConfig, training: Frames, validation: Frames) -> dic
     tree = to_dict(config)
     settings = {key: tree[key] for key in ("model", "training", "weighted_sampling")}
     settings["training"].pop("checkpoint")
+    settings["model"]["weights"] = initial_sha256(config)
     settings["seed"] = config.experiment.seed
     settings["data"] = {
         key: tree["data"][key] for key in ("image_size", "frames", "masks", "gases", "augmentation", "modality_dropout")

@@ -199,6 +199,39 @@ def test_other_settings_are_refused_and_named(root, trained):
         fit(config, report=lambda line: None)
 
 
+def beginning_from(trained, root, folder, *settings):
+    return configured(root, folder, f"model.weights={trained[1]}", "training.num_epochs=1", *settings)
+
+
+def test_training_begins_from_a_file_of_frames_of_another_size(root, trained, tmp_path):
+    still = ("training.optimizer.lr=1e-12", "training.optimizer.weight_decay=0", "training.scheduler.eta_min=0")
+    config, lines = beginning_from(trained, root, tmp_path, *still, "data.image_size=[64,48]"), []
+    learned = load_model(fit(config, report=lines.append))[0].trainable_variables
+    for now, before in zip(learned, load_model(trained[1])[0].trainable_variables, strict=True):
+        np.testing.assert_allclose(now, before, atol=1e-8)
+    assert f"training begins from the weights of {trained[1]}" in lines
+
+
+def test_a_run_is_not_gone_on_with_from_other_weights(root, trained, tmp_path):
+    fit(beginning_from(trained, root, tmp_path), report=lambda line: None)
+    with pytest.raises(RequestError, match=r"model.weights: was [0-9a-f]{12}..., is now null"):
+        fit(configured(root, tmp_path, "training.num_epochs=1"), report=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.name=EarlyFusionFastSCNN", "holds MultiTaskFastSCNN.* to be trained is EarlyFusionFastSCNN"),
+        ("model.shared_encoder=false", "do not have the same encoders"),
+        ("model.weights=nowhere.keras", "does not exist"),
+    ],
+)
+def test_a_file_that_training_cannot_begin_from_is_refused_before_a_frame_is_read(trained, tmp_path, setting, said):
+    with pytest.raises(RequestError, match=said):
+        fit(beginning_from(trained, tmp_path / "no-frames", tmp_path, setting), report=lambda line: None)
+    assert not (tmp_path / "fume" / "config.yaml").exists()
+
+
 def test_a_loss_that_is_not_finite_names_the_samples(root, tmp_path):
     own = ("training.optimizer.lr=1e30", "training.grad_clip=0", "training.batch_size=4", "data.augmentation=null")
     config = configured(root, tmp_path, *own)
