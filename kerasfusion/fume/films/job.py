@@ -204,11 +204,9 @@ class _OverlayFilm:
         usual = next(iter(known.values()))
         self._painter = OverlayPainter({gas: known.get(gas, usual) for gas in self._films})
         self._first = moment.time
-        partial = own_partial(self._path)
-        self._stack.push(_renaming(partial, self._path))
         rate = max(film.rate for film in self._films.values())
         size = (self._painter.width, self._painter.height)
-        self._writer = self._stack.enter_context(VideoWriter(partial, size, rate))
+        self._writer = self._stack.enter_context(VideoWriter(self._path, size, rate))
 
 
 def _renaming(partial: Path, path: Path):

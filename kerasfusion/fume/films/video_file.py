@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, require
-from kerasfusion.files.writing import disk_errors
+from kerasfusion.files.writing import disk_errors, own_partial
 from kerasfusion.images.decoding import ImageError, Stored
 
 TICKS = 1000
@@ -97,7 +97,7 @@ def stored_frame(frame) -> Stored:
 
 
 class VideoWriter:
-    """Writes an H.264 film that browsers play; a context manager.
+    """Writes an H.264 film that browsers play; a context manager, after which the film is there whole or not at all.
 
     Args:
         path: the file, ending in .mp4.
@@ -110,11 +110,11 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float, quality: int = 20):
-        self._av, self._path = require("av", extra="video"), path
+        self._av, self._path, self._partial = require("av", extra="video"), path, own_partial(path)
         self._width, self._height = (side // 2 * 2 for side in size)
         self._last = -1
         with self._errors():
-            self._container = self._av.open(str(path), "w", format="mp4")
+            self._container = self._av.open(str(self._partial), "w", format="mp4")
             stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
             stream.width, stream.height, stream.pix_fmt = self._width, self._height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
@@ -125,10 +125,15 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        with self._errors():
-            if kind is None:
-                self._container.mux(self._stream.encode())
-            self._container.close()
+        try:
+            with self._errors():
+                if kind is None:
+                    self._container.mux(self._stream.encode())
+                self._container.close()
+                if kind is None:
+                    self._partial.replace(self._path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
     def write(self, time: float, picture: np.ndarray) -> None:
         """Add an (H, W, 3) uint8 picture that is shown from `time` on, seconds; later than the one before."""

@@ -1,5 +1,8 @@
 """Films in files to frames with their times, and what is no film."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -167,7 +170,26 @@ def test_a_written_film_has_its_times_and_pictures(tmp_path):
 
 def test_a_film_cannot_be_written_where_there_is_no_room(tmp_path):
     with (
-        pytest.raises(KerasFusionError, match=r"(.|\n)*no-such"),
+        pytest.raises(KerasFusionError, match=r"(.|\n)*where: .*no-such/out.mp4"),
         VideoWriter(tmp_path / "no-such" / "out.mp4", (64, 48), 10) as writer,
     ):
         writer.write(0, np.zeros((48, 64, 3), np.uint8))
+
+
+def test_a_film_that_is_not_finished_leaves_nothing_and_a_full_disk_is_told_by_the_films_name(tmp_path, monkeypatch):
+    path = tmp_path / "out.mp4"
+    with pytest.raises(KeyboardInterrupt), VideoWriter(path, (64, 48), 10) as writer:
+        writer.write(0, np.zeros((48, 64, 3), np.uint8))
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with (
+        pytest.raises(KerasFusionError, match=r"no space left(.|\n)*where: .*/out.mp4"),
+        VideoWriter(path, (64, 48), 10) as writer,
+    ):
+        writer.write(0, np.zeros((48, 64, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
