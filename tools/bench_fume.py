@@ -3,9 +3,10 @@
 
     .venv/bin/python tools/bench_fume.py
 
-Inference: one pair of frames in, probabilities out; both sides have the same weights and their answers are compared.
-Training: steps with AdamW, clipped gradients and the same losses. Both sides take turns, each in a process of its own.
-Needs torch (extra `yolo`). Expect about three minutes on two cores; leave the machine alone meanwhile.
+Inference: one pair of frames in, probabilities out, of the `.keras` file and of each export of it; both sides have the
+same weights and their answers are compared. Training: steps with AdamW, clipped gradients and the same losses. Both
+sides take turns, each in a process of its own. Needs torch and what writes exports (extras `yolo`, `export`); leave the
+machine alone meanwhile.
 """
 
 import sys

@@ -32,16 +32,19 @@ def script():
 
 def test_both_sides_answer_alike_and_a_row_is_kept(tmp_path, script, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # torch's threads wait for each other busily
-    arguments = ["--rows", "inference", "--inference", "96x64", "--rounds", "1", "--work", str(tmp_path)]
-    result = CliRunner().invoke(script.main, arguments)
+    monkeypatch.setattr("bench_fume.run.EXPORTS", ("onnx",))
+    arguments = ["--rows", "inference", "--rows", "exports", "--inference", "96x64", "--rounds", "1"]
+    result = CliRunner().invoke(script.main, [*arguments, "--work", str(tmp_path)])
     assert result.exit_code == 0, result.output
     with (tmp_path / "bench_fume.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert (row["form"], row["unit"], row["asked"]) == ("96x64", "ms", ">= 1.5")
-    assert float(row["ratio"]) == pytest.approx(float(row["peer"]) / float(row["ours"]))
-    assert row["machine"] and row["torch"] and row["tensorflow"]
-    assert float(row["note"].rpartition(" ")[2]) < 1e-4
-    assert row["row"] in result.output and row["ratio"][:2] in result.output
+        rows = list(csv.DictReader(file))
+    assert [row["row"] for row in rows] == ["inference, one pair, keras", "inference, one pair, onnx"]
+    for row in rows:
+        assert (row["form"], row["unit"], row["asked"]) == ("96x64", "ms", ">= 1.5")
+        assert float(row["ratio"]) == pytest.approx(float(row["peer"]) / float(row["ours"]))
+        assert row["machine"] and row["torch"] and row["tensorflow"]
+        assert float(row["note"].rpartition(" ")[2]) < 1e-4
+        assert row["row"] in result.output and row["ratio"][:2] in result.output
 
 
 def test_both_sides_have_the_same_loss():

@@ -21,12 +21,15 @@ class Side:
     def __init__(self):
         self.network = self.learner = None
 
-    def open(self, path: str, width: int, height: int, answers: str) -> None:
-        """Take over a torch checkpoint, save it, open the file, and write what it answers on the pair."""
+    def open(self, path: str, width: int, height: int, name: str, answers: str) -> None:
+        """Take over a torch checkpoint, save it, open the file or its export, and write what it answers on the pair."""
         from kerasfusion.formats.opening import open_model
+        from kerasfusion.fume.export.job import Request, run
 
         file = Path(path).with_suffix(".keras")
         take_over(Path(path), file, width, height)
+        if name != "keras":
+            file = run(Request(file, format=name), report=lambda line: None).path
         self.network, self.pair = open_model(file), draw_pair(height, width)
         np.savez(answers, **self.network.answer(self.pair))
 

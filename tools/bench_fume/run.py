@@ -10,7 +10,8 @@ import numpy as np
 from bench_peers.processes import Worker
 from bench_peers.rows import Asked, Row
 
-GROUPS = ("inference", "training")
+GROUPS = ("inference", "exports", "training")
+EXPORTS = ("openvino", "onnx", "litert")
 INFERENCE_ASKED, TRAINING_ASKED = Asked("times", 1.5), Asked("times", 1.0)
 PAUSE = 0.3
 """Seconds before a turn: torch's threads go on looking for work for a while after their last."""
@@ -56,22 +57,24 @@ class Comparison:
             ProcessFailed: a side cannot do it.
         """
         self.warn_if_busy()
-        rows = [self.inference_row(size) for size in inference if "inference" in groups]
+        formats = [*(["keras"] if "inference" in groups else []), *(EXPORTS if "exports" in groups else [])]
+        rows = [self.inference_row(size, name) for size in inference for name in formats]
         return rows + [self.training_row(size) for size in training if "training" in groups]
 
-    def inference_row(self, size: Size) -> Row:
-        """Milliseconds from one pair of frames to its probabilities."""
-        self.report(f"inference, {_text(size)}")
+    def inference_row(self, size: Size, name: str) -> Row:
+        """Milliseconds from one pair of frames to its probabilities, in one of formats.opening.FORMATS."""
+        self.report(f"inference, {_text(size)}, {name}")
         weights = self.work / "weights.pth"
         files = [self.work / f"answers-{name}.npz" for name in ("ours", "torch")]
         with self._worker("ours") as ours, self._worker("torch_side") as peer:
             peer.ask("save_weights", path=str(weights))
-            for side, file in zip((ours, peer), files, strict=True):
-                side.ask("open", path=str(weights), width=size[0], height=size[1], answers=str(file))
+            asked = {"path": str(weights), "width": size[0], "height": size[1]}
+            ours.ask("open", **asked, name=name, answers=str(files[0]))
+            peer.ask("open", **asked, answers=str(files[1]))
             seconds = self._turns((ours, peer), "infer", calls=CALLS + 1)
         worst = _difference(*files)
         return Row(
-            "inference, one pair, FUMEFastSCNN",
+            f"inference, one pair, {name}",
             _text(size),
             "ms",
             *(1000 * value for value in seconds),
@@ -88,7 +91,7 @@ class Comparison:
                 side.ask("prepare", width=size[0], height=size[1], batch=self.batch)
             seconds = self._turns((ours, peer), "train", steps=STEPS + 1)
         ours_ms, peer_ms = (1000 * value / self.batch for value in seconds)
-        what = f"training step, batch {self.batch}, FUMEFastSCNN"
+        what = f"training step, batch {self.batch}"
         return Row(what, _text(size), "ms a pair", ours_ms, peer_ms, TRAINING_ASKED)
 
     def _turns(self, sides: Sequence[Worker], do: str, **request) -> list[float]:
