@@ -48,7 +48,7 @@ def scan(root: Place, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
             "the dataset folder does not exist",
             where=root,
             expected="a folder with train/, val/ and test/, each with no_roadwork/ and roadwork/",
-            todo="name it with --data FOLDER (data.root in a configuration); kerasfusion data import makes one",
+            todo="name another (--data, or data.root in a configuration); kerasfusion data import makes one",
         )
     listing = list_place(root)
     samples = sorted(sample for split in splits for sample in _scan_split(root, split, listing))

@@ -32,7 +32,18 @@ def split_augmentation(asked: Mapping[str, Any], with_views: bool = False) -> tu
             if policy and name.startswith("hsv_") and value:
                 ignored[name] = f"auto_augment {policy} takes the place of the colour jitter"
         elif value and name in VIEW_AUGMENTATION:
-            ignored[name] = "it acts only where photos have views (views.count of 2 or more)"
+            ignored[name] = "used only where photos have views (views.count of 2 or more)"
         elif value:
             ignored[name] = "ultralytics does not use it for classification"
     return applied, ignored
+
+
+def ignored_lines(ignored: Mapping[str, str]) -> list[str]:
+    """What `split_augmentation` ignores, for a person: a line a reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in ignored.items():
+        names.setdefault(reason, []).append(name)
+    return [
+        f"yolo.augmentation.{', '.join(each)} {'has' if len(each) == 1 else 'have'} no effect: {reason}"
+        for reason, each in names.items()
+    ]

@@ -18,7 +18,7 @@ from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.config import PHOTOS_ALONE, Views, Yolo
 from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.data.folds import Folds
-from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
+from kerasfusion.roadwork.yolo_training.augmentation import ignored_lines, split_augmentation
 from kerasfusion.roadwork.yolo_training.epochs import Epoch, train_epochs
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.roadwork.yolo_training.record import RECORD
@@ -84,8 +84,8 @@ def train_yolo(
         if not left:
             report(f"YOLO is already trained as asked for: {work[-1].folder / 'best.pt'}")
             return work[-1].finished()
-        for name, reason in ignored.items():
-            report(f"yolo.augmentation.{name} has no effect: {reason}")
+        for line in ignored_lines(ignored):
+            report(line)
         for each in left:  # all are refused before the first of them takes its hours
             each.checkpoints.newest()
         begin()

@@ -14,7 +14,7 @@ from kerasfusion.images.decoding import ImageError
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
 from kerasfusion.roadwork.config import Views, Yolo
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
-from kerasfusion.roadwork.yolo_training.augmentation import split_augmentation
+from kerasfusion.roadwork.yolo_training.augmentation import ignored_lines, split_augmentation
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import Epoch
 from kerasfusion.roadwork.yolo_training.fresh_views import FreshViews
@@ -119,12 +119,15 @@ def test_the_settings_reach_ultralytics(finished):
     assert "\x1b" not in log
 
 
-def test_one_line_an_epoch_and_one_for_each_setting_without_effect(finished):
+def test_one_line_an_epoch_and_one_for_each_reason_why_settings_have_no_effect(finished):
     lines = finished[2]
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line.split(":")[0] for line in epochs] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    without = [line.split()[0].removeprefix("yolo.augmentation.") for line in lines if "no effect" in line]
-    assert without == ["degrees", "translate", "shear", "perspective", "mixup", "mosaic"]
+    without = [line.partition(": ")[0] for line in lines if "no effect" in line]
+    assert without == [
+        "yolo.augmentation.degrees, translate, shear, perspective, mixup have no effect",
+        "yolo.augmentation.mosaic has no effect",
+    ]
     assert len(lines) == len(epochs) + len(without) + 1
 
 
@@ -280,7 +283,7 @@ def test_settings_that_are_off_are_not_reported():
     applied, ignored = split_augmentation(asked)
     assert applied == {"hsv_h": 0.05, "auto_augment": None}
     assert ignored == {
-        "shear": "it acts only where photos have views (views.count of 2 or more)",
+        "shear": "used only where photos have views (views.count of 2 or more)",
         "mosaic": "ultralytics does not use it for classification",
     }
     applied, ignored = split_augmentation(asked, with_views=True)
@@ -293,6 +296,14 @@ def test_auto_augment_takes_the_place_of_the_colour_jitter():
     assert applied["auto_augment"] == "randaugment"
     assert list(ignored) == ["hsv_h"]
     assert "randaugment" in ignored["hsv_h"]
+
+
+def test_what_has_no_effect_is_told_in_a_line_a_reason():
+    ignored = {"degrees": "no views", "mosaic": "not for this", "shear": "no views"}
+    assert ignored_lines(ignored) == [
+        "yolo.augmentation.degrees, shear have no effect: no views",
+        "yolo.augmentation.mosaic has no effect: not for this",
+    ]
 
 
 def test_a_half_written_checkpoint_is_not_used(tmp_path):
