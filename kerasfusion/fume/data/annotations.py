@@ -15,9 +15,6 @@ GASES = ("co2", "ch4")
 STATES = ("Healthy", "Transitional", "Acidotic")
 """The rumen's states, in the order of their class ids."""
 
-GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
-"""Gas -> where a file's name says it, with the separator before it."""
-
 SPLITS = ("train", "val", "test")
 COLUMNS = (
     "frame_path",
@@ -31,6 +28,9 @@ COLUMNS = (
 )
 FOREIGN_ROOT = "mmseg_dataset"
 """Folder at the front of the public files' paths; it is not below the dataset's root."""
+
+_STILL_NAME = re.compile(r"_-?\d{6,}ms\.\w+$")
+_STILL_TIME = re.compile(r"-?\d+(\.\d+)?s")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ class Frame:
     def state(self) -> str:
         """Name of the class."""
         return STATES[self.class_id]
+
+    @property
+    def is_still(self) -> bool:
+        """Whether `data frames` took it from a film: then original_id is the film, augmentation_id the time."""
+        return bool(_STILL_NAME.search(self.frame_path) and _STILL_TIME.fullmatch(self.augmentation_id))
+
+    @property
+    def moment(self) -> tuple[str, str]:
+        """What a still shares with the other gas's still of one time."""
+        return self.original_id, self.augmentation_id
 
 
 def annotation_path(folder: Path, split: str) -> Path:
@@ -143,11 +153,6 @@ def relative_path(text: str) -> str:
     if not any(parts) or parts[0] == "" or ":" in parts[0] or ".." in parts:
         raise ValueError(f"{text!r} is not a path relative to the dataset's root")
     return "/".join(part for part in parts if part)
-
-
-def without_gas(name: str, gas: str) -> str:
-    """A file's name without the gas in it: a_co2_1 and a_ch4_1 are both a_1."""
-    return GAS_IN_NAME[gas].sub("", name).strip(" _.-")
 
 
 def parse_class(class_name: str, class_id: str) -> int:

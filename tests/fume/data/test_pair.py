@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -167,6 +168,15 @@ def test_a_class_that_a_split_lacks_and_a_strategy_without_pairs_are_said(tmp_pa
     shown = run(root, "--strategy", "original_based").output
     assert "warning: train has no frame of Transitional" in shown
     assert "warning: original_based finds no pair; --strategy random" in shown
+
+
+def test_a_gas_that_a_frames_name_contradicts_is_a_warning(tmp_path):
+    frames = make_frames(1, originals=30)
+    swapped = next(frame for frame in frames if frame.gas == "ch4")
+    renamed = [dataclasses.replace(f, frame_path="images/a_co2_1.png") if f is swapped else f for f in frames]
+    shown = run(write_dataset(tmp_path / "set", {"train": renamed})).output
+    assert "warning: images/a_co2_1.png is taken for CH4, and its name says CO2" in shown
+    assert "its name says" not in run(write_dataset(tmp_path / "other", {"train": frames})).output
 
 
 @pytest.mark.parametrize(
