@@ -137,7 +137,7 @@ def test_a_film_that_is_cut_is_answered_as_far_as_it_goes(model, tmp_path):
         (("--co2", "co2.mkv", "--ch4", "frame.png", "--out", "out"), "a film and a frame"),
         (("--co2", "frame.png", "--scale", 1), "--scale: for films"),
         (("--co2", "co2.mkv", "--offset", 1, "--out", "out"), "--offset moves one film against the other"),
-        (("--co2", "gone.mp4", "--out", "out"), "there is no such film"),
+        (("--co2", "gone.mp4", "--out", "out"), "no such file or folder"),
         (("--co2", "co2.mkv", "--rate", 5, "--out", "out"), "--rate is for TIFFs"),
     ],
 )
