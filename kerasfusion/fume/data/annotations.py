@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def write_frames(path: Path, frames: Iterable[Frame]) -> None:
     )
 
 
-def check_files(root: Path, frames: Iterable[Frame]) -> None:
+def check_files(root: Path, frames: Collection[Frame]) -> None:
     """Make sure that every frame and mask is there.
 
     Args:
@@ -124,15 +124,18 @@ def check_files(root: Path, frames: Iterable[Frame]) -> None:
     for frame in frames:
         for path in (frame.frame_path, frame.mask_path):
             asking.setdefault(path, frame.source or "frame")
-    missing = [f"{source}: {path}" for path, source in asking.items() if not (root / path).is_file()]
-    if not missing:
+    absent = {path for path in asking if not (root / path).is_file()}
+    if not absent:
         return
-    inner = root / FOREIGN_ROOT
-    todo = (
-        f"move the CSV files into {inner} and name that folder: a leading {FOREIGN_ROOT} of the paths is taken away"
-        if inner.is_dir()
-        else "name the folder that the paths start from, or take the rows out"
-    )
+    missing = [f"{source}: {path}" for path, source in asking.items() if path in absent]
+    inner, undrawn = root / FOREIGN_ROOT, {frame.mask_path for frame in frames if frame.is_still}
+    todo = "name the folder that the paths start from, or take the rows out"
+    if inner.is_dir():
+        todo = (
+            f"move the CSV files into {inner} and name that folder: a leading {FOREIGN_ROOT} of the paths is taken away"
+        )
+    elif absent <= undrawn:
+        todo = "draw these masks of the films' stills"
     raise RequestError(
         f"{len(missing)} file(s) of the annotations do not exist:{name_ten(missing)}",
         where=root,

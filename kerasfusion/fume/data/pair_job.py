@@ -120,6 +120,8 @@ def pair_dataset(
     root, out = Path(root), Path(out if out is not None else root)
     if not regrouping and (val is not None or test is not None):
         raise RequestError("--val and --test are shares of new splits", todo="add --regroup, or leave them out")
+    if root.is_file():
+        raise RequestError("it is a file", where=root, expected="the dataset's folder", todo=f"name {root.parent}")
     if not root.is_dir():
         raise RequestError("the dataset folder does not exist", where=root)
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}

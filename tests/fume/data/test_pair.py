@@ -195,6 +195,11 @@ def test_wrong_options_are_refused(leaky, flags, message):
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
     assert "the dataset folder does not exist" in run(tmp_path / "gone", code=2).output
+    (tmp_path / "train_annotations.csv").touch()
+    shown = run(tmp_path / "train_annotations.csv", code=2).output
+    assert "it is a file" in shown
+    assert f"what to do: name {tmp_path}" in shown
+    (tmp_path / "train_annotations.csv").unlink()
     assert "train_annotations.csv, val_annotations.csv" in run(tmp_path, code=2).output
     write_dataset(tmp_path, {"train": [], "val": []})
     assert "the annotations have no rows" in run(tmp_path, code=2).output

@@ -150,6 +150,26 @@ def test_stills_that_are_there_are_not_written_over(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "code"), [("", "it is a folder", 2), ("gone.mkv", "no such film", 2), ("notes.md", "the film", 1)]
+)
+def test_what_is_no_film_is_said_before_its_gas_is_asked_for(tmp_path, name, said, code):
+    (tmp_path / "notes.md").write_text("cows\n" * 99)
+    shown = invoke("frames", tmp_path / name, tmp_path / "set", *SAID, code=code)
+    assert said in shown
+    assert "--gas" not in shown
+    assert not (tmp_path / "set").exists()
+
+
+def test_missing_masks_of_stills_are_to_be_drawn(three_cows):
+    rows = read_frames(three_cows / "annotations.csv")
+    (three_cows / rows[0].mask_path).unlink()
+    refused = invoke("pair", three_cows, "--regroup", code=2)
+    assert "what to do: draw these masks of the films' stills" in refused
+    (three_cows / rows[1].frame_path).unlink()  # then the folder may be the wrong one
+    assert "or take the rows out" in invoke("pair", three_cows, "--regroup", code=2)
+
+
 def test_films_named_by_their_gas_alone_are_told_apart_by_their_folders(tmp_path):
     out = tmp_path / "set"
     for cow in "ABC":
