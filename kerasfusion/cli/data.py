@@ -1,6 +1,7 @@
 """kerasfusion data: import, split, check, suspects, challenge, pair, frames, synth."""
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -218,18 +219,32 @@ def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], *
 def frames(film: Path, out: Path, state: str, **choices):
     """Take stills of FILM for annotation: OUT/frames, and their rows in OUT/annotations.csv.
 
-    The films of both gases go into one OUT, one call each: `data pair --strategy original_based` first makes pairs of
-    what was filmed at one time, and --regroup keeps all stills of a film in one split. Draw the masks at the paths of
-    the rows: PNGs of 0, 1 and 2, LabelMe's JSON (json), or one JSON of COCO for all (coco).
+    The films of both gases go into one OUT, one call each. FILM's name without the gas is the original: cow7 of
+    cow7_co2.mp4, and where nothing is left, that of its folder: cow7 of cow7/co2.mp4. `data pair --strategy
+    original_based` makes pairs of what was filmed at one time, and --regroup keeps all stills of an original in one of
+    three splits, so films of at least three cows are needed. Draw the masks at the paths of the rows: PNGs of 0, 1 and
+    2, LabelMe's JSON (json), or one JSON of COCO for all (coco).
 
     Example: kerasfusion data frames cow7_co2.mp4 data/fume --every 0.5 --ph 6.5 --state Healthy
     """
-    from kerasfusion.fume.data.annotations import STATES
+    from kerasfusion.fume.data.annotations import SPLITS, STATES, read_frames
+    from kerasfusion.fume.data.gas_names import misnamed
     from kerasfusion.fume.films.extraction import MANIFEST, FramesRequest, extract_frames
 
+    if choices["gas"] is not None:
+        _warn(misnamed([(choices["gas"], film)]))
     rows = extract_frames(FramesRequest(film, out, class_id=STATES.index(state), **choices))
     click.echo(f"{len(rows)} stills of {film} in {out / 'frames'}, their rows in {out / MANIFEST}")
-    click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: kerasfusion data pair {out} --regroup")
+    originals = len({row.original_id for row in read_frames(out / MANIFEST)})
+    if originals < len(SPLITS):
+        click.echo(f"take stills of at least {len(SPLITS)} cows into it, one for each split ({originals} so far)")
+    pair = shlex.join(["kerasfusion", "data", "pair", str(out), "--regroup", "--strategy", "original_based"])
+    click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: {pair}")
+
+
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(f"warning: {line}", err=True)
 
 
 def _mask_reading(legend: tuple[str, ...]):

@@ -1,6 +1,7 @@
 """What evaluate, predict and benchmark do with a fume network."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -22,13 +23,14 @@ def evaluate(
         options: split, max_samples, batch, device, panels, save_masks, flips and out, as fume's evaluation takes them;
             a batch of None is the configuration's.
     """
-    config = _config(model, config_file, settings, data)
-    load_libraries(model)
     from kerasfusion.fume.evaluate import job
     from kerasfusion.fume.evaluate.text import as_text
 
+    config = _config(model, config_file, settings, data)
     options["batch"] = options["batch"] or config.validation.batch_size
     request = job.Request(model=model, config=config, **options)
+    job.choose(request)  # a file that is not there is said before TensorFlow is loaded, which takes seconds
+    load_libraries(model)
     result = job.run(request, lambda line: click.echo(line, err=True))
     click.echo(json.dumps(result.report, indent=2) if as_json else as_text(result))
 
@@ -54,6 +56,10 @@ def predict(
     """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
     from kerasfusion.errors import RequestError
     from kerasfusion.files.run_folder import require_folder
+    from kerasfusion.fume.detect.answering import open_network
+    from kerasfusion.fume.detect.predict import list_subjects
+    from kerasfusion.fume.detect.predict import predict as answer
+    from kerasfusion.machine.device import use_device
 
     if overlays and out is None:
         raise RequestError("--overlays needs a folder", todo="name one with --out")
@@ -61,12 +67,10 @@ def predict(
     _check_camera(camera, gas, [name for name, value in others.items() if value is not None and name != "scale"])
     if out is not None:
         require_folder(out)
+    # A file that is not there is said before TensorFlow is loaded, which takes seconds.
+    subjects = list_subjects(co2, ch4, pairs, data) if camera is None else []
+    _warn_of_names(given for subject in subjects for given in subject.files.items())
     load_libraries(model)
-    from kerasfusion.fume.detect.answering import open_network
-    from kerasfusion.fume.detect.predict import list_subjects
-    from kerasfusion.fume.detect.predict import predict as answer
-    from kerasfusion.machine.device import use_device
-
     use_device(model, device)
     network = open_network(model)
     network.flips = flips
@@ -77,12 +81,19 @@ def predict(
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
     if _are_films(network, files, film):
         return _predict_film(network, files, out, batch, as_json, film)
-    subjects = list_subjects(co2, ch4, pairs, data)
     failed, width = 0, max(len(subject.name) for subject in subjects)
     for result in answer(network, subjects, batch, out, overlays):
         failed += result.error is not None
         click.echo(json.dumps(result.to_json()) if as_json else result.to_line(width))
     return failed == 0
+
+
+def _warn_of_names(given: Iterable[tuple[str, Path]]) -> None:
+    """Say on stderr if a file's name has the other gas."""
+    from kerasfusion.fume.data.gas_names import misnamed
+
+    for line in misnamed(given):
+        click.echo(f"warning: {line}", err=True)
 
 
 def _check_camera(camera: str | None, gas: str | None, others: list[str]) -> None:
@@ -155,14 +166,16 @@ def benchmark(
     model: Path, co2: Path | None, ch4: Path | None, runs: int, warmup: int, device: str, as_json: bool
 ) -> None:
     """Time one sample at a time, and print it."""
-    load_libraries(model)
     from kerasfusion.files.run_files import record_latency
     from kerasfusion.fume.detect import latency
     from kerasfusion.fume.detect.answering import open_network
     from kerasfusion.machine.device import use_device
 
-    use_device(model, device)
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
+    latency.require_frames(files)
+    _warn_of_names(files.items())
+    load_libraries(model)
+    use_device(model, device)
     result = latency.measure_network(lambda: open_network(model), files or None, runs, warmup)
     if path := record_latency(model, result | {"device": device}):
         click.echo(f"kept in {path}", err=True)

@@ -161,7 +161,9 @@ def predict(ctx, model: Path, images: tuple[str, ...], batch: int, as_json: bool
     """
     given = {name: options.pop(name) for name in _FUME_PREDICT}
     if system_of_model(model) == "fume":
-        refuse_options(ctx, ("images", "precision", "tta", "full", "on"), "fume")
+        by_gas = "name frames, folders or films by their gas: --co2 FRAME, --ch4 FRAME or both; or --pairs CSV"
+        refuse_options(ctx, ("images",), "fume", by_gas)
+        refuse_options(ctx, ("precision", "tta", "full", "on"), "fume")
         from kerasfusion.cli import fume_results
 
         ctx.exit(0 if fume_results.predict(model, **given, batch=batch, device=device, as_json=as_json) else 1)

@@ -26,13 +26,14 @@ def system_of_model(model: Path | None) -> str:
     return read_description(model).get("system", SYSTEMS[0])
 
 
-def refuse_options(ctx: click.Context, names: tuple[str, ...], system: str) -> None:
+def refuse_options(ctx: click.Context, names: tuple[str, ...], system: str, todo: str | None = None) -> None:
     """Stop if options of the other system were given.
 
     Args:
         ctx: of the command.
         names: parameters that mean nothing to this system.
         system: the model's.
+        todo: what to give instead.
 
     Raises:
         RequestError: names all of them.
@@ -46,5 +47,5 @@ def refuse_options(ctx: click.Context, names: tuple[str, ...], system: str) -> N
         raise RequestError(
             f"{', '.join(known[name] for name in given)}: not for a {system} model",
             where=ctx.params.get("model"),
-            todo=f"kerasfusion {ctx.info_name} --help says which options are for which system",
+            todo=todo or f"kerasfusion {ctx.info_name} --help says which options are for which system",
         )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,6 @@ GASES = ("co2", "ch4")
 
 STATES = ("Healthy", "Transitional", "Acidotic")
 """The rumen's states, in the order of their class ids."""
-
-GAS_IN_NAME = {gas: re.compile(rf"(?i)[ _.-]?(?<![a-z0-9]){gas}(?![a-z0-9])") for gas in GASES}
-"""Gas -> where a file's name says it, with the separator before it."""
 
 SPLITS = ("train", "val", "test")
 COLUMNS = (
@@ -31,6 +28,9 @@ COLUMNS = (
 )
 FOREIGN_ROOT = "mmseg_dataset"
 """Folder at the front of the public files' paths; it is not below the dataset's root."""
+
+_STILL_NAME = re.compile(r"_-?\d{6,}ms\.\w+$")
+_STILL_TIME = re.compile(r"-?\d+(\.\d+)?s")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ class Frame:
     def state(self) -> str:
         """Name of the class."""
         return STATES[self.class_id]
+
+    @property
+    def is_still(self) -> bool:
+        """Whether `data frames` took it from a film: then original_id is the film, augmentation_id the time."""
+        return bool(_STILL_NAME.search(self.frame_path) and _STILL_TIME.fullmatch(self.augmentation_id))
+
+    @property
+    def moment(self) -> tuple[str, str]:
+        """What a still shares with the other gas's still of one time."""
+        return self.original_id, self.augmentation_id
 
 
 def annotation_path(folder: Path, split: str) -> Path:
@@ -101,7 +111,7 @@ def write_frames(path: Path, frames: Iterable[Frame]) -> None:
     )
 
 
-def check_files(root: Path, frames: Iterable[Frame]) -> None:
+def check_files(root: Path, frames: Collection[Frame]) -> None:
     """Make sure that every frame and mask is there.
 
     Args:
@@ -114,15 +124,18 @@ def check_files(root: Path, frames: Iterable[Frame]) -> None:
     for frame in frames:
         for path in (frame.frame_path, frame.mask_path):
             asking.setdefault(path, frame.source or "frame")
-    missing = [f"{source}: {path}" for path, source in asking.items() if not (root / path).is_file()]
-    if not missing:
+    absent = {path for path in asking if not (root / path).is_file()}
+    if not absent:
         return
-    inner = root / FOREIGN_ROOT
-    todo = (
-        f"move the CSV files into {inner} and name that folder: a leading {FOREIGN_ROOT} of the paths is taken away"
-        if inner.is_dir()
-        else "name the folder that the paths start from, or take the rows out"
-    )
+    missing = [f"{source}: {path}" for path, source in asking.items() if path in absent]
+    inner, undrawn = root / FOREIGN_ROOT, {frame.mask_path for frame in frames if frame.is_still}
+    todo = "name the folder that the paths start from, or take the rows out"
+    if inner.is_dir():
+        todo = (
+            f"move the CSV files into {inner} and name that folder: a leading {FOREIGN_ROOT} of the paths is taken away"
+        )
+    elif absent <= undrawn:
+        todo = "draw these masks of the films' stills"
     raise RequestError(
         f"{len(missing)} file(s) of the annotations do not exist:{name_ten(missing)}",
         where=root,
@@ -143,11 +156,6 @@ def relative_path(text: str) -> str:
     if not any(parts) or parts[0] == "" or ":" in parts[0] or ".." in parts:
         raise ValueError(f"{text!r} is not a path relative to the dataset's root")
     return "/".join(part for part in parts if part)
-
-
-def without_gas(name: str, gas: str) -> str:
-    """A file's name without the gas in it: a_co2_1 and a_ch4_1 are both a_1."""
-    return GAS_IN_NAME[gas].sub("", name).strip(" _.-")
 
 
 def parse_class(class_name: str, class_id: str) -> int:

@@ -146,7 +146,8 @@ def regroup(
         raise RequestError(
             f"{len(set(originals))} original(s) cannot be divided into {needed} splits",
             where="original_sample_id",
-            expected="the id of the filmed frame that each row is a copy of",
+            expected=f"frames of at least {needed} originals: all frames of a film, and all copies, are one",
+            todo=f"film at least {needed} cows, or annotate frames of as many originals",
         )
     assigned = assign_splits([f"{frame.class_id} {frame.gas}" for frame in frames], originals, shares, seed)
     return {split: [frame for frame, s in zip(frames, assigned, strict=True) if s == split] for split in SPLITS}

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
@@ -18,6 +18,7 @@ from kerasfusion.fume.data.annotations import (
     read_frames,
     write_frames,
 )
+from kerasfusion.fume.data.gas_names import misnamed
 from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
 from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.modality import REMEDY, Dependence, dependence
@@ -119,6 +120,8 @@ def pair_dataset(
     root, out = Path(root), Path(out if out is not None else root)
     if not regrouping and (val is not None or test is not None):
         raise RequestError("--val and --test are shares of new splits", todo="add --regroup, or leave them out")
+    if root.is_file():
+        raise RequestError("it is a file", where=root, expected="the dataset's folder", todo=f"name {root.parent}")
     if not root.is_dir():
         raise RequestError("the dataset folder does not exist", where=root)
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
@@ -132,12 +135,12 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     splits = _read_splits(root, summary.regrouped, summary)
     frames = [frame for found in splits.values() for frame in found]
     refuse_repeats(frames)
+    regrouped = regroup(frames, **shares, seed=summary.seed) if summary.regrouped else None  # before masks are missed
     check_files(root, frames)
     summary.notes += check_masks(root, frames, masks)
     summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
-    if summary.regrouped:
-        splits = regroup(frames, **shares, seed=summary.seed)
+    splits = regrouped or splits
     samples = {split: pair_frames(found, summary.strategy, summary.seed) for split, found in splits.items()}
     if balancing:
         samples = {split: balance_modality(found, summary.seed) for split, found in samples.items()}
@@ -145,6 +148,7 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     found = {split: dependence(samples[split]) for split in samples}
     summary.dependence = {split: measured for split, measured in found.items() if measured is not None}
     summary.counts = {split: count_samples(found) for split, found in samples.items()}
+    summary.warnings += _mixed_stills(frames, [sample for found in samples.values() for sample in found])
     _remark(summary, frames, root)
     _write(summary, splits, samples)
 
@@ -154,6 +158,33 @@ def _left_out(frames: list[Frame], samples: dict[str, list[Sample]]) -> str:
     pairs = sum(sample.is_paired for found in samples.values() for sample in found)
     alone = "" if pairs else "; no pair is left, since a state has none, so the network learns from single frames"
     return f"{len(frames) - kept} of {len(frames)} frames are left out, so that all states have the same gases{alone}"
+
+
+def _mixed_stills(frames: list[Frame], samples: list[Sample]) -> list[str]:
+    """A warning if stills of films are in pairs that were not filmed at one time."""
+    known = {frame.frame_path: frame for frame in frames}
+    pairs = [[known[each.frame_path] for each in sample.frames.values()] for sample in samples if sample.is_paired]
+    mixed = [f"{one.frame_path} and {other.frame_path}" for one, other in pairs if _is_mixed(one, other)]
+    if not mixed:
+        return []
+    return [
+        f"{len(mixed)} of {len(pairs)} pairs are stills of different times or films, such as {mixed[0]}; "
+        "--strategy original_based pairs what was filmed at one time"
+    ]
+
+
+def _is_mixed(one: Frame, other: Frame) -> bool:
+    return (one.is_still or other.is_still) and one.moment != other.moment
+
+
+def _way_to_pairs(frames: list[Frame]) -> str:
+    """What makes pairs of frames where a strategy finds none."""
+    if not any(frame.is_still for frame in frames):
+        return "--strategy random matches by pH and class alone"
+    return (
+        "the two films of a scene differ in the gas of their names alone (cow7_co2, cow7_ch4), have one pH and state, "
+        "and stills of the same seconds (data frames --every, --offset)"
+    )
 
 
 def _legend_note(masks: MaskReading) -> list[str]:
@@ -189,6 +220,7 @@ def _remark(summary: PairSummary, frames: list[Frame], root: Path) -> None:
             *leak,
             "scores on such splits are too good; --regroup makes splits without shared originals",
         ]
+    summary.warnings += misnamed((frame.gas, PurePosixPath(frame.frame_path)) for frame in frames)
     for split, measured in summary.dependence.items():
         if measured:
             summary.warnings.append(f"{split}: {measured.line()}; {REMEDY}")
@@ -203,7 +235,7 @@ def _remark(summary: PairSummary, frames: list[Frame], root: Path) -> None:
     if len({frame.gas for frame in frames}) == len(GASES) and not any(
         row["paired"] for rows in summary.counts.values() for row in rows
     ):
-        summary.warnings.append(f"{summary.strategy} finds no pair; --strategy random matches by pH and class alone")
+        summary.warnings.append(f"{summary.strategy} finds no pair; {_way_to_pairs(frames)}")
     for split in SPLITS:
         summary.warnings += _split_warnings(split, summary)
     if summary.out.resolve() != root.resolve():

@@ -27,18 +27,19 @@ class Round:
     whole_originals: bool = False
 
 
-_SAME_COPY = Round(lambda frame: (frame.original_id, frame.augmentation_id))
+_SAME_COPY = Round(lambda frame: frame.moment)
+_SAME_ORIGINAL = Round(lambda frame: frame.moment if frame.is_still else frame.original_id)
 
 STRATEGIES: dict[str, tuple[Round, ...]] = {
     "random": (Round(lambda frame: None),),
-    "original_based": (_SAME_COPY, Round(lambda frame: frame.original_id)),
+    "original_based": (_SAME_COPY, _SAME_ORIGINAL),
     "augmentation_matched": (_SAME_COPY, Round(lambda frame: frame.augmentation_id, whole_originals=True)),
 }
 """What is matched, always within one pH and class:
 
 random: any CO2 frame with any CH4 frame.
 original_based: frames of one original alone; those with the same augmentation first, the others in a random order.
-    For data whose two gases were filmed together and share their ids.
+    For data whose two gases were filmed together and share their ids. Stills of films are never pairs of other times.
 augmentation_matched: frames with the same augmentation alone; those of one original first, then of any two, and the
     same two for all their augmentations as far as both have them. So both frames of a pair have one geometry. An empty
     augmentation_id counts as one more augmentation: the frame as it was filmed.

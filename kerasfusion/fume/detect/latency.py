@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,23 @@ def measure_network(
     Raises:
         RequestError: a file does not exist. ImageError: one cannot be decoded.
     """
-    for path in (files or {}).values():
-        if not path.is_file():
-            raise RequestError("the frame does not exist", where=path)
+    require_frames(files or {})
     begin = time.perf_counter()
     network = open_it()
     load_s = time.perf_counter() - begin
     with tempfile.TemporaryDirectory() as folder:
         return {"load_s": load_s, **time_network(network, files or _noise(Path(folder)), runs, warmup)}
+
+
+def require_frames(files: Mapping[str, Path]) -> None:
+    """Make sure that frames' files, {gas: path}, are there.
+
+    Raises:
+        RequestError: one is not.
+    """
+    for path in files.values():
+        if not path.is_file():
+            raise RequestError("the frame does not exist" if not path.exists() else "it is no file", where=path)
 
 
 def time_network(network: Network, files: dict[str, Path], runs: int, warmup: int) -> dict[str, Any]:

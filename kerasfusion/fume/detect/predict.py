@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.annotations import GAS_IN_NAME, GASES, STATES, without_gas
+from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frames import resize_mask
+from kerasfusion.fume.data.gas_names import GAS_IN_NAME, without_gas
 from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer

@@ -13,7 +13,8 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.writing import write_file
 from kerasfusion.fume.config_reading import FrameReading
-from kerasfusion.fume.data.annotations import GAS_IN_NAME, Frame, read_frames, without_gas, write_frames
+from kerasfusion.fume.data.annotations import Frame, read_frames, write_frames
+from kerasfusion.fume.data.gas_names import named_gas, original_of
 from kerasfusion.fume.films.film import Film, open_film
 from kerasfusion.images.decoding import Stored
 from kerasfusion.progress import track
@@ -33,7 +34,7 @@ class FramesRequest:
         film: the file.
         out: the dataset's folder; stills of other films that it holds stay.
         every: seconds from one still to the next.
-        gas: "co2" or "ch4"; None takes it from the film's name.
+        gas: "co2" or "ch4"; None takes it from the film's name or folder (`named_gas`).
         ph: of the rumen fluid.
         class_id: index into STATES.
         offset: seconds by which this film began after the other gas's.
@@ -55,33 +56,40 @@ class FramesRequest:
 def extract_frames(request: FramesRequest) -> list[Frame]:
     """Write every so-manieth second's frame to OUT/frames, unchanged, and add the rows to OUT/annotations.csv.
 
-    The stills of both gases that were taken at one time have one original (the films' name without the gas) and one
+    The stills of both gases that were taken at one time have one original (`original_of` the films) and one
     augmentation_id (that time), so that `data pair --strategy original_based` makes pairs of them.
 
     Returns:
         The new rows; their masks are not there yet.
 
     Raises:
-        RequestError: a film whose gas is not known, or whose stills are there already.
+        RequestError: no such film, one whose gas is not known or that has no still, or stills that are there already.
         ImageError: the film cannot be read; what came before a cut is kept.
         KerasFusionError: the folder cannot be written, or another run is writing it.
     """
-    gas = request.gas or _gas_of(request.film)
     film = open_film(request.film, FrameReading(), request.rate, request.offset)
+    gas = request.gas or _gas_of(request.film)
+    original = original_of(request.film, gas)
     with only_writer(request.out):
         manifest = request.out / MANIFEST
         known = read_frames(manifest) if manifest.is_file() else []
-        stem = f"{request.film.stem}_"
-        if there := [frame for frame in known if Path(frame.frame_path).name.startswith(stem)]:
+        if there := [frame for frame in known if (frame.gas, frame.original_id) == (gas, original)]:
             raise RequestError(
-                f"stills of a film of this name are there already, such as {there[0].frame_path}",
+                f"{gas.upper()} frames of {original} are there already, such as {there[0].frame_path}",
                 where=request.out,
-                todo="name another folder, or take these rows and files out first",
+                todo=f"if {request.film} shows something else, rename the film (cow8_{gas}{request.film.suffix}); "
+                "to take its stills again, take these rows and files out first",
             )
-        (request.out / "masks").mkdir(parents=True, exist_ok=True)
-        total = None if film.seconds is None else int(film.seconds / request.every) + 1
-        stills = _stills(film, request.every)
-        made = [_write(request, gas, *still) for still in (track(stills, "stills", total=total) if total else stills)]
+        stills, total = _stills(film, request.every), _count_stills(film, request.every)
+        tracked = stills if total is None else track(stills, "stills", total=total)
+        made = [_write(request, gas, original, *still) for still in tracked]
+        if not made and film.trouble is None:
+            raise RequestError(
+                f"the film has no frame at a multiple of {request.every:g} s",
+                where=request.film,
+                todo="take stills closer together: a smaller --every",
+            )
+        (request.out / "masks").mkdir(exist_ok=True)
         write_frames(manifest, [*known, *made])
     if film.trouble is not None:
         raise film.trouble
@@ -89,12 +97,22 @@ def extract_frames(request: FramesRequest) -> list[Frame]:
 
 
 def _gas_of(path: Path) -> str:
-    found = [gas for gas, pattern in GAS_IN_NAME.items() if pattern.search(path.stem)]
-    if len(found) != 1:
+    found = named_gas(path)
+    if found is None:
         raise RequestError(
             "the film's name does not say of which gas it is", where=path, todo="add --gas co2 or --gas ch4"
         )
-    return found[0]
+    return found
+
+
+def _count_stills(film: Film, every: float) -> int | None:
+    """How many `_stills` gives, if the film is as long as it says."""
+    if film.seconds is None:
+        return None
+    half = 0.5 / film.rate
+    first = math.ceil((film.offset - half) / every)
+    beyond = math.ceil((film.offset + film.seconds - half) / every)  # the last frame begins an interval before the end
+    return max(beyond - first, 1)
 
 
 def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
@@ -108,8 +126,8 @@ def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
             due = math.floor((time + half) / every) + 1
 
 
-def _write(request: FramesRequest, gas: str, time: float, stored: Stored) -> Frame:
-    name = f"{request.film.stem}_{round(1000 * time):07d}ms"
+def _write(request: FramesRequest, gas: str, original: str, time: float, stored: Stored) -> Frame:
+    name = f"{original}_{gas}_{round(1000 * time):07d}ms"
     ending, encoded = _encoded(stored.pixels)
     write_file(request.out / "frames" / f"{name}.{ending}", encoded)
     return Frame(
@@ -118,8 +136,8 @@ def _write(request: FramesRequest, gas: str, time: float, stored: Stored) -> Fra
         mask_path=COCO if request.masks == "coco" else f"masks/{name}.{request.masks}",
         ph_value=request.ph,
         class_id=request.class_id,
-        original_id=without_gas(request.film.stem, gas) or request.film.stem,
-        augmentation_id=f"{time:g}s",
+        original_id=original,
+        augmentation_id=f"{time:.10g}s",
     )
 
 

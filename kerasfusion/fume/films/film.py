@@ -135,6 +135,8 @@ def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: 
         ImageError: it cannot be read.
     """
     if not path.is_file():
+        if path.is_dir():
+            raise RequestError("it is a folder", where=path, expected="a film's file", todo="name the films in it")
         raise RequestError("there is no such film", where=path)
     suffix = path.suffix.lower()
     if suffix in REFUSED_SUFFIXES:

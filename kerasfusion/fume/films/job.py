@@ -22,7 +22,7 @@ from kerasfusion.fume.films.figure import draw_course
 from kerasfusion.fume.films.film import Film, open_film
 from kerasfusion.fume.films.measuring import Measure, cells_of, columns_of, join_answers, names_of
 from kerasfusion.fume.films.overlay import OverlayPainter
-from kerasfusion.fume.films.video_file import VideoWriter
+from kerasfusion.fume.films.video_file import VideoWriter, require_video
 from kerasfusion.progress import track
 
 TABLE, OVERLAY, FIGURE, SUMMARY = "film.csv", "overlay.mp4", "course.png", "summary.json"
@@ -108,6 +108,7 @@ def answer_films(
         show: told of each row of the table when it is there, which is then written at once and under its own name: a
             live row does not come again. None writes the table whole.
     """
+    require_video()  # for the overlays; before the folder is made
     with only_writer(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
         remove_abandoned(request.out)

@@ -8,7 +8,7 @@ from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.csv_rows import write_rows
 from kerasfusion.fume.data.masks import plume_pixels
-from kerasfusion.fume.films.video_file import VideoWriter
+from kerasfusion.fume.films.video_file import VideoWriter, require_video
 from kerasfusion.fume.plumes.dataset import check_request
 from kerasfusion.fume.plumes.film import FilmPlan, draw_film, strength
 from kerasfusion.progress import track
@@ -29,6 +29,7 @@ def write_films(out: Path, plan: FilmPlan) -> list[Path]:
         KerasFusionError: a file cannot be written.
     """
     check_request(out, plan.seed, plan.size, 0)
+    require_video()  # before the folder is made
     times = [number / plan.rate for number in range(plan.frames)]
     columns: dict[str, list] = {"time_s": times, "strength": [round(strength(plan, time), 4) for time in times]}
     with only_writer_of(out):

@@ -71,9 +71,18 @@ def open_video(path: Path) -> Video:
         return Video(path, rate, None if length is None else float(length))
 
 
+def require_video():
+    """PyAV.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    return require("av", extra="video")
+
+
 @contextmanager
 def _opened(path: Path):
-    av = require("av", extra="video")
+    av = require_video()
     try:
         if path.is_file() and path.stat().st_size == 0:
             raise ImageError("the film is empty", where=path)
@@ -110,7 +119,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: float, quality: int = 20):
-        self._av, self._path, self._partial = require("av", extra="video"), path, own_partial(path)
+        self._av, self._path, self._partial = require_video(), path, own_partial(path)
         self._width, self._height = (side // 2 * 2 for side in size)
         self._last = -1
         with self._errors():

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -169,6 +170,15 @@ def test_a_class_that_a_split_lacks_and_a_strategy_without_pairs_are_said(tmp_pa
     assert "warning: original_based finds no pair; --strategy random" in shown
 
 
+def test_a_gas_that_a_frames_name_contradicts_is_a_warning(tmp_path):
+    frames = make_frames(1, originals=30)
+    swapped = next(frame for frame in frames if frame.gas == "ch4")
+    renamed = [dataclasses.replace(f, frame_path="images/a_co2_1.png") if f is swapped else f for f in frames]
+    shown = run(write_dataset(tmp_path / "set", {"train": renamed})).output
+    assert "warning: images/a_co2_1.png is taken for CH4, and its name says CO2" in shown
+    assert "its name says" not in run(write_dataset(tmp_path / "other", {"train": frames})).output
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -185,6 +195,11 @@ def test_wrong_options_are_refused(leaky, flags, message):
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
     assert "the dataset folder does not exist" in run(tmp_path / "gone", code=2).output
+    (tmp_path / "train_annotations.csv").touch()
+    shown = run(tmp_path / "train_annotations.csv", code=2).output
+    assert "it is a file" in shown
+    assert f"what to do: name {tmp_path}" in shown
+    (tmp_path / "train_annotations.csv").unlink()
     assert "train_annotations.csv, val_annotations.csv" in run(tmp_path, code=2).output
     write_dataset(tmp_path, {"train": [], "val": []})
     assert "the annotations have no rows" in run(tmp_path, code=2).output

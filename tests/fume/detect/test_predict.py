@@ -154,6 +154,39 @@ def test_requests_that_cannot_be_met_are_refused(data, tmp_path):
         list_subjects(tmp_path, None, None)
 
 
+def test_swapped_gases_are_said_and_the_answer_is_given(data, model, tmp_path):
+    root, _ = data
+    for name, gas in (("x_co2_00.png", "co2"), ("x_ch4_00.png", "ch4")):
+        (tmp_path / name).write_bytes((root / gas / "frames" / "test00.png").read_bytes())
+    co2, ch4 = tmp_path / "x_co2_00.png", tmp_path / "x_ch4_00.png"
+    done = invoke("predict", model, "--co2", ch4, "--ch4", co2, "--json")
+    assert done.stderr.splitlines() == [f"warning: {ch4} is taken for CO2, and its name says CH4, and 1 more"]
+    assert json.loads(done.stdout)["error"] is None
+    folders = ("--co2", root / "ch4" / "frames", "--ch4", root / "co2" / "frames")
+    assert "is taken for CO2, and its name says CH4, and 5 more" in invoke("predict", model, *folders).stderr
+    assert "its name says" in invoke("benchmark", model, "--ch4", co2, "--runs", 1, "--warmup", 0).stderr
+    assert "warning" not in invoke("predict", model, "--co2", co2, "--ch4", ch4).stderr
+    assert "warning" not in invoke("predict", model, "--pairs", root / "paired_test_annotations.csv").stderr
+
+
+def test_files_that_are_not_there_are_said_before_tensorflow_is_loaded(data, model, tmp_path, monkeypatch):
+    root, _ = data
+    monkeypatch.setattr("kerasfusion.cli.fume_results.load_libraries", lambda model: pytest.fail("it was loaded"))
+    (tmp_path / "empty").mkdir()
+    gone, frame = tmp_path / "gone.png", root / "co2" / "frames" / "test00.png"
+    for arguments, said in (
+        (("predict", model, "--co2", gone), "no such file or folder"),
+        (("predict", model, "--co2", frame, "--ch4", gone), "no such file or folder"),
+        (("predict", model, "--co2", tmp_path / "empty"), "no photo"),
+        (("predict", model, "--pairs", gone), "the annotations do not exist"),
+        (("predict", model), "name the frames"),
+        (("benchmark", model, "--ch4", gone), "the frame does not exist"),
+        (("benchmark", model, "--ch4", tmp_path), "it is no file"),
+        (("evaluate", model, "--data", tmp_path / "empty", "--out", tmp_path / "out"), "paired_test_annotations.csv"),
+    ):
+        assert said in invoke(*arguments, code=2).output
+
+
 def test_two_images_of_one_name_are_named_and_the_others_are_answered(data, model, tmp_path):
     _, pictures = data
     for name, of in (("a_co2.png", 0), ("a_co2.bmp", 1), ("b_co2.png", 1), ("a_co2_2.png", 0)):
@@ -197,7 +230,8 @@ def test_the_commands_know_the_system_from_the_file(data, model, roadwork_model,
         ("evaluate", roadwork_model, "--save-masks"): "--save-masks: not for a roadwork model",
         ("evaluate", roadwork_model, "--flips"): "--flips: not for a roadwork model",
         ("predict", roadwork_model, "--flips"): "--flips: not for a roadwork model",
-        ("predict", model, "photo.jpg"): "IMAGES: not for a fume model",
+        ("predict", model, "photo.jpg"): "by their gas: --co2 FRAME, --ch4 FRAME or both",
+        ("predict", model, "--tta", "--co2", "x.png"): "predict --help says which options",
         ("predict", roadwork_model, "--co2", "x.png", "photo.jpg"): "--co2: not for a roadwork model",
         ("predict", roadwork_model): "Missing argument 'IMAGES...'",
         ("benchmark", model, "--image", "x.jpg"): "--image: not for a fume model",

@@ -46,7 +46,8 @@ def test_the_frame_of_every_half_second_unchanged(tmp_path):
     assert (first.gas, first.original_id, first.ph_value, first.state) == ("co2", "cow7", 6.5, "Healthy")
     assert first.mask_path == "masks/cow7_co2_0000000ms.png"
     assert "7 stills" in shown
-    assert f"kerasfusion data pair {tmp_path / 'set'} --regroup" in shown
+    assert "at least 3 cows into it, one for each split (1 so far)" in shown
+    assert f"then: kerasfusion data pair {tmp_path / 'set'} --regroup --strategy original_based\n" in shown
 
 
 def test_counts_stay_counts(tmp_path):
@@ -82,21 +83,18 @@ def test_two_films_of_one_scene_become_pairs(tmp_path):
     assert "do not exist" in invoke("pair", out, "--regroup", code=2)
     for row in rows:
         Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(out / row.mask_path)
-    invoke("pair", out, "--regroup", "--strategy", "original_based", "--val", 0.3, "--test", 0.3)
+    shown = invoke("pair", out, "--regroup", "--strategy", "original_based", "--val", 0.3, "--test", 0.3)
+    assert "different times" not in shown
     pairs = [
         sample
         for split in ("train", "val", "test")
         for sample in read_samples(paired_path(out, split))
         if sample.is_paired
     ]
-    assert len(pairs) == 3 * 3  # CO2 has 0, 1 and 2 s; what was filmed at 0 s alone is matched with the rest
-    same = [
-        sample.co2.frame_path
-        for sample in pairs
-        if sample.co2.frame_path.replace("co2", "ch4") == sample.ch4.frame_path
-    ]
-    assert sorted(same) == [f"frames/cow{cow}_co2_000{second}000ms.png" for cow in "abc" for second in (1, 2)]
-    assert all(sample.co2.original_id == sample.ch4.original_id for sample in pairs)
+    # CO2 has 0, 1 and 2 s: what was filmed at 0 s alone stays alone.
+    times = [f"cow{cow}_co2_000{second}000ms.png" for cow in "abc" for second in (1, 2)]
+    assert sorted(sample.co2.frame_path for sample in pairs) == [f"frames/{name}" for name in times]
+    assert all(sample.co2.frame_path.replace("co2", "ch4") == sample.ch4.frame_path for sample in pairs)
 
 
 def test_outlines_of_all_stills_in_one_coco_file_become_pairs(tmp_path):
@@ -138,9 +136,132 @@ def test_bad_requests(tmp_path, name, flags, said):
 
 
 def test_stills_that_are_there_are_not_written_over(tmp_path):
-    film = write_film(tmp_path / "co2.mkv", numbered(3))
+    film = write_film(tmp_path / "cow7_co2.mkv", numbered(3))
     invoke("frames", film, tmp_path / "set", *SAID)
-    assert "such as frames/co2_0000000ms.png" in invoke("frames", film, tmp_path / "set", *SAID, code=2)
+    refused = invoke("frames", film, tmp_path / "set", *SAID, code=2)
+    assert "CO2 frames of cow7 are there already, such as frames/cow7_co2_0000000ms.png" in refused
+    assert "rename the film (cow8_co2.mkv)" in refused
+    longer = write_film(tmp_path / "cow7_co2_night.mkv", numbered(3))  # another film, whose name begins alike
+    invoke("frames", longer, tmp_path / "set", *SAID)
+    film.rename(film.with_name("cow8_co2.mkv"))
+    invoke("frames", film.with_name("cow8_co2.mkv"), tmp_path / "set", *SAID)
+    assert [row.original_id for row in read_frames(tmp_path / "set" / "annotations.csv")] == [
+        "cow7", "cow7_night", "cow8",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"), [("", "it is a folder", 2), ("gone.mkv", "no such film", 2), ("notes.md", "the film", 1)]
+)
+def test_what_is_no_film_is_said_before_its_gas_is_asked_for(tmp_path, name, said, code):
+    (tmp_path / "notes.md").write_text("cows\n" * 99)
+    shown = invoke("frames", tmp_path / name, tmp_path / "set", *SAID, code=code)
+    assert said in shown
+    assert "--gas" not in shown
+    assert not (tmp_path / "set").exists()
+
+
+def test_missing_masks_of_stills_are_to_be_drawn(three_cows):
+    rows = read_frames(three_cows / "annotations.csv")
+    (three_cows / rows[0].mask_path).unlink()
+    refused = invoke("pair", three_cows, "--regroup", code=2)
+    assert "what to do: draw these masks of the films' stills" in refused
+    (three_cows / rows[1].frame_path).unlink()  # then the folder may be the wrong one
+    assert "or take the rows out" in invoke("pair", three_cows, "--regroup", code=2)
+
+
+def test_films_named_by_their_gas_alone_are_told_apart_by_their_folders(tmp_path):
+    out = tmp_path / "set"
+    for cow in "ABC":
+        (tmp_path / f"cow{cow}").mkdir()
+        for gas in ("co2", "ch4"):
+            shown = invoke("frames", write_film(tmp_path / f"cow{cow}" / f"{gas}.mkv", numbered(11)), out, *SAID)
+    assert "so far" not in shown  # there are three
+    rows = read_frames(out / "annotations.csv")
+    assert [(row.original_id, row.gas) for row in rows[::2]] == [
+        (f"cow{cow}", gas) for cow in "ABC" for gas in ("co2", "ch4")
+    ]
+    assert len({row.frame_path for row in rows}) == 12
+    refused = invoke("frames", tmp_path / "cowA" / "ch4.mkv", out, *SAID, code=2)
+    assert "CH4 frames of cowA are there already" in refused
+    assert rows[0].frame_path == "frames/cowA_co2_0000000ms.png"
+
+
+def draw_masks(out):
+    rows = read_frames(out / "annotations.csv")
+    for row in rows:
+        Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(out / row.mask_path)
+    return rows
+
+
+@pytest.fixture
+def three_cows(tmp_path):
+    """Stills of four moments of each gas of three cows, with masks."""
+    out = tmp_path / "three"
+    for cow in "abc":
+        for gas in ("co2", "ch4"):
+            invoke("frames", write_film(tmp_path / f"cow{cow}_{gas}.mkv", numbered(40)), out, *SAID)
+    draw_masks(out)
+    return out
+
+
+@pytest.mark.parametrize("strategy", ["random", "augmentation_matched"])
+def test_pairs_of_different_times_are_counted_and_said(three_cows, strategy):
+    shares = ("--val", 0, "--test", 0.34)  # two cows share a split, so that either strategy may mix them
+    shown = invoke("pair", three_cows, "--regroup", "--strategy", strategy, *shares)
+    pairs = [
+        sample
+        for split in ("train", "test")
+        for sample in read_samples(paired_path(three_cows, split))
+        if sample.is_paired
+    ]
+    mixed = [s for s in pairs if s.co2.frame_path.replace("co2", "ch4") != s.ch4.frame_path]
+    line = f"warning: {len(mixed)} of {len(pairs)} pairs are stills of different times or films, such as frames/cow"
+    assert (line in shown) == bool(mixed)
+    assert mixed or strategy != "random"
+    assert "different times" not in invoke("pair", three_cows, "--regroup", "--strategy", "original_based", *shares)
+
+
+def test_films_whose_names_do_not_match_are_told_how_to_be_named(three_cows):
+    manifest = three_cows / "annotations.csv"
+    lines = manifest.read_text().splitlines()
+    changed = [line.replace(",cow", ",other") if "_ch4_" in line else line for line in lines]
+    manifest.write_text("\n".join(changed))
+    shown = invoke("pair", three_cows, "--regroup", "--strategy", "original_based")
+    assert "original_based finds no pair; the two films of a scene differ in the gas of their names alone" in shown
+
+
+def test_one_cow_is_too_few_and_said_before_masks_are_missed(tmp_path):
+    for gas in ("co2", "ch4"):
+        invoke("frames", write_film(tmp_path / f"cow7_{gas}.mkv", numbered(20)), tmp_path / "set", *SAID)
+    refused = invoke("pair", tmp_path / "set", "--regroup", "--strategy", "original_based", code=2)
+    assert "1 original(s) cannot be divided into 3 splits" in refused
+    assert "film at least 3 cows" in refused
+
+
+def test_a_gas_that_the_name_contradicts_is_said(tmp_path):
+    film = write_film(tmp_path / "cow7_ch4.mkv", numbered(3))
+    shown = invoke("frames", film, tmp_path / "set", "--gas", "co2", *SAID)
+    assert f"warning: {film} is taken for CO2, and its name says CH4" in shown
+    assert "warning" not in invoke("frames", film, tmp_path / "other", "--gas", "ch4", *SAID)
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "every", "flags", "expected"),
+    [(10, 120, 0.5, (), 24), (10, 121, 0.5, (), 25), (4, 8, 1, ("--offset", 0.5), 2), (10, 5, 1, (), 1)],
+)
+def test_progress_ends_at_its_total(tmp_path, rate, count, every, flags, expected):
+    film = write_film(tmp_path / "cow7_co2.mkv", numbered(count), rate=rate)
+    shown = invoke("frames", film, tmp_path / "set", "--every", every, *flags, *SAID)
+    assert f"stills: {expected}/{expected}, " in shown
+    assert f"{expected} stills of" in shown
+
+
+def test_a_film_that_ends_before_its_first_still_is_refused(tmp_path):
+    film = write_film(tmp_path / "cow7_co2.mkv", numbered(10), rate=10)
+    refused = invoke("frames", film, tmp_path / "set", "--every", 5, "--offset", 1, *SAID, code=2)
+    assert "no frame at a multiple of 5 s" in refused
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_film_that_is_cut_gives_what_it_has(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import sys
 
 import av
 import numpy as np
@@ -137,7 +138,7 @@ def test_a_film_that_is_cut_is_answered_as_far_as_it_goes(model, tmp_path):
         (("--co2", "co2.mkv", "--ch4", "frame.png", "--out", "out"), "a film and a frame"),
         (("--co2", "frame.png", "--scale", 1), "--scale: for films"),
         (("--co2", "co2.mkv", "--offset", 1, "--out", "out"), "--offset moves one film against the other"),
-        (("--co2", "gone.mp4", "--out", "out"), "there is no such film"),
+        (("--co2", "gone.mp4", "--out", "out"), "no such file or folder"),
         (("--co2", "co2.mkv", "--rate", 5, "--out", "out"), "--rate is for TIFFs"),
     ],
 )
@@ -153,6 +154,14 @@ def test_a_film_that_cannot_be_read_leaves_no_part_of_an_answer(model, tmp_path)
     done = invoke("predict", model, "--co2", tmp_path / "co2.mp4", "--out", tmp_path / "out", code=1)
     assert "the film cannot be read" in done.output
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_without_pyav_a_tiff_is_refused_before_a_folder_is_made(model, tmp_path, monkeypatch):
+    film = write_pages(tmp_path / "ch4.tif", [plume(10), plume(20)])
+    monkeypatch.setitem(sys.modules, "av", None)
+    done = invoke("predict", model, "--ch4", film, "--rate", 2, "--out", tmp_path / "out", code=2)
+    assert "needs av, which is not installed" in done.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkeypatch):

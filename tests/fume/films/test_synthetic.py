@@ -1,6 +1,7 @@
 """Generated films: plumes that grow and shrink, and a table that says by how much."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -60,3 +61,11 @@ def test_the_command_writes_both_films_and_their_truth(tmp_path):
     assert "already in use" in done.output
     done = CliRunner().invoke(main, [*arguments[:3], str(tmp_path / "other"), "--film", "--copies", "2"])
     assert "--copies: not for films" in done.output
+
+
+def test_without_pyav_no_folder_is_left(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    done = CliRunner().invoke(main, ["data", "synth", "fume", str(tmp_path / "film"), "--film", "--size", "64x48"])
+    assert done.exit_code == 2
+    assert "needs av, which is not installed" in done.output
+    assert not list(tmp_path.iterdir())
