@@ -20,24 +20,26 @@ def cut(openvino, graph, first: Sequence[str], compile_model: Compile) -> tuple[
     Returns:
         (first stage, the names of its outputs), which include what is carried over, and (the rest, of its outputs).
     """
-    operations = openvino.opset13
+    # The library's own classes of nodes, which stand in another place in each of its years.
+    parameter, result = type(graph.get_parameters()[0]), type(graph.get_results()[0])
     results = {port.any_name: port.get_node() for port in graph.outputs}
     early, late = ({name: each for name, each in results.items() if (name in first) == at_once} for at_once in (1, 0))
     begins = reached(_sources(early), _sources(late), _parents, _key, _holds_a_row_a_sample)
     carried = {f"{CARRIED}{number}": port for number, port in enumerate(each for each in begins if _parents(each))}
-    ends = [*early.values(), *(operations.result(port) for port in carried.values())]
+    ends = [*early.values(), *(result(port) for port in carried.values())]
     inputs = [each.get_node() for each in graph.inputs]
     before = compile_model(openvino.Model(ends, inputs, "first"))  # compiled before its graph loses its end
     nodes = _above(late, carried)
-    given = [_replace(operations, port, name, nodes) for name, port in carried.items()]
+    given = [_replace(parameter, port, name, nodes) for name, port in carried.items()]
     read = [node for node in inputs if node.get_friendly_name() in nodes]
     after = compile_model(openvino.Model(list(late.values()), [*read, *given], "rest"))
     return (before, [*early, *carried]), (after, list(late))
 
 
-def _replace(operations, port, name: str, nodes: set[str]):
-    """A parameter in the place of a tensor, for these nodes."""
-    parameter = operations.parameter(port.get_partial_shape(), port.get_element_type(), name=name)
+def _replace(kind: type, port, name: str, nodes: set[str]):
+    """A parameter in the place of a tensor, for these nodes; `kind` is the library's class of it."""
+    parameter = kind(port.get_element_type(), port.get_partial_shape())
+    parameter.set_friendly_name(name)
     parameter.output(0).set_names({name})
     for target in port.get_target_inputs():
         if target.get_node().get_friendly_name() in nodes:

@@ -21,8 +21,12 @@ PROBES = {
 import sys
 sys.modules["openvino_telemetry"] = None
 import numpy as np, openvino
-x, ones = openvino.opset13.parameter([64, 64], np.float32), np.ones((64, 64), np.float32)
-model = openvino.Model([openvino.opset13.matmul(x, openvino.opset13.constant(ones), False, False)], [x])
+try:
+    from openvino import opset13
+except ImportError:  # OpenVINO 2024
+    from openvino.runtime import opset13
+x, ones = opset13.parameter([64, 64], np.float32), np.ones((64, 64), np.float32)
+model = openvino.Model([opset13.matmul(x, opset13.constant(ones), False, False)], [x])
 openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})(ones)
 """,
     "tensorflow": """

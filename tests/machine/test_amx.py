@@ -1,5 +1,8 @@
 """Whether the processor's matrix unit is used."""
 
+import subprocess
+import sys
+
 import pytest
 
 from kerasfusion.machine import amx, cpu
@@ -22,3 +25,9 @@ def test_amx_is_given_up_only_where_it_is_broken(monkeypatch, works, expected):
         with pytest.warns(amx.BrokenAmxWarning, match="using AVX-512"):
             amx.avoid_broken_amx("openvino")
     assert amx.os.environ.get(amx.VARIABLE) == expected
+
+
+def test_openvinos_probe_ends_without_an_error_of_its_own():
+    """Which would say nothing about AMX."""
+    done = subprocess.run([sys.executable, "-c", amx.PROBES["openvino"]], capture_output=True, text=True)
+    assert done.returncode <= 0, done.stderr

@@ -67,7 +67,7 @@ def test_an_extra_of_a_wheel_lacks_what_is_not_installed(tmp_path):
     assert len(missing_of(found.extras["serve"], {})) == len(names)
     assert missing_of(found.extras["wandb"], {}) == ["wandb is missing"]
     assert missing_of(found.extras["wandb"], {"wandb": Package("0.1")})[0].startswith("wandb is 0.1, needs >=")
-    assert missing_of(found.extras["yolo"], {"ultralytics": Package("99.0")}) == []
+    assert missing_of(found.extras["yolo"], {"ultralytics": Package("99.0"), "torch": Package("99.0")}) == []
 
 
 def test_missing_and_old_packages_are_named(asked):

@@ -22,11 +22,13 @@ def as_tensor(picture):
 def save_weights(path, names=("no_roadwork", "roadwork"), config="yolo11n-cls.yaml"):
     """An untrained network whose answers differ from picture to picture (random weights, own BatchNorm statistics)."""
     ultralytics = ultralytics_library.import_ultralytics()
+    from ultralytics.data.augment import classify_transforms
     from ultralytics.nn.tasks import ClassificationModel
 
     torch.manual_seed(7)
     model = ultralytics.YOLO(config).model
     if config.endswith("-cls.yaml"):
+        model.transforms = classify_transforms(SIZE)  # as training leaves it
         ClassificationModel.reshape_outputs(model, len(names))
         torch.nn.init.normal_(model.model[-1].linear.weight, std=0.3)
     for module in model.modules():

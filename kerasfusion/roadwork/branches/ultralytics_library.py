@@ -1,7 +1,7 @@
 """Ultralytics, imported without its side effects.
 
 Beside `yolo_training/ultralytics_trainer.py`, which builds on it, the one file that imports ultralytics (optional,
-AGPL-3.0) and torch, and only inside functions. Checked against ultralytics 8.4.190
+AGPL-3.0) and torch, and only inside functions. Checked against ultralytics 8.4.67 and 8.4.190
 (https://github.com/ultralytics/ultralytics).
 """
 
@@ -23,11 +23,12 @@ from PIL import Image
 
 from kerasfusion.errors import RequestError, install_hint
 
+# Many releases take nothing but "true" for true.
 _IMPORT_SETTINGS = {
-    "YOLO_OFFLINE": "1",  # no name look-ups, telemetry or update checks
+    "YOLO_OFFLINE": "true",  # no name look-ups, telemetry or update checks
     "YOLO_AUTOINSTALL": "0",  # never runs pip
     "YOLO_VERBOSE": "0",  # no progress bars on stdout
-    "ULTRALYTICS_SAFE_LOAD": "1",  # checkpoints may only contain known model classes
+    "ULTRALYTICS_SAFE_LOAD": "true",  # checkpoints may only contain known model classes
 }
 
 
@@ -78,7 +79,7 @@ def import_ultralytics() -> Any:
     """Import ultralytics with its telemetry, downloads and installs off.
 
     Raises:
-        RequestError: ultralytics or torch is missing or broken.
+        RequestError: ultralytics or torch is missing or broken, or so old that a weights file could run code.
     """
     if "tensorflow" in sys.modules:
         # TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM, and the second one loaded
@@ -98,15 +99,34 @@ def import_ultralytics() -> Any:
             where="train-yolo and YOLO's predictions",
             todo=install_hint("yolo"),
         ) from error
+    _guard(ultralytics, torch)
     # Ultralytics does this itself when it trains or predicts (all cores but one); until then threads that wait for a
     # core that another program uses would make opening a model many times slower.
     torch.set_num_threads(NUM_THREADS)
     # dict.update goes past the method that writes the settings file.
-    off = ("sync", "clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
+    off = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
     dict.update(SETTINGS, dict.fromkeys(off, False))
     LOGGER.handlers = [logging.lastResort]  # warnings to stderr; stdout belongs to results
     LOGGER.setLevel(logging.INFO)
     return ultralytics
+
+
+def _guard(ultralytics: Any, torch: Any) -> None:
+    """Refuse what would run whatever a `.pt` file asks for, with which ULTRALYTICS_SAFE_LOAD is without effect."""
+    needed = (ultralytics.utils, "SAFE_LOAD"), (torch.serialization, "get_unsafe_globals_in_checkpoint")
+    if not all(hasattr(*each) for each in needed):
+        raise RequestError(
+            f"ultralytics {ultralytics.__version__} with torch {torch.__version__} runs whatever a weights file asks "
+            "for, so that opening someone else's is not safe",
+            where="train-yolo and YOLO's predictions",
+            expected="ultralytics 8.4.67 and torch 2.6, or newer ones",
+            todo=install_hint("yolo"),
+        )
+    from ultralytics.utils.loss import v8ClassificationLoss
+
+    # What a checkpoint to resume from holds beside the network; many releases leave it out of what they allow.
+    rate = np.float64(0)
+    torch.serialization.add_safe_globals([v8ClassificationLoss, rate.__reduce__()[0], np.dtype, type(rate.dtype)])
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.branches.ultralytics_library import reason_of
 from kerasfusion.roadwork.branches.ultralytics_models import class_columns
+from kerasfusion.roadwork.yolo_training.curve import read_curve
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def train_epochs(
 
 def _advice(reason: str, photos: int, batch: int | None) -> str:
     """What to do about an error of torch, by its words."""
-    if "Expected more than 1 value per channel" in reason:  # batch normalisation has nothing to work out
+    # Batch normalisation has nothing to work out: torch says so, or ultralytics before it begins.
+    if "more than 1 value per channel" in reason or "single value per channel" in reason:
         held = f"{photos} photos in batches of {batch}" if batch else f"{photos} photos"
         return f"a batch held one photo ({held}): choose a yolo.batch of 2 or more that leaves no single photo over"
     if any(words in reason.lower() for words in ("out of memory", "can't allocate", "cannot allocate")):
@@ -86,13 +88,13 @@ def _advice(reason: str, photos: int, batch: int | None) -> str:
 
 
 def _epoch(trainer: Any, seconds: float) -> Epoch:
-    (loss,) = trainer.tloss.values()
+    row = read_curve(trainer.csv)[-1]  # what the trainer's own attributes hold is another thing in every few releases
     return Epoch(
-        number=trainer.epoch + 1,
+        number=row["epoch"],
         epochs=trainer.epochs,
-        loss=float(loss),
-        val_loss=float(trainer.metrics["val/loss"]),
-        top1=float(trainer.metrics["metrics/accuracy_top1"]),
+        loss=row["loss"],
+        val_loss=row["val_loss"],
+        top1=row["val_accuracy"],
         best=trainer.fitness == trainer.best_fitness,
         seconds=seconds,
     )

@@ -23,7 +23,7 @@ from kerasfusion.roadwork.yolo_training.epochs import Epoch, train_epochs
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.roadwork.yolo_training.record import RECORD
 from kerasfusion.roadwork.yolo_training.request import Training, YoloTraining, check_photos, plan_trainings
-from kerasfusion.roadwork.yolo_training.ultralytics_trainer import view_trainer
+from kerasfusion.roadwork.yolo_training.ultralytics_trainer import trainer_class
 
 
 def train_yolo(
@@ -136,7 +136,7 @@ def training_arguments(settings: Yolo, seed: int, views: Views) -> dict[str, Any
         **split_augmentation(asdict(settings.augmentation), with_views)[0],
         # In its last ten epochs ultralytics would start the loaders anew, to close a mosaic that is not there.
         **({"close_mosaic": 0} if with_views else {}),
-        "trainer": view_trainer(views) if with_views else None,
+        "trainer": trainer_class(views),
         "imgsz": settings.image_size,
         "epochs": settings.epochs,
         "batch": settings.batch,

@@ -17,34 +17,46 @@ from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.yolo_training.fresh_views import EpochOrder, FreshViews, copies_in
 
 
-def view_trainer(views: Views) -> type:
-    """A trainer class for ultralytics' `YOLO.train`, which reads the augmentation from ultralytics' arguments.
+def trainer_class(views: Views) -> type:
+    """A trainer for ultralytics' `YOLO.train`; where photos have views, it makes fresh ones of the training photos.
 
     Args:
-        views: which challenges are made of the training photos.
+        views: how many, and which challenges are made of the photos. The augmentation is in ultralytics' arguments.
     """
     import_ultralytics()
+    from ultralytics.data import build_dataloader
     from ultralytics.models.yolo.classify import ClassificationTrainer
 
-    class ViewTrainer(ClassificationTrainer):
-        def build_dataset(self, img_path: str, mode: str = "train", batch: Any = None) -> Any:
-            if mode != "train":
-                return super().build_dataset(img_path, mode, batch)
-            return fresh_views(Path(img_path), self.data["names"], views, self.args)
+    class Trainer(ClassificationTrainer):
+        """One that works in the folders it is told of: when it resumes too, though the checkpoint names others."""
 
-        def get_dataloader(self, *args: Any, mode: str = "train", **options: Any) -> Any:
-            loader = super().get_dataloader(*args, mode=mode, **options)
-            if mode == "train":
-                number_epochs(loader, lambda: self.start_epoch)
+        def __init__(self, *, overrides: dict[str, Any], **others: Any):
+            self._folders = {name: overrides[name] for name in ("data", "save_dir")}
+            super().__init__(overrides=overrides, **others)
+
+        def check_resume(self, overrides: dict[str, Any]) -> None:
+            super().check_resume(overrides)
+            vars(self.args).update(self._folders)
+
+    class ViewTrainer(Trainer):
+        def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
+            if mode != "train":
+                return super().get_dataloader(dataset_path, batch_size, rank, mode)
+            dataset = fresh_views(Path(dataset_path), self.data["names"], views, self.args)
+            loader = build_dataloader(dataset, batch_size, self.args.workers, rank=rank)
+            number_epochs(loader, lambda: self.start_epoch)
             return loader
 
-    return ViewTrainer
+    return ViewTrainer if views.count > 1 else Trainer
 
 
 def number_epochs(loader: Any, first: Callable[[], int]) -> None:
-    """Let ultralytics' loader tell its dataset the epoch; see `EpochOrder`."""
+    """Let ultralytics' loader, of which nothing was read yet, tell its dataset the epoch; see `EpochOrder`."""
     batches = loader.batch_sampler.sampler  # below the one that repeats it for ever
     batches.sampler = EpochOrder(batches.sampler, first)
+    # Many releases' loaders begin when they are made: with pictures' bare numbers, in an order that they have drawn.
+    loader.generator.manual_seed(loader.generator.initial_seed())
+    loader.reset()
 
 
 def fresh_views(folder: Path, names: dict[int, str], views: Views, arguments: Any) -> FreshViews:

@@ -73,6 +73,23 @@ def test_missing_ultralytics_says_what_to_install(monkeypatch):
         ultralytics_library.import_ultralytics.cache_clear()
 
 
+@pytest.mark.parametrize("torch_is_old", [False, True])
+def test_what_would_run_code_of_a_weights_file_is_refused(monkeypatch, torch_is_old):
+    ultralytics = ultralytics_library.import_ultralytics()
+    import torch
+
+    if torch_is_old:
+        monkeypatch.delattr(torch.serialization, "get_unsafe_globals_in_checkpoint")
+    else:
+        monkeypatch.delattr(ultralytics.utils, "SAFE_LOAD")
+    ultralytics_library.import_ultralytics.cache_clear()
+    try:
+        with pytest.raises(RequestError, match=r"runs whatever(.|\n)*8\.4\.67 and torch 2\.6(.|\n)*\[yolo\]"):
+            ultralytics_models.starting_model("yolo11n-cls.yaml")
+    finally:
+        ultralytics_library.import_ultralytics.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["yolo11n-cls.yaml", "yolov8n-cls.yaml", "yolo26n-cls.yaml"])
 def test_random_weights_of_each_family(name):
     assert ultralytics_models.starting_model(name).task == "classify"

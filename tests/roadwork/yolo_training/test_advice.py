@@ -18,6 +18,11 @@ MEMORY = "a smaller yolo.batch or yolo.image_size"
             "a batch held one photo (5 photos in batches of 4): choose a yolo.batch of 2 or more that leaves no "
             "single photo over",
         ),
+        (
+            "final batch=1 training at imgsz=32 gives BatchNorm a single value per channel; change batch, or use imgsz",
+            "a batch held one photo (5 photos in batches of 4): choose a yolo.batch of 2 or more that leaves no "
+            "single photo over",
+        ),
         ("CUDA out of memory. Tried to allocate 2.00 GiB", MEMORY),
         ("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory", MEMORY),
         ("[Errno 12] Cannot allocate memory", MEMORY),

@@ -186,11 +186,10 @@ def digests():
     found = {}
     for method, workers in ((None, 0), ("fork", 2), ("spawn", 1)):
         loader = build_dataloader(dataset, 2, workers)
-        number_epochs(loader, lambda: 4)
         if method:
             loader.multiprocessing_context = method
+        number_epochs(loader, lambda: 4)
         batches = [batch for epoch in range(3) for batch in loader]
-        loader.close()
         found[str(method)] = [
             [hashlib.sha256(value.numpy().tobytes()).hexdigest() for value in (batch["img"], batch["cls"])]
             for batch in batches

@@ -170,25 +170,28 @@ def test_weights_of_someone_else_are_not_overwritten(root, tmp_path):
     assert (tmp_path / "yolo" / "best.pt").read_bytes() == b"theirs"
 
 
-def test_a_stopped_training_goes_on(root, tmp_path):
+def test_a_stopped_training_goes_on_also_in_a_folder_that_was_moved(root, tmp_path):
     def stop_after_two(line):
         if line.startswith("epoch 2/"):
             raise KeyboardInterrupt
 
+    first, folder = tmp_path / "first", tmp_path / "moved"
     with pytest.raises(KeyboardInterrupt):
-        run(root, tmp_path, report=stop_after_two)
-    left = {path.relative_to(tmp_path / "yolo").as_posix() for path in (tmp_path / "yolo").glob("*/*")}
+        run(root, first, report=stop_after_two)
+    left = {path.relative_to(first / "yolo").as_posix() for path in (first / "yolo").glob("*/*")}
     assert left == {"work/epoch-00002"}
+    first.rename(folder)
 
     with pytest.raises(RequestError, match="seed: was 5, is now 6"):
-        run(root, tmp_path, seed=6)
+        run(root, folder, seed=6)
 
     lines = []
-    training = run(root, tmp_path, report=lines.append)
+    training = run(root, folder, report=lines.append)
     assert "continuing after epoch 2 of 3" in lines
     assert [line.split(":")[0] for line in lines if line.startswith("epoch")] == ["epoch 3/3"]
     assert [row["epoch"] for row in read_history(training)] == ["1", "2", "3"]
-    assert not (tmp_path / "yolo" / "work").exists()
+    assert not (folder / "yolo" / "work").exists()
+    assert not first.exists()
     assert training.record["epochs"] == 3
 
 
@@ -220,8 +223,6 @@ def test_a_training_on_views_sees_each_photo_once_an_epoch_also_when_it_was_stop
     assert "preparing 12 training and 12 validation pictures" in lines
     assert training.record["views"]["count"] == 3
     assert training.record["augmentation"]["degrees"] == 25.0
-    log = (tmp_path / "yolo" / "ultralytics.log").read_text(encoding="utf-8")
-    assert " 12 train, 12 val images" in log
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -238,8 +239,8 @@ def test_a_training_from_before_there_were_views_is_the_same_as_one_on_photos_al
 
 
 def test_a_failure_inside_ultralytics_points_to_its_log(root, tmp_path):
-    # 12 photos in batches of 11: ultralytics refuses a last batch of one photo at this size.
-    with pytest.raises(KerasFusionError, match=r"final batch=1[^$]*ultralytics\.log") as caught:
+    # 12 photos in batches of 11: a last batch of one photo is refused at this size, by ultralytics or by torch.
+    with pytest.raises(KerasFusionError, match=r"value per channel[^$]*ultralytics\.log[^$]*a batch held") as caught:
         run(root, tmp_path, dataclasses.replace(SETTINGS, batch=11))
     assert caught.value.exit_code == 1
     assert not (tmp_path / "yolo" / "work").exists()
