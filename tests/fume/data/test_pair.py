@@ -152,6 +152,21 @@ def test_nothing_is_written_when_a_file_is_missing_or_listed_twice(leaky):
     assert not list(leaky.glob("paired_*")) + list(leaky.glob("regrouped_*"))
 
 
+def test_frames_that_are_no_images_are_named(leaky):
+    first, second = read_frames(annotation_path(leaky, "val"))[:2]
+    (leaky / first.frame_path).write_text("a table, not a frame")
+    (leaky / second.frame_path).write_bytes(b"")
+    shown = run(leaky, code=1).output
+    assert f"frames cannot be read:\n  - {leaky / first.frame_path}: not an image in a known format" in shown
+    assert f"{leaky / second.frame_path}: the file is empty" in shown
+    assert not list(leaky.glob("paired_*"))
+    counts = Image.fromarray(np.arange(6, dtype=np.uint16).reshape(2, 3) + 9_000)
+    for frame in (first, second):  # counts without a range, and a TIFF of pages: what they mean is asked by fit
+        pages = [counts, counts] if frame is second else [counts]
+        counts.save(leaky / frame.frame_path, "TIFF", save_all=True, append_images=pages[1:])
+    run(leaky)
+
+
 def test_splits_that_are_not_there_are_said(leaky):
     run(leaky)
     annotation_path(leaky, "val").unlink()
