@@ -122,16 +122,6 @@ def read_pages(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Stored]:
                 yield Stored(_upright(image, max_pixels, None, _without_alpha, keeps_values=True), None, b"")
 
 
-def require_image(path: Path, max_pixels: int = MAX_PIXELS) -> None:
-    """Look at a file's head alone: a whole image may still lack its end.
-
-    Raises:
-        ImageError: the file cannot be read, or begins as no image does; names the file.
-    """
-    with _naming(path), _opened(_read_bytes(path), max_pixels):
-        pass
-
-
 def one_page(data: bytes, page: int | None) -> bytes:
     """An encoded image that begins with the page that is asked for.
 

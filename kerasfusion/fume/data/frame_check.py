@@ -5,20 +5,20 @@ from pathlib import Path
 
 from kerasfusion.fume.data.annotations import Frame
 from kerasfusion.fume.data.csv_rows import name_ten
-from kerasfusion.images.decoding import ImageError, require_image
+from kerasfusion.images.decoding import ImageError, read_stored
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 
 
 def check_frames(root: Path, frames: Sequence[Frame]) -> None:
-    """Look at the head of every frame: what its pixels mean is only known where a network is trained on them.
+    """Decode every frame; what its pixels mean, and which page counts, is only known where a network is trained.
 
     Args:
         root: what the frames' paths are relative to.
         frames: each once.
 
     Raises:
-        ImageError: frames that are no images; names ten of them.
+        ImageError: frames that are no whole images; names ten of them.
     """
     looks = ordered_map(lambda frame: _trouble(root / frame.frame_path), frames)
     found = [trouble for trouble in track(looks, "check frames", total=len(frames)) if trouble is not None]
@@ -33,7 +33,7 @@ def check_frames(root: Path, frames: Sequence[Frame]) -> None:
 
 def _trouble(path: Path) -> ImageError | None:
     try:
-        require_image(path)
+        read_stored(path, page=1)
     except ImageError as error:
         return error
     return None
