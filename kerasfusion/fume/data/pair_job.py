@@ -18,6 +18,7 @@ from kerasfusion.fume.data.annotations import (
     read_frames,
     write_frames,
 )
+from kerasfusion.fume.data.frame_check import check_frames
 from kerasfusion.fume.data.gas_names import misnamed
 from kerasfusion.fume.data.leaks import Leak, ambiguous_originals, find_leak, refuse_repeats, regroup
 from kerasfusion.fume.data.mask_check import check_masks
@@ -115,6 +116,7 @@ def pair_dataset(
     Raises:
         RequestError: no annotations, bad rows, missing files, masks that training would refuse, frames that are listed
             twice, bad options.
+        ImageError: frames that are no images, or masks that cannot be read.
         KerasFusionError: OUT cannot be written, or another run is writing it.
     """
     root, out = Path(root), Path(out if out is not None else root)
@@ -137,6 +139,7 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     refuse_repeats(frames)
     regrouped = regroup(frames, **shares, seed=summary.seed) if summary.regrouped else None  # before masks are missed
     check_files(root, frames)
+    check_frames(root, frames)
     summary.notes += check_masks(root, frames, masks)
     summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None

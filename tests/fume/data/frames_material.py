@@ -38,11 +38,11 @@ def make_frames(seed: int, originals: int = 12, copies: int = 4, shared_ids: boo
 
 
 def write_dataset(root: Path, frames: dict[str, list[Frame]], name: str | None = None) -> Path:
-    """ROOT with {split}_annotations.csv (or one file with this name), empty frames, and masks of three pixels."""
+    """ROOT with {split}_annotations.csv (or one file with this name), frames and masks of three pixels."""
     for split, found in frames.items():
         write_frames(root / name if name else annotation_path(root, split), found)
         for frame in found:
-            for path, content in ((root / frame.frame_path, b""), (root / frame.mask_path, MASK)):
+            for path in (root / frame.frame_path, root / frame.mask_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                path.write_bytes(MASK)
     return root

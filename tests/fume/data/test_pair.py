@@ -15,6 +15,7 @@ from kerasfusion.fume.data.leaks import find_leak
 from kerasfusion.fume.data.pairing import STRATEGIES
 from kerasfusion.fume.data.samples import paired_path, read_samples
 from tests.fume.data.frames_material import PH, make_frames, write_dataset
+from tests.material.odd_photos import encoded
 
 
 def run(*arguments, code=0):
@@ -150,6 +151,25 @@ def test_nothing_is_written_when_a_file_is_missing_or_listed_twice(leaky):
     shown = run(leaky, "--regroup", code=2).output
     assert f"{frame.frame_path}: val_annotations.csv line 3, test_annotations.csv line {last}" in shown
     assert not list(leaky.glob("paired_*")) + list(leaky.glob("regrouped_*"))
+
+
+def test_frames_that_are_no_images_are_named(leaky):
+    first, second, third = read_frames(annotation_path(leaky, "val"))[:3]
+    (leaky / first.frame_path).write_text("a table, not a frame")
+    (leaky / second.frame_path).write_bytes(b"")
+    whole = encoded(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)), "PNG")
+    (leaky / third.frame_path).write_bytes(whole[: len(whole) // 2])
+    shown = run(leaky, code=1).output
+    assert f"frames cannot be read:\n  - {leaky / first.frame_path}: not an image in a known format" in shown
+    assert f"{leaky / second.frame_path}: the file is empty" in shown
+    assert f"{leaky / third.frame_path}: not a readable image" in shown
+    (leaky / third.frame_path).write_bytes(whole)
+    assert not list(leaky.glob("paired_*"))
+    counts = Image.fromarray(np.arange(6, dtype=np.uint16).reshape(2, 3) + 9_000)
+    for frame in (first, second):  # counts without a range, and a TIFF of pages: what they mean is asked by fit
+        pages = [counts, counts] if frame is second else [counts]
+        counts.save(leaky / frame.frame_path, "TIFF", save_all=True, append_images=pages[1:])
+    run(leaky)
 
 
 def test_splits_that_are_not_there_are_said(leaky):
