@@ -12,7 +12,6 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.onnx_cut import CARRIED_KEY, find_carried, open_stages
-from kerasfusion.formats.onnx_scalars import give_scalars_sides
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.formats.stages import first_outputs
@@ -47,7 +46,6 @@ def write(model, path: Path, precision: str, description: dict[str, Any], kept: 
     if precision == "int8":
         _quantise(path, kept)
     graph = onnx.load(path)
-    give_scalars_sides(graph)
     properties = {KEY: json.dumps(description | MARK | {"opens_from": OPENS_FROM})}
     if first := first_outputs(description):
         properties[CARRIED_KEY] = " ".join(find_carried(graph, first))
