@@ -238,8 +238,8 @@ def frames(film: Path, out: Path, state: str, **choices):
     originals = len({row.original_id for row in read_frames(out / MANIFEST)})
     if originals < len(SPLITS):
         click.echo(f"take stills of at least {len(SPLITS)} cows into it, one for each split ({originals} so far)")
-    pair = shlex.join(["kerasfusion", "data", "pair", str(out), "--regroup", "--strategy", "original_based"])
-    click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: {pair}")
+    then = shlex.join(["kerasfusion", "data", "pair", str(out), "--regroup", "--strategy", "original_based"])
+    click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: {then}")
 
 
 def _warn(lines: list[str]) -> None:
