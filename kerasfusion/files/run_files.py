@@ -15,7 +15,8 @@ METRICS, EVALUATED, LATENCY, ENVIRONMENT = "metrics.json", "evaluated.json", "la
 
 
 class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
+    # Pydantic before 2.10 warns of names that begin as model_sha256 does.
+    model_config = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
 
 class _Evaluated(_Strict):

@@ -19,7 +19,13 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 ImageSize = Annotated[int, Field(ge=32, le=1024)]
 
-PathOrAddress = Annotated[Path | Address, PlainValidator(place), PlainSerializer(str, return_type=str)]
+
+def _as_text(value: Path | Address) -> str:
+    return str(value)
+
+
+# Pydantic 2.4 takes no class, such as str itself, for a serializer.
+PathOrAddress = Annotated[Path | Address, PlainValidator(place), PlainSerializer(_as_text, return_type=str)]
 
 Variant = Literal["b0", "b1", "b2", "b3", "s", "m", "l"]
 Strength = Literal["none", "light", "moderate", "strong"]

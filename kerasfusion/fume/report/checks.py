@@ -37,7 +37,8 @@ def check_metrics(path: Path, report: Mapping[str, Any], network: str, again: st
 
 
 class _Record(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
+    # Pydantic before 2.10 warns of names that begin as model_sha256 does.
+    model_config = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
     model: str
     model_sha256: str

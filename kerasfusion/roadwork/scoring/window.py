@@ -66,12 +66,11 @@ def read_window(description: dict[str, Any], where: object) -> Window | None:
 
 
 class _Cascade(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+    # Numbers alone are strict: JSON has lists for tuples.
     window: tuple[
-        Annotated[float, pydantic.Field(ge=0, lt=0.5)],
-        Annotated[float, pydantic.Field(gt=0.5, le=1)],
-    ] = pydantic.Field(strict=False)
+        Annotated[float, pydantic.Field(ge=0, lt=0.5, strict=True)],
+        Annotated[float, pydantic.Field(gt=0.5, le=1, strict=True)],
+    ]
     first: list[str]
 
     @pydantic.field_validator("first")
