@@ -115,17 +115,25 @@ def _blur(frames, draw: _Draw, settings, gases: int):
     import tensorflow as tf
 
     smallest, largest = (limit // 2 for limit in settings.blur_limit)
-    radius = tf.floor(draw(smallest, largest + 1 - 1e-3, 1, 1, gases))
+    radius = tf.floor(draw(smallest, largest + 1 - 1e-3, gases))
     sigma = 0.3 * (radius - 1) + 0.8
-    blurred = draw(0, 1, 1, 1, gases) < settings.p
-    distances = [float(d) for d in range(-largest, largest + 1)]
-    taps = [tf.where(abs(d) <= radius, tf.exp(-(d**2) / (2 * sigma**2)), 0.0) for d in distances]
-    total = tf.add_n(taps)
-    taps = [tf.where(blurred, tap / total, float(d == 0)) for tap, d in zip(taps, distances, strict=True)]
-    for axis in (1, 2):
-        padding = [[largest, largest] if axis == side else [0, 0] for side in range(4)]
-        padded = tf.pad(frames, padding, "REFLECT")
-        size = tf.shape(frames)
-        starts = [[0, shift, 0, 0] if axis == 1 else [0, 0, shift, 0] for shift in range(2 * largest + 1)]
-        frames = tf.add_n([tap * tf.slice(padded, start, size) for tap, start in zip(taps, starts, strict=True)])
-    return frames
+    distances = tf.range(-largest, largest + 1, dtype=tf.float32)[:, None, None]
+    taps = tf.where(abs(distances) <= radius, tf.exp(-(distances**2) / (2 * sigma**2)), 0.0)
+    unchanged = tf.where(distances == 0, 1.0, 0.0)
+    taps = tf.where(draw(0, 1, gases) < settings.p, taps / tf.reduce_sum(taps, axis=0), unchanged)
+    return _filtered(frames, taps[:, None] * taps[None])
+
+
+def _filtered(frames, kernels):
+    """Frames (B, H, W, G), each by its own of the kernels (K, K, B, G)."""
+    import tensorflow as tf
+
+    width, batch, gases = kernels.shape[0], tf.shape(frames)[0], frames.shape[-1]
+    margin = [width // 2] * 2
+    padded = tf.pad(frames, [[0, 0], margin, margin, [0, 0]], "REFLECT")
+    size = tf.shape(padded)
+    # The frames are the channels of one picture: a convolution by channels gives each its own kernel.
+    channels = tf.reshape(tf.transpose(padded, (1, 2, 0, 3)), (1, size[1], size[2], batch * gases))
+    changed = tf.nn.depthwise_conv2d(channels, tf.reshape(kernels, (width, width, batch * gases, 1)), [1] * 4, "VALID")
+    changed = tf.reshape(changed, (*tf.unstack(tf.shape(frames)[1:3]), batch, gases))
+    return tf.ensure_shape(tf.transpose(changed, (2, 0, 1, 3)), frames.shape)

@@ -212,6 +212,7 @@ def test_light_differs_between_frames_and_stays_in_range_eagerly_and_inside_tf_d
     assert changed.numpy().max() <= 255
     assert np.abs(changed[..., 0] - changed[..., 1]).mean() > 5
     dataset = tf.data.Dataset.from_tensors((frames, masks)).map(lambda f, m: augment(f, m, tf.constant([4, 2])))
+    assert dataset.element_spec[0].shape == frames.shape
     np.testing.assert_allclose(next(dataset.as_numpy_iterator())[0], changed, atol=0.05)
 
 
