@@ -1,9 +1,10 @@
-"""Order-keeping parallel map with bounded memory: for reading and decoding many files."""
+"""What goes on in threads: an order-keeping map with bounded memory, and one piece of work beside another."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -33,3 +34,15 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def meanwhile(function: Callable[..., Result], *arguments: object) -> Iterator[Future[Result]]:
+    """Have function(*arguments) done in a thread while the block does something else, such as importing a library.
+
+    At the end of the block it is done, and what it raises is raised.
+    """
+    with ThreadPoolExecutor(1, "meanwhile") as pool:
+        doing = pool.submit(function, *arguments)
+        yield doing
+    doing.result()

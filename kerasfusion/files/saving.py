@@ -18,7 +18,8 @@ from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
 from kerasfusion.files.older_keras import OLDEST_TENSORFLOW, oldest_keras, rewrite_for_older_keras, version_numbers
 from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
-from kerasfusion.keras_settings import clean_environment
+from kerasfusion.keras_settings import clean_environment, use_keras
+from kerasfusion.parallel import meanwhile
 
 TOLERANCE = 1e-5
 """Largest difference of an output between the model in memory and the reloaded file."""
@@ -118,24 +119,20 @@ def load_network(path: Path):
     """Open any `.keras` file of Keras' own layers, in safe mode and after a check of all that is in it.
 
     `keras.saving.load_model` reads the weights into memory before it copies them into the model; here they go through
-    a temporary file, which halves what opening a large model takes.
+    a temporary file, which halves what opening a large model takes. They are taken out while Keras is imported.
 
     Returns:
         keras.Model, without what it was trained with.
 
     Raises:
-        RequestError: damaged, or with anything in it that a network does not need; nothing of the file was run.
+        RequestError: damaged, or with anything in it that a network does not need; nothing of the file was run. Also
+            as `use_keras`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        with open_archive(path) as archive:
-            config = read_config(archive, path)
-            if WEIGHTS not in archive.namelist():
-                raise RequestError(f"the file holds no {WEIGHTS}", where=path, todo=_AGAIN)
-            with disk_errors(Path(folder, WEIGHTS)):
-                weights = Path(archive.extract(WEIGHTS, folder))
-        refuse_foreign_weights(weights, path)
-        import keras
-
+        with meanwhile(_take_out, path, folder) as taken_out:
+            use_keras()
+            import keras
+        config, weights = taken_out.result()
         try:
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
             model.load_weights(weights)
@@ -144,6 +141,18 @@ def load_network(path: Path):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
         return model
+
+
+def _take_out(path: Path, folder: str) -> tuple[dict[str, Any], Path]:
+    """A network's configuration, and its weights as a file in the folder, both checked."""
+    with open_archive(path) as archive:
+        config = read_config(archive, path)
+        if WEIGHTS not in archive.namelist():
+            raise RequestError(f"the file holds no {WEIGHTS}", where=path, todo=_AGAIN)
+        with disk_errors(Path(folder, WEIGHTS)):
+            weights = Path(archive.extract(WEIGHTS, folder))
+    refuse_foreign_weights(weights, path)
+    return config, weights
 
 
 def _refuse_newer(config: dict[str, Any], installed: str, path: Path, error: Exception) -> None:

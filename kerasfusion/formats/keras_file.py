@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.files.saving import load_model, read_description, save_model
+from kerasfusion.files.saving import load_network, read_description, save_model
 from kerasfusion.formats.keras_serving import serve
 from kerasfusion.formats.open_model import OpenModel
-from kerasfusion.keras_settings import use_keras
 from kerasfusion.machine.amx import avoid_broken_amx
 
 __all__ = ["PRECISIONS", "SUFFIX", "open_model", "read_description", "write"]
@@ -46,12 +45,12 @@ def open_model(path: Path) -> OpenModel:
     """Open a file in safe mode.
 
     Raises:
-        RequestError: as `saving.load_model` and `use_keras`.
+        RequestError: as `saving.load_model`.
     """
-    use_keras()
-    if read_description(path).get("precision", "float32") != "float32":  # trained parts do not say
+    description = read_description(path)
+    if description.get("precision", "float32") != "float32":  # trained parts do not say
         avoid_broken_amx("tensorflow")
-    return serve(*load_model(path))
+    return serve(load_network(path), description)
 
 
 def in_bfloat16(model, kept: Sequence[str]):

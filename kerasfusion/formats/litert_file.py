@@ -23,8 +23,9 @@ from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.keras_cut import cut
 from kerasfusion.formats.library_notes import without_lines
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
-from kerasfusion.formats.seal import MARK, end_of, meanwhile, read_undamaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, end_of, read_undamaged, refuse_lost_seal, seal
 from kerasfusion.formats.stages import Arrays, Stages, first_outputs
+from kerasfusion.parallel import meanwhile
 
 SUFFIX = ".tflite"
 PRECISIONS = ("float32", "int8")

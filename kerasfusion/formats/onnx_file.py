@@ -13,8 +13,9 @@ from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.onnx_cut import CARRIED_KEY, find_carried, open_stages
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
-from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.formats.stages import first_outputs
+from kerasfusion.parallel import meanwhile
 
 SUFFIX = ".onnx"
 PRECISIONS = ("float32", "int8")

@@ -20,9 +20,10 @@ from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
-from kerasfusion.formats.seal import MARK, meanwhile, refuse_damaged, refuse_lost_seal, seal
+from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.formats.stages import Arrays, Stages, first_outputs
 from kerasfusion.machine.amx import avoid_broken_amx
+from kerasfusion.parallel import meanwhile
 
 SUFFIX = ".xml"
 PRECISIONS = ("float32", "bfloat16", "int8")

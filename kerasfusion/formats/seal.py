@@ -17,11 +17,9 @@ OpenVINO 0.15 s and ONNX Runtime 0.04 s.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_crc32, file_sum32, sum32
@@ -53,7 +51,6 @@ _AROUND = {kind: _around(kind) for kind in (SUM, CRC)}
 UNKNOWN = b"00000000"
 MARK = {"sealed": True}
 """What the description of a sealed file says."""
-_Result = TypeVar("_Result")
 
 
 def end_of(suffix: str, digits: bytes = UNKNOWN) -> bytes:
@@ -94,23 +91,6 @@ def what_is_checked(path: Path, description: dict[str, Any]) -> str:
     if named is None and MARK.items() <= description.items():
         return "nothing: the checksum at its end is lost, the file is damaged"
     return str(named) if named else "nothing: the file holds no checksum, export it again to give it one"
-
-
-@contextmanager
-def meanwhile(check: Callable[[Path], _Result], path: Path) -> Iterator[Future[_Result]]:
-    """Have a file checked in a thread while the block imports the library that is to read it.
-
-    At the end of the block the check is done, and what it refuses is raised: no byte of the file may be given to the
-    library before.
-
-    Args:
-        check: `refuse_damaged` or `read_undamaged`.
-        path: the file.
-    """
-    with ThreadPoolExecutor(1, "checksum") as pool:
-        checked = pool.submit(check, path)
-        yield checked
-    checked.result()
 
 
 def refuse_damaged(path: Path) -> None:
