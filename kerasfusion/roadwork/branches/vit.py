@@ -151,7 +151,8 @@ def new_classifier(image_size: int):
     """A small two-class ViT with random weights, to be trained: 4 layers of 96 units on patches of 12 pixels.
 
     Returns:
-        keras_hub.models.ViTImageClassifier over pixels in -1..1; `save_to_preset` writes what `read_checkpoint` reads.
+        keras_hub.models.ViTImageClassifier over pixels in -1..1, not compiled; `save_to_preset` writes what
+        `read_checkpoint` reads.
     """
     keras_hub = require("keras_hub", extra="train")
     backbone = keras_hub.models.ViTBackbone(
@@ -161,7 +162,8 @@ def new_classifier(image_size: int):
         image_size=(image_size, image_size), scale=1 / 127.5, offset=-1.0, crop_to_aspect_ratio=False
     )
     preprocessor = keras_hub.models.ViTImageClassifierPreprocessor(converter)
-    return keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor)
+    # Keras 3.5 asks the metrics of a compiled model inside another one, which were never built.
+    return keras_hub.models.ViTImageClassifier(backbone, num_classes=2, preprocessor=preprocessor, compile=False)
 
 
 def _with_features(classifier):

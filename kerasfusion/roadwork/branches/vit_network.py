@@ -128,8 +128,10 @@ def network_of_task(task) -> VitNetwork:
     source = backbone.get_layer("vit_patching_and_embedding")
     kernel, *bias = source.patch_embedding.get_weights()
     positions = source.position_embedding.get_weights()[0].copy()
-    (rows, columns), shape = backbone.patch_size, task.input_shape[1:]
-    if backbone.use_class_token:
+    # keras-hub before 0.22 has square patches and always a class token.
+    rows, columns = map(int, np.broadcast_to(backbone.patch_size, 2))
+    has_class_token, shape = getattr(backbone, "use_class_token", True), task.input_shape[1:]
+    if has_class_token:
         positions[0] += np.asarray(source.class_token).reshape(-1)
     if bias:
         positions[-(shape[0] // rows) * (shape[1] // columns) :] += bias[0]
@@ -141,7 +143,7 @@ def network_of_task(task) -> VitNetwork:
         activation="gelu",
         epsilon=encoder.layer_norm.epsilon,
         pooling=task.pooling,
-        has_class_token=backbone.use_class_token,
+        has_class_token=has_class_token,
         patches=kernel.reshape(-1, backbone.hidden_dim),
         positions=positions,
         blocks=tuple(_block_of(layer, backbone.hidden_dim) for layer in encoder.encoder_layers),
