@@ -98,17 +98,17 @@ def dependence(samples: Sequence[Sample], seed: int = 0) -> Dependence | None:
         table[sample.class_id, column] += 1
     if np.count_nonzero(table.any(axis=0)) < 2 or np.count_nonzero(table.any(axis=1)) < 2:
         return None
-    bits, rng = _mutual_information(table), np.random.default_rng(seed)
-    shuffled = [_mutual_information(_tabled(rng.permutation(states), kits)) for _ in range(SHUFFLES)]
+    bits, rng = float(_mutual_information(table)), np.random.default_rng(seed)
+    shuffled = np.stack([_tabled(rng.permutation(states), kits) for _ in range(SHUFFLES)])
     there = table.any(axis=1)
     recalls = table[there] / table[there].sum(axis=1, keepdims=True)
     return Dependence(
         table=table,
         bits=bits,
-        entropy=_entropy(table.sum(axis=1)),
+        entropy=float(_entropy(table.sum(axis=1))),
         guess=float(recalls.max(axis=0).sum() / there.sum()),
         chance=1 / int(there.sum()),
-        p=(1 + sum(value >= bits - 1e-12 for value in shuffled)) / (1 + SHUFFLES),
+        p=(1 + int(np.count_nonzero(_mutual_information(shuffled) >= bits - 1e-12))) / (1 + SHUFFLES),
     )
 
 
@@ -116,11 +116,13 @@ def _tabled(states: np.ndarray, kits: np.ndarray) -> np.ndarray:
     return np.eye(len(STATES), dtype=np.int64)[states].T @ kits
 
 
-def _mutual_information(table: np.ndarray) -> float:
-    return _entropy(table.sum(axis=0)) + _entropy(table.sum(axis=1)) - _entropy(table.ravel())
+def _mutual_information(tables: np.ndarray) -> np.ndarray:
+    """Bits of each table: (..., rows, columns) counts -> (...)."""
+    together = tables.reshape(*tables.shape[:-2], -1)
+    return _entropy(tables.sum(axis=-2)) + _entropy(tables.sum(axis=-1)) - _entropy(together)
 
 
-def _entropy(counts: np.ndarray) -> float:
-    """Bits."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+def _entropy(counts: np.ndarray) -> np.ndarray:
+    """Bits: (..., kinds) counts -> (...)."""
+    shares = counts / counts.sum(axis=-1, keepdims=True)
+    return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=-1)
