@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import RequestError, require
 from kerasfusion.lean_import import lean
 
 BACKEND = "tensorflow"
@@ -23,16 +23,20 @@ def use_keras() -> None:
     """Import Keras on TensorFlow and give it SETTINGS. To be called where a process comes to its first network.
 
     Raises:
-        RequestError: the process has loaded Keras on another backend, or Keras refuses the user's keras.json.
+        RequestError: TensorFlow is not installed, the process has loaded Keras on another backend, or Keras refuses
+            the user's keras.json.
     """
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = BACKEND
     try:
         with lean():
+            require("tensorflow")  # the Keras inside it reads the same file
             import keras
-    except (ValueError, AttributeError, TypeError) as error:  # a value that it does not know; a list; a number as text
+    # A value that one of them does not know, an assertion without words; a list; a number as text.
+    except (ValueError, AssertionError, AttributeError, TypeError) as error:
+        reason = str(error) or "it has a value of another kind"
         raise RequestError(
-            f"Keras cannot be loaded with the settings in its own file: {error}",
+            f"Keras cannot be loaded with the settings in its own file: {reason}",
             where=settings_file(),
             expected=json.dumps({**SETTINGS, "backend": BACKEND}),
             todo="correct this file, or delete it",

@@ -80,10 +80,14 @@ def test_a_process_with_keras_on_another_backend_is_refused(monkeypatch):
         use_keras()
 
 
-@pytest.mark.parametrize("text", ['{"floatx": "float8"}', '{"epsilon": "small"}', "[]"])
-def test_a_settings_file_that_keras_refuses_is_named(tmp_path, text):
+REFUSED = ['{"floatx": "float8"}', '{"floatx": "bfloat16"}', '{"epsilon": "small"}', '{"epsilon": 1}', "[]"]
+IN_A_PROGRAM = "from kerasfusion.keras_settings import use_keras; use_keras()"
+IN_A_COMMAND = "from kerasfusion.cli.quiet import import_tensorflow; import_tensorflow()"
+
+
+@pytest.mark.parametrize(("text", "program"), [*((text, IN_A_PROGRAM) for text in REFUSED), (REFUSED[1], IN_A_COMMAND)])
+def test_a_settings_file_that_keras_refuses_is_named(tmp_path, text, program):
     home = write_settings(tmp_path, text)
-    program = "from kerasfusion.keras_settings import use_keras; use_keras()"
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, "KERAS_HOME": str(home)}, capture_output=True, text=True
     )

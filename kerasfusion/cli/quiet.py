@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kerasfusion.errors import KerasFusionError, require
+from kerasfusion.errors import KerasFusionError
 
 
 def load_libraries(model: Path | None) -> None:
@@ -22,15 +22,12 @@ def import_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from kerasfusion.keras_settings import use_keras
-    from kerasfusion.lean_import import lean
 
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:
-            with lean():
-                require("tensorflow")
             use_keras()
         except KerasFusionError:
             raise
