@@ -196,12 +196,12 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def restore(model: keras.Model, state: Checkpoint) -> None:
-    """Put back what `capture` took.
+    """Put back what `capture` took; of a finished training the weights alone, whatever optimizer it had.
 
     Raises:
         KerasFusionError: the checkpoint is of a model of another shape.
     """
-    for name, variable in _variables(model):
+    for name, variable in _variables(model, with_optimizer=not state.finished):
         value = state.arrays.get(name)
         if value is None or value.shape != tuple(variable.shape):
             raise KerasFusionError(
@@ -263,13 +263,14 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _variables(model: keras.Model):
+def _variables(model: keras.Model, with_optimizer: bool = True):
     """Numbered variables that training may change; a frozen layer's are left out: they come back with the model.
 
     By number, since Keras' automatic names count on within a process.
     """
     frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.variables}
-    changing = [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in frozen]
+    variables = [*model.variables, *(model.optimizer.variables if with_optimizer else ())]
+    changing = [v for v in variables if id(v) not in frozen]
     return [(f"variable/{number:05d}", variable) for number, variable in enumerate(changing)]
 
 

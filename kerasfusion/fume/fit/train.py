@@ -14,6 +14,7 @@ from kerasfusion.fume.data.frames import Frames
 from kerasfusion.fume.fit.best_epoch import monitor_of, rank
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.epoch_reports import EpochLine
+from kerasfusion.fume.fit.flat_adamw import FlatAdamW
 from kerasfusion.fume.fit.initial_weights import initial_sha256, take_initial_weights
 from kerasfusion.fume.fit.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
@@ -100,7 +101,7 @@ def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> Non
     )
     beta_1, beta_2 = settings.optimizer.betas
     network.compile(
-        keras.optimizers.AdamW(
+        FlatAdamW(
             rate,
             weight_decay=settings.optimizer.weight_decay,
             beta_1=beta_1,
