@@ -103,7 +103,7 @@ def _ablate_fume(
     **flags,
 ) -> None:
     read = _read(configs, settings, flags)
-    import_tensorflow()
+    import_tensorflow(onednn=dry_run)  # which trains in this process
     from kerasfusion.files.run_folder import require_folder
     from kerasfusion.fume.ablate.plan import plan_runs
     from kerasfusion.fume.ablate.seeds import with_seeds

@@ -19,7 +19,7 @@ def demo(system: str, out: Path | None, seed: int):
 
     Example: kerasfusion demo fume
     """
-    import_tensorflow()
+    import_tensorflow(onednn=system == "fume")
     out = out or Path("runs") / f"demo-{system}"
     if system == "fume":
         from kerasfusion.fume.demo import run_demo

@@ -14,12 +14,19 @@ def load_libraries(model: Path | None) -> None:
         import_tensorflow()
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(onednn: bool = False) -> None:
     """Import TensorFlow and Keras; what they write to stderr meanwhile is only shown if the import fails.
 
     TensorFlow logs a few lines before it looks at TF_CPP_MIN_LOG_LEVEL, so that they can only be caught at the file
     descriptor.
+
+    Args:
+        onednn: as `use_onednn` has it.
     """
+    if onednn:
+        from kerasfusion.machine.onednn import use_onednn
+
+        use_onednn()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from kerasfusion.keras_settings import use_keras
 

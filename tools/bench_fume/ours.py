@@ -39,6 +39,9 @@ class Side:
 
     def prepare(self, width: int, height: int, batch: int) -> None:
         """The network that `kerasfusion fit` trains, compiled as it compiles it, and a batch."""
+        from kerasfusion.machine.onednn import use_onednn
+
+        use_onednn()
         from kerasfusion.fume.fit.train import compile_network
         from kerasfusion.fume.networks.architectures import build_network
         from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
