@@ -36,10 +36,12 @@ class Pace:
 class StepClock(keras.callbacks.Callback):
     """Takes the times of two epochs, and ends each of them early. It belongs last among the callbacks.
 
+    The second epoch has one step and one batch of validation: it tells what comes with a graph that is there already.
+
     Args:
-        steps: training steps that suffice in the first epoch; at least two are done. The second does one.
-        seconds: after which the first epoch's steps end.
-        batches: of each validation that suffice.
+        steps: training steps that suffice in the first epoch; at least two are done.
+        seconds: after which the first epoch's steps end, and its validation's batches.
+        batches: of the first validation that suffice; at least two are done.
     """
 
     EPOCHS = 2
@@ -64,12 +66,7 @@ class StepClock(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """A step; perhaps the last one."""
-        stamps = self._train[-1]
-        stamps.append(time.perf_counter())
-        if len(self._train) > 1:
-            self.model.stop_training = True
-        elif len(stamps) > 2:
-            self.model.stop_training = len(stamps) > self._steps or stamps[-1] - stamps[1] > self._seconds
+        self.model.stop_training = self._suffices(self._train, self._steps)
 
     def on_test_begin(self, logs=None):
         """Start the validation's clock."""
@@ -77,8 +74,7 @@ class StepClock(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch, logs=None):
         """A batch; perhaps the last one."""
-        self._test[-1].append(time.perf_counter())
-        self.model.stop_evaluating = len(self._test[-1]) > self._batches
+        self.model.stop_evaluating = self._suffices(self._test, self._batches)
 
     def on_test_end(self, logs=None):
         """The metrics are there."""
@@ -91,6 +87,14 @@ class StepClock(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """The last epoch is over."""
         self._ends.append(time.perf_counter())
+
+    def _suffices(self, epochs: list[list[float]], batches: int) -> bool:
+        """Note that a batch of the last of these epochs is done. Whether it was the last that is needed."""
+        stamps = epochs[-1]
+        stamps.append(time.perf_counter())
+        if len(epochs) > 1:
+            return True
+        return len(stamps) > 2 and (len(stamps) > batches or stamps[-1] - stamps[1] > self._seconds)
 
     @property
     def seconds(self) -> float:

@@ -56,7 +56,7 @@ class Model:
 
 
 def run(clock, monkeypatch, step, first, validation, tail):
-    """What keras' fit does with 40 batches and 3 batches of validation, on a clock of its own."""
+    """What keras' fit does with 40 batches and 5 batches of validation, on a clock of its own."""
     now = [0.0]
     monkeypatch.setattr("kerasfusion.machine.step_clock.time.perf_counter", lambda: now[0])
     clock.set_model(Model())
@@ -71,7 +71,7 @@ def run(clock, monkeypatch, step, first, validation, tail):
             if clock.model.stop_training:
                 break
         clock.on_test_begin()
-        for batch in range(3):
+        for batch in range(5):
             now[0] += validation + (0.5 if (epoch, batch) == (0, 0) else 0.0)
             clock.on_test_batch_end(batch)
             if clock.model.stop_evaluating:
@@ -96,7 +96,7 @@ def test_the_clock_parts_a_training_into_what_recurs_and_what_does_not(monkeypat
     assert pace.first_validation == pytest.approx(0.5)
     assert pace.epoch == pytest.approx(1.0)
     assert pace.first_epoch == pytest.approx(0.0)
-    assert clock.seconds == pytest.approx(8 + 19 * 0.5 + 0.5 + 0.5 + 2 * 2 * 0.25 + 2 * 1)
+    assert clock.seconds == pytest.approx(8 + 19 * 0.5 + 0.5 + (0.5 + 2 * 0.25) + 0.25 + 2 * 1)
 
 
 def test_the_clock_ends_slow_steps_early(monkeypatch):
@@ -104,3 +104,11 @@ def test_the_clock_ends_slow_steps_early(monkeypatch):
     trained = run(clock, monkeypatch, step=3.0, first=9.0, validation=0.25, tail=1.0)
     assert trained == [(0, 0), (0, 1), (0, 2), (1, 0)]
     assert clock.pace().step == pytest.approx(3.0)
+
+
+def test_the_clock_ends_slow_validations_early(monkeypatch):
+    clock = StepClock(steps=2, seconds=5, batches=4)
+    run(clock, monkeypatch, step=0.5, first=1.0, validation=3.0, tail=1.0)
+    assert clock.pace().validation_batch == pytest.approx(3.0)
+    # Two steps and one, three batches (6 s after the first) and one.
+    assert clock.seconds == pytest.approx(1.0 + 0.5 + 0.5 + 0.5 + 3 * 3.0 + 3.0 + 2 * 1)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasfusion.fume.ablate.plan import Run
@@ -12,6 +12,10 @@ from kerasfusion.fume.fit.training_data import read_split
 from kerasfusion.machine.probe import process_seconds
 
 EARLIER, TRIED, SCALED = "earlier runs", "a trial", "the trial, by MACs"
+
+STEP_MACS = 4e9
+"""Multiplications of the answers in a step of the trial, at most. 8 pairs at 640 x 480 have 15 GMACs, take 4 s a step
+on two AVX2 cores, and a trial has a dozen batches."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class AblationTrial:
 def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> AblationTrial:
     """Fill in the minutes that `costs_of` left open, and say in "told_by" where each row's come from.
 
-    The first run that is left open is tried out. A step of the others is taken to cost what its multiplications do, so
-    that what their networks do besides is told less well.
+    The first run that is left open is tried out, with smaller batches where its own are slow. A step of other networks
+    or batches is taken to cost what its multiplications do, so that what they do besides is told less well.
 
     Args:
         runs: of `plan_runs`.
@@ -41,20 +45,34 @@ def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> Ablat
     """
     begin, start_up = time.perf_counter(), process_seconds()
     open_runs = [run for run, row in zip(runs, rows, strict=True) if row["minutes_left"] is None]
-    trial = _try(open_runs[0]) if open_runs else None
     macs: dict[tuple, int] = {}
+    tried = _with_quick_steps(open_runs[0].config, macs) if open_runs else None
+    trial = _try(tried) if tried else None
     for run, row in zip(runs, rows, strict=True):
         row["told_by"] = EARLIER
         if row["minutes_left"] is None:
-            factor = _step_macs(run.config, macs) / _step_macs(open_runs[0].config, macs)
-            row["told_by"] = TRIED if _kind(run.config) == _kind(open_runs[0].config) else SCALED
+            factor = _step_macs(run.config, macs) / _step_macs(tried, macs)
+            row["told_by"] = TRIED if _kind(run.config) == _kind(tried) else SCALED
             row["minutes_left"] = _seconds(run, trial, factor, start_up) / 60
-    tried = open_runs[0].name if open_runs else None
-    return AblationTrial(tried, time.perf_counter() - begin, trial and trial.run_bytes)
+    name = open_runs[0].name if open_runs else None
+    return AblationTrial(name, time.perf_counter() - begin, trial and trial.run_bytes)
 
 
-def _try(run: Run) -> Trial:
-    return try_out(run.config, read_split(run.config, "train"), read_split(run.config, "val"))
+def _with_quick_steps(config: FumeConfig, macs: dict[tuple, int]) -> FumeConfig:
+    """The same with as many samples a batch as STEP_MACS allow, in validation a like part of its batches."""
+    size = config.training.batch_size
+    part = min(1.0, STEP_MACS / _step_macs(config, macs))
+    smaller = max(1, int(size * part))
+    validation = max(1, round(config.validation.batch_size * smaller / size))
+    return replace(
+        config,
+        training=replace(config.training, batch_size=smaller),
+        validation=replace(config.validation, batch_size=validation),
+    )
+
+
+def _try(config: FumeConfig) -> Trial:
+    return try_out(config, read_split(config, "train"), read_split(config, "val"))
 
 
 def _seconds(run: Run, trial: Trial, factor: float, start_up: float) -> float:

@@ -125,7 +125,8 @@ def test_the_command_trains_each_seed_and_tells_the_spread(tmp_path, monkeypatch
 def test_a_dry_run_with_seeds_tries_one_training_and_lists_all(tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(
-        "kerasfusion.fume.dry_run.ablate._try", lambda run: tried.append(run.name) or SimpleNamespace(run_bytes=10**6)
+        "kerasfusion.fume.dry_run.ablate._try",
+        lambda config: tried.append(config.experiment.name) or SimpleNamespace(run_bytes=10**6),
     )
     monkeypatch.setattr("kerasfusion.fume.dry_run.ablate._step_macs", lambda config, known: 1)
     monkeypatch.setattr("kerasfusion.fume.dry_run.ablate._seconds", lambda *arguments: 60.0)

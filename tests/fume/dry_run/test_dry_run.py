@@ -148,3 +148,21 @@ def test_an_ablation_is_told_from_one_trial_and_multiplications(make_config, tri
     assert rows[0]["minutes_left"] == pytest.approx((6 + 4 + 100 + 13.5 + 2.25 + 8) / 60)
     assert rows[1]["minutes_left"] == rows[0]["minutes_left"]
     assert rows[2]["minutes_left"] == pytest.approx((6 + 4 + (90 / 3 + 10) + (12.5 / 3 + 1) + 2.25 + 8) / 60)
+
+
+def test_an_ablation_with_slow_steps_is_told_from_smaller_batches(make_config, trial, monkeypatch):
+    tried = []
+    monkeypatch.setattr(ablate, "try_out", lambda config, *samples: tried.append(config) or trial)
+    a_sample = ablate.STEP_MACS / 2.5
+    monkeypatch.setattr(ablate, "_step_macs", lambda config, known: a_sample * config.training.batch_size)
+    monkeypatch.setattr("kerasfusion.fume.ablate.cost._parameters", lambda run: 10)
+    monkeypatch.setattr(ablate, "process_seconds", lambda: 6.0)
+    runs = plan_runs([make_config()])
+    rows = costs_of(runs)
+    told = ablate.complete_costs(runs, rows)
+    # Of batches of 8 two samples fit; of 5 in validation that part is 1.25.
+    assert [(each.training.batch_size, each.validation.batch_size) for each in tried] == [(2, 1)]
+    assert told.run == "toy"
+    assert rows[0]["told_by"] == "the trial, by MACs"
+    # As above; a step, and a batch of validation, of four times as many samples.
+    assert rows[0]["minutes_left"] == pytest.approx((6 + 4 + (45 * 2 * 4 + 10) + (12.5 * 4 + 1) + 2.25 + 8) / 60)
