@@ -205,7 +205,9 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
         value = state.arrays.get(name)
         if value is None or value.shape != tuple(variable.shape):
             raise KerasFusionError(
-                f"the checkpoint does not fit the model: {variable.path}", todo="start anew with --restart"
+                f"the checkpoint does not fit the model ({variable.path})",
+                expected="what this version of kerasfusion wrote of the same network",
+                todo="start anew with --restart",
             )
         variable.assign(value)
 

@@ -188,6 +188,22 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         run(tmp_path, epochs=4, model=other)
 
 
+def test_only_an_unfinished_run_needs_the_optimizer_that_it_had(tmp_path):
+    def with_another():
+        model = build()
+        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), model.loss, jit_compile=False)
+        return model
+
+    with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+        run(tmp_path / "cut", stream=killed_in_epoch(3))
+    with pytest.raises(KerasFusionError, match="does not fit"):
+        run(tmp_path / "cut", model=with_another())
+    finished, history = run(tmp_path / "whole")
+    again, history_again = run(tmp_path / "whole", model=with_another())
+    assert_equal_weights(finished, again)
+    assert history_again == history
+
+
 def test_a_step_is_traced_once(tmp_path):
     traced, given = [], keras.Input((5,))
     outputs = {name: keras.layers.Dense(2, name=name)(given) for name in ("a", "b")}
