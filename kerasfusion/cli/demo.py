@@ -19,7 +19,7 @@ def demo(system: str, out: Path | None, seed: int):
 
     Example: kerasfusion demo fume
     """
-    import_tensorflow(onednn=system == "fume")
+    import_tensorflow(onednn=system == "fume")  # most of roadwork's is ViT and YOLO
     out = out or Path("runs") / f"demo-{system}"
     if system == "fume":
         from kerasfusion.fume.demo import run_demo

@@ -174,7 +174,7 @@ def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **fl
     refuse_lone_json(dry_run, as_json)
     system = system_of_config(config_file, settings)
     config = read_config_of(system, config_file, settings, flags, FIT_FLAGS)
-    import_tensorflow(onednn=system == "fume")
+    import_tensorflow(onednn=True)
     if dry_run:
         if system == "fume":
             from kerasfusion.fume.dry_run.fit import estimate_fit
