@@ -7,6 +7,7 @@ batch 1.2 times. A ViT, and a single answer of any network here, takes the same 
 
 import os
 import platform
+import sys
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 
@@ -14,7 +15,8 @@ VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 def use_onednn() -> None:
     """Let TensorFlow use oneDNN in this process and those that it starts, unless the user's environment says.
 
-    To be called before TensorFlow is imported. On ARM, where it was not measured, nothing is done.
+    Where TensorFlow is loaded already, which would not see it, nothing is done: processes that this one starts are to
+    compute as it does. Nor on ARM, where it was not measured.
     """
-    if platform.machine().lower() in ("x86_64", "amd64"):
+    if platform.machine().lower() in ("x86_64", "amd64") and "tensorflow" not in sys.modules:
         os.environ.setdefault(VARIABLE, "1")
