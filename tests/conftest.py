@@ -20,7 +20,9 @@ from filelock import FileLock
 
 from kerasfusion.config import load_config
 from kerasfusion.files import saving
-from kerasfusion.formats import measuring
+from kerasfusion.files.digests import file_sha256
+from kerasfusion.formats import keras_file, measuring
+from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.keras_settings import use_keras
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifiers
 from kerasfusion.roadwork.config import RoadworkConfig, Yolo
@@ -34,6 +36,9 @@ from tests.material.warm_python import WARM
 
 # TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM: the second one aborts the process.
 sys.modules.setdefault("triton", None)
+
+MODELS_KEPT = 16
+"""Open ones, in each test process."""
 
 use_keras()  # before a test imports Keras by itself, which takes twice as long
 
@@ -106,6 +111,29 @@ def each_network_is_opened_once_in_a_clean_process(build_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saving, "_answers_of_a_clean_process", answers_once)
         patch.setattr(saving, "_compare", compare_found)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_file_is_opened_once():
+    """A `.keras` file with the bytes of one that was opened lately is that model again, wherever it lies.
+
+    Opening and tracing took a quarter of the time of the tests that ask models. A changed file is opened as ever.
+    """
+    models: dict[str, OpenModel] = {}
+    open_anew = keras_file.open_model
+
+    def open_once(path):
+        if not path.is_file():
+            return open_anew(path)  # which refuses it
+        digest = file_sha256(path)
+        models[digest] = models.pop(digest, None) or open_anew(path)
+        if len(models) > MODELS_KEPT:
+            del models[next(iter(models))]
+        return models[digest]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras_file, "open_model", open_once)
         yield
 
 
