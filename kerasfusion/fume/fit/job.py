@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.figure_style import save_png
+from kerasfusion.files.earlier_file import earlier_model
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
 from kerasfusion.files.saving import save_model
@@ -81,10 +82,14 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     )
     network = train_network(config, training, validation, report, watch)
     _look_back(config, read_checkpoint(folder / "checkpoints" / STATE).history, len(validation), report)
+    whole, description = with_probabilities(network), describe(config, network)
+    if earlier_model(folder / MODEL, whole, description) is not None:
+        report(f"{MODEL} holds this network already and stays as it is")
+        return folder / MODEL
     report(f"{config.model.name}: {count_trainable(network):,} parameters; comparing the file in a clean process")
     inputs, _, _ = next(validation_batches(config, validation).as_numpy_iterator())
     sample = {name: value[:1] for name, value in inputs.items()}
-    save_model(with_probabilities(network), folder / MODEL, describe(config, network), sample)
+    save_model(whole, folder / MODEL, description, sample)
     return folder / MODEL
 
 

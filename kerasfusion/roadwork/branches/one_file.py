@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.earlier_file import says
 from kerasfusion.files.run_folder import differences, environment
 from kerasfusion.files.saving import save_model
 from kerasfusion.roadwork.branches.ensemble import compose, outputs_of
@@ -93,8 +94,22 @@ def export(parts, description: dict[str, Any], branches: Branches, out: Path) ->
         refuse_other_weights("YOLO", branches.yolo.sha256, expected["yolo"], branches.yolo.path)
         yolo = build_yolo(branches.yolo)
     fusion = compose(parts, vit, yolo)
-    description = description | {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
-    save_model(fusion, out, description, comparison_inputs(fusion))
+    of_fusion = {"model_sha256": model_digest(fusion), "format": "keras", "precision": "float32"}
+    save_model(fusion, out, description | _of_parts(parts) | of_fusion, comparison_inputs(fusion))
+
+
+def is_composed(path: Path, parts, description: dict[str, Any]) -> bool:
+    """Whether a file is there, whole, and what `export` makes of these trained parts, with nothing done to it since.
+
+    Args:
+        path: of the file.
+        parts, description: as for `export`.
+    """
+    return says(path, description | _of_parts(parts), but=("model_sha256", "format", "precision"))
+
+
+def _of_parts(parts) -> dict[str, str]:
+    return {"parts_sha256": model_digest(parts)}
 
 
 def refuse_other_weights(what: str, found: str, expected: str, where: Path) -> None:
@@ -140,7 +155,7 @@ def refuse_other_vit(vit: VitCheckpoint, sha256: str, settings: dict[str, Any] |
 
 
 def model_digest(model) -> str:
-    """What the model's exports to other formats are known by."""
+    """Of a model's weights: what its exports to other formats are known by, and the one file by its trained parts."""
     digest = hashlib.sha256()
     for value in model.get_weights():
         digest.update(value.tobytes())

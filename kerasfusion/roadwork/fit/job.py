@@ -7,6 +7,7 @@ from pathlib import Path
 from kerasfusion.config import to_dict
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.files.earlier_file import earlier_model
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import save_model
@@ -17,6 +18,7 @@ from kerasfusion.roadwork.branches.one_file import (
     Branches,
     describe,
     export,
+    is_composed,
     refuse_other_vit,
     refuse_other_weights,
 )
@@ -68,10 +70,17 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         description = describe(to_dict(config), manifest) | {"outputs": list(model.output)}
         if chosen := read_record(folder):
             description["head"] = chosen
-        save_model(model, folder / PARTS, description, sample=None)
+        earlier = earlier_model(folder / PARTS, model, description)
+        if earlier is None:
+            save_model(model, folder / PARTS, description, sample=None)
         if branches is None:
             (folder / FUSION).unlink(missing_ok=True)  # an earlier fit's, of other parts
             return FitResult(folder / PARTS, None, reason)
+        if earlier is not None:
+            if is_composed(folder / FUSION, earlier, description):
+                report(f"fitted as asked for before: {PARTS} and {FUSION} stay as they are")
+                return FitResult(folder / PARTS, folder / FUSION)
+            model = earlier
         report(f"composing{_with(branches)} and comparing the file in a clean process")
         export(model, description, branches, folder / FUSION)
         return FitResult(folder / PARTS, folder / FUSION)

@@ -193,6 +193,19 @@ def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_
     assert [panel.name for panel in panels] == ["epoch-001.png", "epoch-002.png", "epoch-003.png"]
 
 
+def test_a_finished_run_leaves_its_file_unless_that_is_damaged(trained):
+    config, path, _ = trained
+    before, said = path.read_bytes(), []
+    fit(config, report=said.append)
+    assert path.read_bytes() == before
+    assert any("stays as it is" in line for line in said)
+    network = weights(path)
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    fit(config, report=said.append)
+    for old, new in zip(network, weights(path), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_other_settings_are_refused_and_named(root, trained):
     config = configured(root, trained[0].runs_folder, "training.loss.focal_gamma=1", "weighted_sampling=false")
     with pytest.raises(RequestError, match=r"focal_gamma: was 2.0, is now 1.0(.|\n)*weighted_sampling"):

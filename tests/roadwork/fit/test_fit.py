@@ -78,6 +78,44 @@ def test_a_finished_run_is_fitted_again_without_training(fitted):
         np.testing.assert_array_equal(old, new)
 
 
+def test_files_of_an_earlier_fit_stay_until_its_weights_change(fitted, make_config, tmp_path, monkeypatch):
+    for name in ("runs", "cache", "pixels"):
+        shutil.copytree(fitted.runs_folder.parent / name, tmp_path / name)
+    config = make_config(tmp_path)
+    parts, fusion = (config.run_folder / name for name in ("trained_parts.keras", "fusion.keras"))
+
+    def digests_after(difference):
+        """Fit, with weights of the head that come out otherwise by so much."""
+        said = []
+        with monkeypatch.context() as patch:
+            patch.setattr("kerasfusion.roadwork.fit.train.fit_head", moved_by(difference))
+            fit(config, report=said.append)
+        assert any(line.startswith("composing") for line in said) != any("stay as they are" in line for line in said)
+        return file_sha256(parts), file_sha256(fusion)
+
+    before = digests_after(0.0)
+    assert digests_after(1e-7) == before  # rounding
+    earlier = fusion.read_bytes()
+    moved = digests_after(1e-3)
+    assert not set(moved) & set(before)
+    fusion.write_bytes(earlier)  # as where a fit was killed after it had kept its parts
+    kept, composed = digests_after(1e-3)
+    assert kept == moved[0]
+    assert composed != before[1]
+    heads = [load_model(path)[0].get_layer("fusion_head").get_weights() for path in (parts, fusion)]
+    for one, other in zip(*heads, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def moved_by(difference):
+    def fit_and_move(config, head, rows):
+        record = fit_head(config, head, rows)
+        head.set_weights([weights + difference for weights in head.get_weights()])
+        return record
+
+    return fit_and_move
+
+
 def test_killed_and_resumed_with_augmentation_ends_in_the_same_weights(fitted, make_config, tmp_path, monkeypatch):
     settings = (f"cache.folder={fitted.cache.folder}", f"fit.pixel_cache={fitted.fit.pixel_cache}")
     config = make_config(tmp_path, *settings)
