@@ -89,13 +89,17 @@ def paired_difference(distribution_a: np.ndarray, distribution_b: np.ndarray) ->
     return bootstrap_ci(distribution_a - distribution_b)
 
 
-def mcnemar(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLike) -> dict[str, int | float]:
+def mcnemar(
+    labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLike, groups: ArrayLike | None = None
+) -> dict[str, int | float]:
     """McNemar's exact test: are A and B right equally often? (Psychometrika 12, 1947; two-sided, binomial.)
 
-    It takes samples as independent, which those of one group are not.
+    With groups, whose samples are not independent, it is the exact sign-flip test of how many more samples of a group A
+    has right than B (Fisher, The Design of Experiments, 1935): the same where every group has one sample.
 
     Args:
         labels, predictions_a, predictions_b: (N,) class indices.
+        groups: (N,) ids of samples that belong together; None: each for itself.
 
     Returns:
         {"b": samples that only A has right, "c": samples that only B has right, "p": p-value, 1 when b = c}.
@@ -103,22 +107,24 @@ def mcnemar(labels: ArrayLike, predictions_a: ArrayLike, predictions_b: ArrayLik
     labels, predictions_a, predictions_b = map(np.asarray, (labels, predictions_a, predictions_b))
     right_a, right_b = predictions_a == labels, predictions_b == labels
     b, c = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    return {"b": b, "c": c, "p": _fair_coin_p(min(b, c), b + c)}
+    if groups is None:
+        return {"b": b, "c": c, "p": _fair_coin_p(min(b, c), b + c)}
+    net = np.bincount(_group_indices(groups, len(labels)), right_a.astype(int) - right_b)
+    return {"b": b, "c": c, "p": _sign_flip_p(net.astype(int))}
 
 
-def verdict(difference_ci: tuple[float, float], test: dict[str, int | float] | None = None) -> str:
+def verdict(difference_ci: tuple[float, float], test: dict[str, int | float]) -> str:
     """What may be said of A against B: "better", "worse" or "no clear difference".
 
     Args:
         difference_ci: `paired_difference` of A and B in the value that counts.
-        test: `mcnemar` of A and B, where samples are independent. Both must then point the same way, and p be under
-            0.05.
+        test: `mcnemar` of A and B. Both must point the same way, and p be under 0.05.
     """
     low, high = difference_ci
-    significant = test is None or test["p"] < SIGNIFICANCE
-    if low > 0 and significant and (test is None or test["b"] > test["c"]):
+    significant = test["p"] < SIGNIFICANCE
+    if low > 0 and significant and test["b"] > test["c"]:
         return "better"
-    if high < 0 and significant and (test is None or test["b"] < test["c"]):
+    if high < 0 and significant and test["b"] < test["c"]:
         return "worse"
     return "no clear difference"
 
@@ -137,3 +143,16 @@ def _fair_coin_p(fewer: int, tosses: int) -> float:
         term = term * (tosses - k) // (k + 1)
         ways += term
     return min(1.0, 2 * ways / 2**tosses)
+
+
+def _sign_flip_p(values: np.ndarray) -> float:
+    """Two-sided p of a sum of whole numbers whose signs are as likely as their opposites."""
+    sizes, total = np.abs(values[values != 0]), abs(values.sum())
+    chances = np.ones(1)  # of each sum, from -reach to reach
+    for size in sizes:
+        flipped = np.zeros(len(chances) + 2 * size)
+        flipped[: len(chances)] += chances / 2
+        flipped[2 * size :] += chances / 2
+        chances = flipped
+    sums = np.arange(len(chances)) - len(chances) // 2
+    return min(1.0, float(chances[np.abs(sums) >= total].sum()))

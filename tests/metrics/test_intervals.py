@@ -141,6 +141,34 @@ def test_mcnemar_agrees_with_scipys_binomial_test(b, c):
     assert mcnemar(*answers_with(b, c))["p"] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (7, 1), (30, 61), (900, 1100)])
+def test_of_groups_with_one_sample_it_is_the_same(b, c):
+    answers = answers_with(b, c)
+    alone = mcnemar(*answers, groups=np.arange(len(answers[0])))
+    assert alone == mcnemar(*answers) | {"p": pytest.approx(mcnemar(*answers)["p"], rel=1e-9)}
+
+
+@pytest.mark.parametrize(
+    ("nets", "p"),
+    [
+        ((3, 1), 2 / 4),  # +-4, +-2
+        ((3, 2, 1), 2 / 8),  # 6 by one way of eight, and -6
+        ((3, 2, -1), 4 / 8),  # 4: 3+2-1, 3+2+1 and their opposites
+        ((5, 5, 5, 5, 5, 5), 2 / 64),
+        ((4, -4), 1.0),
+        ((0, 0, 2), 1.0),
+    ],
+)
+def test_signs_of_groups_by_hand(nets, p):
+    """Samples of a group count as one: six that all agree are six, however many samples they have."""
+    labels = np.zeros(7 * len(nets), int)
+    groups = np.repeat(np.arange(len(nets)), 7)
+    a, b = np.zeros_like(labels), np.zeros_like(labels)
+    for group, net in enumerate(nets):
+        (b if net > 0 else a)[7 * group : 7 * group + abs(net)] = 1  # wrong
+    assert mcnemar(labels, a, b, groups)["p"] == pytest.approx(p, rel=1e-12)
+
+
 def test_mcnemar_is_symmetric():
     labels, a, b = answers_with(9, 2)
     assert mcnemar(labels, b, a) == {"b": 2, "c": 9, "p": mcnemar(labels, a, b)["p"]}

@@ -111,6 +111,7 @@ def test_each_kind_of_challenge_has_metrics_of_its_own(evaluation, run_of_views)
         matthews_corrcoef(np.repeat(labels, 12), mix.ravel() > 0.5)
     )
     assert "mcnemar_p" not in metrics["test_mix"]["fusion"]["vs_vit"]
+    assert 0 < metrics["test_mix"]["fusion"]["vs_vit"]["sign_flip_p"] <= 1
     assert "mcnemar_p" in metrics["test"]["fusion"]["vs_vit"]
 
 

@@ -33,8 +33,8 @@ def full_report(
 
     Returns:
         {output: {metric: value, metric_ci95: [low, high], ...}}. Outputs other than the baseline also have
-        "vs_<baseline>": {"reward_difference", "reward_difference_ci95", the same for mcc and accuracy, "verdict", and
-        without groups "only_<output>_right", "only_<baseline>_right" (photos) and "mcnemar_p"}.
+        "vs_<baseline>": {"reward_difference", "reward_difference_ci95", the same for mcc and accuracy, "verdict",
+        "only_<output>_right", "only_<baseline>_right" (photos), and "mcnemar_p" or with groups "sign_flip_p"}.
         JSON types only; None stands for what is undefined (ROC-AUC with one class).
 
     Raises:
@@ -47,10 +47,7 @@ def full_report(
     report = {name: _with_intervals(binary_report(labels, p), resampled[name]) for name, p in answers.items()}
     for name in answers:
         if baseline in answers and name != baseline:
-            independent = groups is None
-            report[name][f"vs_{baseline}"] = _comparison(
-                labels, answers, report, resampled, name, baseline, independent
-            )
+            report[name][f"vs_{baseline}"] = _comparison(labels, answers, report, resampled, name, baseline, groups)
     return report
 
 
@@ -107,7 +104,7 @@ def _comparison(
     resampled: Mapping[str, Mapping[str, np.ndarray]],
     name: str,
     baseline: str,
-    independent: bool = True,
+    groups: ArrayLike | None = None,
 ) -> dict[str, object]:
     result: dict[str, object] = {}
     for metric in COMPARED:
@@ -115,12 +112,11 @@ def _comparison(
         difference = paired_difference(resampled[name][metric], resampled[baseline][metric])
         result[f"{metric}_difference_ci95"] = list(difference)
     interval = tuple(result["reward_difference_ci95"])
-    if not independent:  # McNemar's test would take each photo of a group for news
-        return result | {"verdict": verdict(interval)}
-    test = mcnemar(labels, *(decide(clean_answers(answers[output])[0]) for output in (name, baseline)))
+    decisions = [decide(clean_answers(answers[output])[0]) for output in (name, baseline)]
+    test = mcnemar(labels, *decisions, groups)
     return result | {
         f"only_{name}_right": test["b"],
         f"only_{baseline}_right": test["c"],
-        "mcnemar_p": test["p"],
+        "mcnemar_p" if groups is None else "sign_flip_p": test["p"],
         "verdict": verdict(interval, test),
     }

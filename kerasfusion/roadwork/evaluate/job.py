@@ -259,15 +259,19 @@ def _confusion(report: dict) -> list[dict]:
     ]
 
 
+_TESTS = {"mcnemar": "McNemar", "sign_flip": "sign-flip test by photo"}
+
+
 def _verdicts(report: dict) -> list[str]:
     lines = []
     for name, values in report.items():
         versus = values.get(f"vs_{BASELINE}")
         if versus:
             low, high = versus["reward_difference_ci95"]
-            p = f", McNemar p = {versus['mcnemar_p']:.3g}" if "mcnemar_p" in versus else ""
+            test = "mcnemar" if "mcnemar_p" in versus else "sign_flip"
+            p = f"{_TESTS[test]} p = {versus[f'{test}_p']:.3g}"
             lines.append(
                 f"{name} against the default ViT: {versus['verdict']} (reward {versus['reward_difference']:+.4f}, "
-                f"95 % interval {low:+.4f} to {high:+.4f}{p})"
+                f"95 % interval {low:+.4f} to {high:+.4f}, {p})"
             )
     return lines
