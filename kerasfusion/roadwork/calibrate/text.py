@@ -31,7 +31,7 @@ def as_text(said: dict[str, Any]) -> str:
         "",
         _temperature(said),
         _threshold(said),
-        *([] if has_effect(said) else ["so nothing is calibrated: the file answers as the model does"]),
+        *([] if has_effect(said) else ["so neither is moved: the probabilities of the fusion stay as they are"]),
     ]
     return "\n".join(lines)
 
