@@ -59,6 +59,7 @@ def predict(
     from kerasfusion.fume.detect.answering import open_network
     from kerasfusion.fume.detect.predict import list_subjects
     from kerasfusion.fume.detect.predict import predict as answer
+    from kerasfusion.fume.films.job import refuse_other_films
     from kerasfusion.machine.device import use_device
 
     if overlays and out is None:
@@ -69,6 +70,10 @@ def predict(
         require_folder(out)
     # A file that is not there is said before TensorFlow is loaded, which takes seconds.
     subjects = list_subjects(co2, ch4, pairs, data) if camera is None else []
+    files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
+    are_films = camera is None and _are_films(model, files, film)
+    if camera is not None or are_films:
+        refuse_other_films(_film_folder(out), files)
     _warn_of_names(given for subject in subjects for given in subject.files.items())
     load_libraries(model)
     use_device(model, device)
@@ -77,9 +82,8 @@ def predict(
     if frame_range is not None:
         network.take_range(frame_range)
     if camera is not None:
-        return _predict_camera(network, camera, gas, _film_folder(out), as_json, film["scale"])
-    files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
-    if _are_films(network, files, film):
+        return _predict_camera(network, camera, gas, out, as_json, film["scale"])
+    if are_films:
         return _predict_film(network, files, out, batch, as_json, film)
     failed, width = 0, max(len(subject.name) for subject in subjects)
     for result in answer(network, subjects, batch, out, overlays):
@@ -133,11 +137,14 @@ def _predict_camera(network, camera: str, gas: str, out: Path, as_json: bool, sc
     return _show_film(answer_camera(network, camera, gas, FilmRequest({}, out, scale=scale, batch=1), show), as_json)
 
 
-def _are_films(network, files: dict[str, Path], film: dict[str, float | None]) -> bool:
+def _are_films(model: Path, files: dict[str, Path], film: dict[str, float | None]) -> bool:
     from kerasfusion.errors import RequestError
+    from kerasfusion.formats.opening import read_description
+    from kerasfusion.fume.config_reading import FrameReading
     from kerasfusion.fume.films.film import is_film
 
-    kinds = {is_film(path, network.frames) for path in files.values()}
+    how = FrameReading(page=read_description(model).get("config", {}).get("data", {}).get("frames", {}).get("page"))
+    kinds = {is_film(path, how) for path in files.values()}
     if len(kinds) > 1:
         raise RequestError("--co2 and --ch4 are a film and a frame", expected="two films, or two frames")
     if kinds == {True}:
@@ -147,12 +154,12 @@ def _are_films(network, files: dict[str, Path], film: dict[str, float | None]) -
     return False
 
 
-def _predict_film(network, files: dict[str, Path], out: Path | None, batch: int, as_json: bool, film) -> bool:
+def _predict_film(network, files: dict[str, Path], out: Path, batch: int, as_json: bool, film) -> bool:
     """Answer films and print the summary. Returns whether they could be read to their ends."""
     from kerasfusion.fume.films.job import FilmRequest, answer_film
 
     given = {name: value for name, value in film.items() if value is not None}
-    return _show_film(answer_film(network, FilmRequest(files, _film_folder(out), batch=batch, **given)), as_json)
+    return _show_film(answer_film(network, FilmRequest(files, out, batch=batch, **given)), as_json)
 
 
 def _show_film(result, as_json: bool) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.fume.data.annotations import GASES
@@ -73,13 +73,44 @@ class FilmResult:
         return [*lines, f"kept in {found['out']}: {TABLE}, {OVERLAY}, {FIGURE}, {SUMMARY}"]
 
 
+def refuse_other_films(out: Path, files: Mapping[str, Path]) -> None:
+    """Check that a folder holds no results, or those of the same films, which may be answered again.
+
+    Args:
+        out: folder for the four files.
+        files: {gas: film}; none of a camera, which never shows the same again.
+
+    Raises:
+        RequestError: results of other films, or of films that its summary does not tell.
+    """
+    path = out / SUMMARY
+    if not path.exists():
+        return
+    asked = {gas: str(file.resolve()) for gas, file in files.items()}
+    try:
+        known = (read_json(path) or {}).get("films")
+    except KerasFusionError:
+        known = None
+    told = "results, and it cannot be read of which films they are"
+    if isinstance(known, dict) and all(isinstance(name, str) for name in known.values()):
+        if files and {gas: str(Path(name).resolve()) for gas, name in known.items()} == asked:
+            return
+        told = f"the results of {' and '.join(f'{name} ({gas.upper()})' for gas, name in known.items())}"
+    raise RequestError(
+        f"the folder holds {told}",
+        where=out,
+        expected="a folder without results" + (", or with those of the same films" if files else ""),
+        todo=f"name another with --out, or delete the old ones ({TABLE}, {OVERLAY}, {FIGURE}, {SUMMARY})",
+    )
+
+
 def answer_film(network: Network, request: FilmRequest) -> FilmResult:
     """Answer a film, or two of one scene, moment by moment.
 
     A film that is cut is answered as far as it goes.
 
     Raises:
-        RequestError: no such film, or options that make no sense.
+        RequestError: no such film, options that make no sense, or a folder that holds the results of other films.
         ImageError: a film cannot be read at all.
         KerasFusionError: the folder cannot be written, or another run is writing it.
     """
@@ -103,13 +134,14 @@ def answer_films(
 
     Args:
         network: opened.
-        request: its `files` are not looked at.
+        request: its `files` are not opened.
         films: {gas: film}, one or two.
         show: told of each row of the table when it is there, which is then written at once and under its own name: a
             live row does not come again. None writes the table whole.
     """
     require_video()  # for the overlays; before the folder is made
     with only_writer(request.out):
+        refuse_other_films(request.out, request.files)
         request.out.mkdir(parents=True, exist_ok=True)
         remove_abandoned(request.out)
         return _answer(network, request, films, show)
@@ -136,7 +168,9 @@ def _answer(network: Network, request: FilmRequest, films: Mapping[str, Film], s
     length = course.times[-1] - course.times[0] if len(course.times) > 1 else 0.0
     troubles = [str(film.trouble) for film in films.values() if film.trouble is not None]
     summary = {
-        "films": {gas: film.name for gas, film in films.items()},
+        "films": {
+            gas: str(request.files[gas].resolve()) if request.files else film.name for gas, film in films.items()
+        },
         "out": str(request.out),
         "offset": request.offset,
         **course.to_json(request.scale),

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kerasfusion.cli.main import main
 from kerasfusion.fume.films.course import find_bursts
@@ -179,6 +180,65 @@ def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkey
     assert "no space left on the disk" in done.output
     assert [path.name for path in out.iterdir()] == ["film.csv"]
     assert (out / "film.csv").read_text() == "of an earlier run"
+
+
+@pytest.fixture
+def not_loaded(monkeypatch):
+    """Fails where TensorFlow would be loaded."""
+    monkeypatch.setattr("kerasfusion.cli.fume_results.load_libraries", lambda model: pytest.fail("it was loaded"))
+
+
+def kept(out, **films):
+    """A folder with the results of films, as far as its summary goes."""
+    out.mkdir()
+    (out / "summary.json").write_text(json.dumps({"films": {gas: str(film) for gas, film in films.items()}}))
+    (out / "film.csv").write_text("of an earlier run")
+    return out
+
+
+def test_the_same_films_are_answered_again_in_their_folder(model, films, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.chdir(films[0].parent)
+    invoke("predict", model, "--co2", films[0].name, "--out", out)
+    assert json.loads((out / "summary.json").read_text())["films"] == {"co2": str(films[0].resolve())}
+    monkeypatch.chdir(tmp_path)
+    invoke("predict", model, "--co2", films[0], "--out", out, "--scale", 2)
+    assert "co2_plume_mm2" in rows_of(out)[0]
+
+
+def test_results_of_other_films_stay(model, films, tmp_path, not_loaded):
+    co2, ch4 = films
+    out = kept(tmp_path / "out", co2=co2, ch4=ch4)
+    for asked in (("--co2", co2), ("--ch4", ch4), ("--co2", ch4, "--ch4", co2), ("--camera", 0, "--gas", "co2")):
+        shown = invoke("predict", model, *asked, "--out", out, code=2).output
+        assert f"the folder holds the results of {co2} (CO2) and {ch4} (CH4)" in shown
+        assert f"where: {out}" in shown
+        assert "what to do: name another with --out, or delete the old ones (film.csv, overlay.mp4" in shown
+    assert sorted(path.name for path in out.iterdir()) == ["film.csv", "summary.json"]
+    assert (out / "film.csv").read_text() == "of an earlier run"
+
+
+def test_a_camera_never_shows_the_same_again(model, tmp_path, not_loaded):
+    out = kept(tmp_path / "out", co2="camera 0")
+    shown = invoke("predict", model, "--camera", 0, "--gas", "co2", "--out", out, code=2).output
+    assert "the folder holds the results of camera 0 (CO2)" in shown
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"films": 3}', '{"films": {"co2": 3}}', "\xff"])
+def test_results_of_films_that_cannot_be_told_stay(model, films, tmp_path, not_loaded, text):
+    out = kept(tmp_path / "out")
+    (out / "summary.json").write_bytes(text.encode("latin-1"))
+    shown = invoke("predict", model, "--co2", films[0], "--out", out, code=2).output
+    assert "the folder holds results, and it cannot be read of which films they are" in shown
+    assert "what to do: name another with --out" in shown
+    assert (out / "film.csv").read_text() == "of an earlier run"
+
+
+def test_frames_are_answered_into_a_folder_with_a_films_results(model, tmp_path):
+    Image.fromarray(plume(10)).save(tmp_path / "co2.png")
+    out = kept(tmp_path / "out", co2="other.mp4")
+    invoke("predict", model, "--co2", tmp_path / "co2.png", "--out", out)
+    assert (out / "masks").is_dir()
 
 
 @pytest.mark.parametrize(
