@@ -171,14 +171,20 @@ def refuse_missing(samples: Sequence[Sample], root: Path) -> None:
         )
 
 
+def sizes_differ(mask: tuple[int, int], frame: tuple[int, int]) -> str:
+    """What is wrong with a mask of another size than its frame's; (H, W) both."""
+    return f"the mask has {mask[1]} x {mask[0]} pixels, the frame {frame[1]} x {frame[0]}"
+
+
 def _read_pair(frame: GasFrame, data: Data) -> np.ndarray:
     root = data.dataset_root
     grey = read_frame(root / frame.frame_path, data.frames)
     mask = read_mask(root / frame.mask_path, data.masks, frame.frame_path)
     if grey.shape != mask.shape:
         raise ImageError(
-            f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels, the frame {grey.shape[1]} x {grey.shape[0]}",
+            sizes_differ(mask.shape, grey.shape),
             where=root / frame.mask_path,
             expected="a mask of the frame's size",
+            todo=f"export it anew at that size, or take its row out; kerasfusion data pair {root} names all such masks",
         )
     return np.stack([resize_frame(grey, *data.image_size), resize_mask(mask, *data.image_size)])

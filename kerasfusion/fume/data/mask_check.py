@@ -1,8 +1,9 @@
 """Whether the masks of a whole set say the same with the same values, which no file says alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import Frame
 from kerasfusion.fume.data.csv_rows import name_ten
+from kerasfusion.fume.data.frames import sizes_differ
 from kerasfusion.fume.data.samples import GasFrame
 from kerasfusion.fume.mask_files.reading import examine_mask
 from kerasfusion.images.decoding import ImageError
@@ -34,6 +36,7 @@ class _Seen:
         twice: two frames that have one picture.
         undrawn: frames that such a file lists without an outline of tube or gas.
         unreadable: each bad file with what is wrong, and what to do about the first.
+        other_size: each file with its size and that of its frame.
     """
 
     told_by: dict[str, str] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class _Seen:
     undrawn: int = 0
     unreadable: list[str] = field(default_factory=list)
     todo: str | None = None
+    other_size: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,28 @@ class _Look:
     colours: dict[int, str]
     classes: list[int]
     picture: str | None
+    size: tuple[int, int]
 
 
-def check_masks(root: Path, frames: Sequence[Frame | GasFrame], how: MaskReading) -> list[str]:
+def check_masks(
+    root: Path,
+    frames: Sequence[Frame | GasFrame],
+    how: MaskReading,
+    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> list[str]:
     """Read every mask once.
 
     Args:
         root: what the frames' paths are relative to.
         frames: with masks, each once.
         how: what is set about reading.
+        sizes: {frame_path: (H, W)} that masks must have, as far as they are known.
 
     Returns:
         Notes for the person who waits: how the masks were understood, where that is not plain.
 
     Raises:
-        ImageError: masks that cannot be read; names ten of them.
+        ImageError: masks that cannot be read, or of another size than their frames; names ten of them.
         RequestError: two ways of writing classes in one set, palettes that differ, numbers that say 1 and never 2, or
             one picture of a COCO file for two frames.
     """
@@ -75,6 +86,8 @@ def check_masks(root: Path, frames: Sequence[Frame | GasFrame], how: MaskReading
     looks = ordered_map(lambda frame: _look(root, frame, how), frames)
     for frame, look in zip(frames, track(looks, "check masks", total=len(frames)), strict=True):
         _add(seen, root, frame, look)
+        if isinstance(look, _Look) and look.size != sizes.get(frame.frame_path, look.size):
+            seen.other_size.append(f"{root / frame.mask_path}: {sizes_differ(look.size, sizes[frame.frame_path])}")
     _refuse(seen, root, len(frames))
     return _notes(seen, len(frames))
 
@@ -85,7 +98,7 @@ def _look(root: Path, frame: Frame | GasFrame, how: MaskReading) -> _Look | Imag
     except ImageError as error:
         return error
     held = np.flatnonzero(np.bincount(mask.classes.ravel(), minlength=len(PIXEL_CLASSES)))
-    return _Look(mask.told_by, dict(mask.colours), held.tolist(), mask.picture)
+    return _Look(mask.told_by, dict(mask.colours), held.tolist(), mask.picture, mask.classes.shape)
 
 
 def _add(seen: _Seen, root: Path, frame: Frame | GasFrame, look: _Look | ImageError) -> None:
@@ -114,6 +127,13 @@ def _refuse(seen: _Seen, root: Path, count: int) -> None:
             f"{len(seen.unreadable)} of {count} masks cannot be used:{name_ten(seen.unreadable)}",
             expected="0, 1, 2 for background, tube, gas; 0, 127, 255; colours with a legend; JSON of LabelMe or COCO",
             todo=seen.todo,
+        )
+    if seen.other_size:
+        raise ImageError(
+            f"{len(seen.other_size)} of {count} masks have another size than their frames:{name_ten(seen.other_size)}",
+            where=root,
+            expected="masks of their frames' sizes",
+            todo="export these masks anew at the frames' sizes, without smoothing, or take their rows out",
         )
     if seen.twice:
         raise RequestError(

@@ -116,7 +116,7 @@ def pair_dataset(
     Raises:
         RequestError: no annotations, bad rows, missing files, masks that training would refuse, frames that are listed
             twice, bad options.
-        ImageError: frames that are no images, or masks that cannot be read.
+        ImageError: frames that are no images, masks that cannot be read, or masks of another size than their frames.
         KerasFusionError: OUT cannot be written, or another run is writing it.
     """
     root, out = Path(root), Path(out if out is not None else root)
@@ -125,7 +125,12 @@ def pair_dataset(
     if root.is_file():
         raise RequestError("it is a file", where=root, expected="the dataset's folder", todo=f"name {root.parent}")
     if not root.is_dir():
-        raise RequestError("the dataset folder does not exist", where=root)
+        raise RequestError(
+            "the dataset folder does not exist",
+            where=root,
+            expected=f"a folder with frames, masks and {annotation_path(Path(), 'train')}, or {WHOLE}",
+            todo="name another; kerasfusion data frames takes stills of films into one, and data synth fume draws one",
+        )
     shares = {name: share for name, share in (("val", val), ("test", test)) if share is not None}
     summary = PairSummary(out, strategy, seed, regrouping)
     with only_writer(out, "folder"):  # not its name from beside it: a set may lie where nothing else can be written
@@ -139,8 +144,8 @@ def _pair(summary: PairSummary, root: Path, shares: dict[str, float], masks: Mas
     refuse_repeats(frames)
     regrouped = regroup(frames, **shares, seed=summary.seed) if summary.regrouped else None  # before masks are missed
     check_files(root, frames)
-    check_frames(root, frames)
-    summary.notes += check_masks(root, frames, masks)
+    sizes = check_frames(root, frames)
+    summary.notes += check_masks(root, frames, masks, sizes)
     summary.notes += _legend_note(masks)
     summary.leak = find_leak(splits) if WHOLE not in splits else None
     splits = regrouped or splits

@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from kerasfusion.fume.config import Data
 from kerasfusion.fume.data.frames import file_digests, list_files, load_frames
 from kerasfusion.fume.data.samples import GasFrame, Sample
+from kerasfusion.images.decoding import ImageError
 
 NAMES = ("frames/a.png", "frames/b.png")
 SIDE = 32
@@ -35,6 +37,16 @@ def test_each_frame_has_its_own_outlines_of_a_shared_file(tmp_path):
         masks = load_frames(order, data, "some").take(np.arange(2))["masks"][..., 0]
         rows = {sample.co2.frame_path: np.flatnonzero(mask.any(1)) for sample, mask in zip(order, masks, strict=True)}
         assert {name: list(found) for name, found in rows.items()} == {NAMES[0]: [0], NAMES[1]: [SIDE - 1]}
+
+
+def test_a_mask_of_another_size_is_refused_with_what_to_do(tmp_path):
+    write_set(tmp_path)
+    Image.fromarray(np.zeros((SIDE, 2 * SIDE), np.uint8)).save(tmp_path / "mask.png")
+    data = Data(tmp_path, image_size=(SIDE, SIDE), frame_cache=tmp_path / "cache")
+    with pytest.raises(
+        ImageError, match=r"the mask has 64 x 32 pixels, the frame 32 x 32(.|\n)*data pair .* names all"
+    ):
+        load_frames([Sample(GasFrame(NAMES[0], "mask.png"), None, 6.0, 0)], data, "some")
 
 
 def test_a_shared_file_is_digested_once(tmp_path, monkeypatch):

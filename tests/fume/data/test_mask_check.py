@@ -60,6 +60,22 @@ def test_all_bad_masks_are_named_at_once(tmp_path):
         check(tmp_path, [0, 1, 2], [7, 7, 7], [0, 5, 6])
 
 
+def test_masks_of_another_size_than_their_frames_are_named(tmp_path):
+    names = [f"{number}.png" for number in range(13)]
+    for name in names:
+        Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(tmp_path / name)
+    frames = [GasFrame(f"frames/{name}", name) for name in names]
+    sizes = {frame.frame_path: (48, 64) for frame in frames[1:]}  # of the first it is not known
+    with pytest.raises(ImageError) as caught:
+        check_masks(tmp_path, frames, GREY, sizes)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "12 of 13 masks have another size than their frames:"
+    assert lines[1] == f"  - {tmp_path / '1.png'}: the mask has 3 x 1 pixels, the frame 64 x 48"
+    assert lines[11] == "  - and 2 more"
+    assert lines[-1].startswith("  what to do: export these masks anew at the frames' sizes")
+    assert check_masks(tmp_path, frames, GREY, dict.fromkeys(sizes, (1, 3))) == []
+
+
 def test_a_set_without_any_plume_is_said(tmp_path):
     assert check(tmp_path, [0, 0, 0], [0, 0, 0]) == ["no pixel of the 2 masks is tube or gas"]
 

@@ -165,10 +165,25 @@ def test_frames_that_are_no_images_are_named(leaky):
     assert f"{leaky / third.frame_path}: not a readable image" in shown
     (leaky / third.frame_path).write_bytes(whole)
     assert not list(leaky.glob("paired_*"))
-    counts = Image.fromarray(np.arange(6, dtype=np.uint16).reshape(2, 3) + 9_000)
+    (leaky / third.mask_path).write_bytes(encoded(Image.fromarray(np.zeros((64, 64), np.uint8)), "PNG"))
+    counts = Image.fromarray(np.arange(3, dtype=np.uint16).reshape(1, 3) + 9_000)
     for frame in (first, second):  # counts without a range, and a TIFF of pages: what they mean is asked by fit
         pages = [counts, counts] if frame is second else [counts]
         counts.save(leaky / frame.frame_path, "TIFF", save_all=True, append_images=pages[1:])
+    run(leaky)
+
+
+def test_masks_of_another_size_are_refused_unless_it_is_asked_which_page_counts(leaky):
+    first = read_frames(annotation_path(leaky, "val"))[0]
+    large = Image.fromarray(np.zeros((6, 8), np.uint8))
+    large.save(leaky / first.mask_path)
+    shown = run(leaky, code=1).output
+    assert "masks have another size than their frames:" in shown
+    assert f"- {leaky / first.mask_path}: the mask has 8 x 6 pixels, the frame 3 x 1" in shown
+    assert "what to do: export" in shown
+    assert not list(leaky.glob("paired_*"))
+    small = Image.fromarray(np.zeros((1, 3), np.uint8))
+    small.save(leaky / first.frame_path, "TIFF", save_all=True, append_images=[large.copy()])
     run(leaky)
 
 
@@ -214,7 +229,10 @@ def test_wrong_options_are_refused(leaky, flags, message):
 
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
-    assert "the dataset folder does not exist" in run(tmp_path / "gone", code=2).output
+    shown = run(tmp_path / "gone", code=2).output
+    assert "the dataset folder does not exist" in shown
+    assert "expected: a folder with frames, masks and train_annotations.csv, or annotations.csv" in shown
+    assert "what to do: name another" in shown
     (tmp_path / "train_annotations.csv").touch()
     shown = run(tmp_path / "train_annotations.csv", code=2).output
     assert "it is a file" in shown

@@ -82,7 +82,7 @@ def test_two_films_of_one_scene_become_pairs(tmp_path):
     ]  # fmt: skip
     assert "do not exist" in invoke("pair", out, "--regroup", code=2)
     for row in rows:
-        Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(out / row.mask_path)
+        Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) % 3).save(out / row.mask_path)
     shown = invoke("pair", out, "--regroup", "--strategy", "original_based", "--val", 0.3, "--test", 0.3)
     assert "different times" not in shown
     pairs = [
@@ -190,7 +190,7 @@ def test_films_named_by_their_gas_alone_are_told_apart_by_their_folders(tmp_path
 def draw_masks(out):
     rows = read_frames(out / "annotations.csv")
     for row in rows:
-        Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(out / row.mask_path)
+        Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) % 3).save(out / row.mask_path)
     return rows
 
 
