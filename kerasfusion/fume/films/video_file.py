@@ -1,7 +1,8 @@
 """Films in files to pictures with their times, and pictures to a film; through the optional library PyAV (FFmpeg)."""
 
+import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +15,14 @@ from kerasfusion.images.decoding import ImageError, Stored
 
 TICKS = 1000
 """Of the written film's clock, a second: frames may come at any time."""
+LOOKED_AT = 100
+"""Frames from whose times a rate is worked out that the file does not say."""
+REORDERED = 16
+"""Frames that may lie in the file before one that is shown earlier, at most (H.264, H.265)."""
 GREYS = {"gray": "gray", "gray16le": "gray16le", "gray16be": "gray16le"}
 """Pixel format -> how it is taken; others are colours, of which grey ones have equal channels."""
+_FIRST_BOXES = {b"ftyp", b"mdat", b"wide", b"free", b"skip"}
+"""With which an MP4 or MOV begins whose index comes later."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,14 @@ class Video:
                 yield last, stored_frame(frame)
         if first is None:
             raise ImageError("the film has no frame that can be decoded", where=self.path)
+        said = None
         if self.seconds is not None and self.seconds - last > max(0.05 * self.seconds, 3 / (self.rate or 25)):
+            said = f"{self.seconds:.2f} s long"
+        elif ends_within_riff(self.path):
+            said = "longer"
+        if said is not None:
             raise ImageError(
-                f"the film ends after {last:.2f} s and says that it is {self.seconds:.2f} s long: it was cut",
+                f"the film ends after {last:.2f} s and says that it is {said}: it was cut",
                 where=self.path,
                 todo="copy it from the camera again; what came before the end was answered",
             )
@@ -64,11 +76,33 @@ def open_video(path: Path) -> Video:
         ImageError: no film that FFmpeg reads, cut before its index, of an unknown codec, or without pictures.
     """
     with _opened(path) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        rate = _rate_of(container, stream)
         length = stream.duration * stream.time_base if stream.duration else None
         if length is None and container.duration:
             length = Fraction(container.duration, 1_000_000)
         return Video(path, rate, None if length is None else float(length))
+
+
+def _rate_of(container, stream) -> float:
+    """Frames a second, on average; 0 where the file does not say.
+
+    An MKV that was copied from another file may name the ticks of its clock instead, which the times of its first
+    frames show.
+    """
+    average, guessed = stream.average_rate, stream.guessed_rate
+    # Files that count their frames know; of others two rates must agree, on less than a frame a tick.
+    if average and (stream.frames or (average == guessed and average * stream.time_base < 1)):
+        return float(average)
+    times = []
+    with suppress(require_video().error.FFmpegError):  # cut: what follows is said where it is read
+        packets = (packet for packet in container.demux(stream) if packet.pts is not None)
+        times.extend(
+            float(packet.pts * stream.time_base) for packet in itertools.islice(packets, LOOKED_AT + REORDERED)
+        )
+    times = sorted(times)[:LOOKED_AT]
+    if len(times) > 1 and times[-1] > times[0]:
+        return (len(times) - 1) / (times[-1] - times[0])
+    return float(min(filter(None, (average, guessed)), default=0))
 
 
 def require_video():
@@ -91,12 +125,57 @@ def _opened(path: Path):
                 raise ImageError("there are no pictures in the film, only sound or data", where=path)
             yield container, container.streams.video[0]
     except (av.error.FFmpegError, ValueError) as error:  # an unknown codec is a ValueError
+        if lacks_index(path):
+            raise ImageError(
+                "the film cannot be read: it was cut, and the index of its frames, which is at its end, is gone",
+                where=path,
+                expected="an MP4 or MOV with its index (moov)",
+                todo="copy it from the camera again; if the recording was broken off, record to MKV, AVI or SEQ, which "
+                "are answered as far as they go",
+            ) from error
         raise ImageError(
             f"the film cannot be read: {getattr(error, 'strerror', None) or error}",
             where=path,
             expected="MP4, AVI, MOV, MKV or another file that FFmpeg decodes, whole; or a TIFF of many pages",
             todo="copy it again, or export it anew, best without loss (FFV1, or a TIFF of 16 bits)",
         ) from error
+
+
+def lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV without the index of its frames, or with a part of it: no program can open it."""
+    place = 0
+    try:
+        length = path.stat().st_size
+        with path.open("rb") as file:
+            while place < length:
+                file.seek(place)
+                head = file.read(16)
+                size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+                if place == 0 and kind not in _FIRST_BOXES:
+                    return False
+                size = int.from_bytes(head[8:], "big") if size == 1 else size
+                if kind == b"moov" and place + size <= length:
+                    return False
+                if size < 8:  # 0: up to the file's end
+                    break
+                place += size
+    except OSError:
+        return False
+    return place > 0
+
+
+def ends_within_riff(path: Path) -> bool:
+    """Whether a file is an AVI that ends before its lists do: FFmpeg takes such a one for a shorter film."""
+    place = length = 0
+    with suppress(OSError), path.open("rb") as file:
+        length = path.stat().st_size
+        while place < length:
+            file.seek(place)
+            head = file.read(8)
+            if len(head) < 8 or head[:4] != b"RIFF" or head[4:] == b"\xff" * 4:  # its writer could not go back
+                return False
+            place += 8 + int.from_bytes(head[4:], "little")
+    return place > length + 1
 
 
 def stored_frame(frame) -> Stored:

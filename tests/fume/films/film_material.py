@@ -28,6 +28,17 @@ def write_film(path, frames, rate=10, codec="ffv1", times=None):
     return path
 
 
+def copy_film(source, target):
+    """The same frames in another kind of file, not encoded anew."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    return target
+
+
 def write_pages(path, frames):
     """A TIFF of many pages."""
     first, *others = [Image.fromarray(frame) for frame in frames]

@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from kerasfusion.fume.films.alignment import moments
 from kerasfusion.fume.films.film import is_film, open_film
 from kerasfusion.fume.films.video_file import VideoWriter
 from kerasfusion.images.decoding import ImageError
-from tests.fume.films.film_material import write_film, write_pages
+from tests.fume.films.film_material import copy_film, write_film, write_pages
 
 PLAIN = FrameReading()
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
@@ -71,6 +72,30 @@ def test_a_film_that_is_cut_is_read_as_far_as_it_goes(tmp_path):
     assert "it was cut" in str(film.trouble) or "cannot be read" in str(film.trouble)
 
 
+def test_an_avi_that_is_cut_is_said_although_ffmpeg_takes_it_for_a_shorter_one(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_film(tmp_path / "film.avi", [rng.integers(0, 255, (48, 64), np.uint8) for _ in range(40)])
+    assert read(path)[0].trouble is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    film, shots = read(path)
+    assert 10 < len(shots) < 30
+    assert "it was cut" in str(film.trouble)
+
+
+@pytest.mark.parametrize("irregular", [False, True])
+def test_a_copied_mkv_names_the_ticks_of_its_clock_and_has_its_frames_rate(tmp_path, irregular):
+    times = np.arange(40) / 10 + irregular * np.random.default_rng(0).uniform(0, 0.05, 40)
+    with VideoWriter(tmp_path / "film.mp4", (64, 48), 10) as writer:
+        for time, frame in zip(times, ramps(40), strict=True):
+            writer.write(time, np.stack([frame] * 3, -1))
+    path = copy_film(tmp_path / "film.mp4", tmp_path / "film.mkv")
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == 1000
+    film, shots = read(path)
+    assert film.rate == pytest.approx(10, rel=0.02)
+    assert film.rate * film.seconds == pytest.approx(len(shots), abs=2)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -86,9 +111,11 @@ def test_what_is_no_film_is_named(tmp_path, name, content, said):
 
 def test_a_film_without_its_index_sound_alone_and_no_file(tmp_path):
     path = write_film(tmp_path / "film.mp4", [np.stack([f] * 3, -1) for f in ramps(5)], codec="libx264")
-    path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(ImageError, match="the film cannot be read"):
-        read(path)
+    whole = path.read_bytes()
+    for part in (whole[:-300], whole[: whole.index(b"moov") - 4], whole[: len(whole) // 2]):
+        path.write_bytes(part)
+        with pytest.raises(ImageError, match=r"it was cut, and the index(.|\n)*what to do: copy it(.|\n)*MKV"):
+            read(path)
     with pytest.raises(RequestError, match="no such film"):
         read(tmp_path / "gone.mp4")
     with pytest.raises(RequestError, match="--rate is for TIFFs"):
