@@ -16,7 +16,7 @@ from kerasfusion.fume.fit.training_data import load_split, read_split
 from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb
 from kerasfusion.machine.step_clock import Pace, StepClock
-from kerasfusion.progress import silent
+from kerasfusion.progress import note, silent
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
 TRAIN_BATCHES = 25
@@ -134,6 +134,10 @@ def try_out(config: FumeConfig, training: Sequence[Sample], validation: Sequence
     from kerasfusion.fume.fit.train import train_network
     from kerasfusion.fume.networks.architectures import build_network, count_trainable
 
+    note(
+        f"trial of {config.model.name}: at most {TRAIN_BATCHES} steps of {config.training.batch_size} samples, and "
+        f"{VAL_BATCHES} batches of validation"
+    )
     with tempfile.TemporaryDirectory() as folder, silent():
         small = _small(config, Path(folder))
         batches = {

@@ -64,9 +64,10 @@ def stages_of(estimate):
 
 
 @pytest.mark.usefixtures("quick_to_trace")
-def test_counts_are_exact_and_nothing_is_written(make_config, tmp_path):
+def test_counts_are_exact_and_nothing_is_written(make_config, tmp_path, capsys):
     config = make_config()
     estimate = estimate_fit(config)
+    assert "trial of MultiTaskFastSCNN: at most 25 steps of 8 samples, and 6 batches" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
     # A single-frame network sees each gas of a sample by itself: of 40 samples every fourth lacks one, of 12 three.
     assert estimate.facts["train"]["samples"] == estimate.facts["train"]["frames"] == 70
