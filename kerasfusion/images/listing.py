@@ -88,16 +88,22 @@ class PhotoListing:
         """Lines to show to the user on what was passed over."""
         return notes_on(self._given, self.others, self.left_out)
 
-    def nothing_found(self, expected: str, todo: str | None = None) -> RequestError:
-        """The error for a folder without photos; it says which other files lie there."""
+    def nothing_found(self, expected: str, todo: str | None = None, sought: str | None = None) -> RequestError:
+        """The error for a folder without photos; it says which other files lie there.
+
+        Args:
+            expected: what should be there.
+            todo: what to do next.
+            sought: what is not there; None: any photo, of which the error names the endings.
+        """
         kinds = Counter(path.suffix.lower() or "no suffix" for path in self.others)
         seen = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(5))
         hidden = f"{len(self.left_out)} hidden or a system's own" if self.left_out else ""
         there = "; ".join(part for part in (seen, hidden) if part)
         return RequestError(
-            "there is no photo in the folder" + (f" (other files: {there})" if there else ""),
+            f"there is no {sought or 'photo'} in the folder" + (f" (other files: {there})" if there else ""),
             where=self._root,
-            expected=f"{expected}; photos end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            expected=expected if sought else f"{expected}; photos end in {', '.join(sorted(IMAGE_SUFFIXES))}",
             todo=todo,
         )
 

@@ -176,7 +176,12 @@ def _by_name(folder: Path, gas: str) -> dict[str, list[Path]]:
             continue
         found.setdefault(name, []).append(path)
     if not found:
-        raise listing.nothing_found(f"frames of {gas.upper()}")
+        raise listing.nothing_found(
+            "frames whose names do not say the other gas: PNG, TIFF, BMP, JPEG and what else Pillow reads",
+            f"name another folder, or a file: --{gas} FRAME, or --{gas} FILM (MP4, AVI, MOV, MKV, SEQ, CSQ, or a TIFF "
+            "of many pages)",
+            f"frame of {gas.upper()}",
+        )
     return found
 
 

@@ -150,7 +150,7 @@ def test_requests_that_cannot_be_met_are_refused(data, tmp_path):
         list_subjects(tmp_path / "gone.png", None, None)
     with pytest.raises(RequestError, match="a file and a folder"):
         list_subjects(frame, folder, None)
-    with pytest.raises(RequestError, match="no photo"):
+    with pytest.raises(RequestError, match="no frame of CO2"):
         list_subjects(tmp_path, None, None)
 
 
@@ -173,11 +173,15 @@ def test_files_that_are_not_there_are_said_before_tensorflow_is_loaded(data, mod
     root, _ = data
     monkeypatch.setattr("kerasfusion.cli.fume_results.load_libraries", lambda model: pytest.fail("it was loaded"))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "ch4.mp4").touch()
     gone, frame = tmp_path / "gone.png", root / "co2" / "frames" / "test00.png"
     for arguments, said in (
         (("predict", model, "--co2", gone), "no such file or folder"),
         (("predict", model, "--co2", frame, "--ch4", gone), "no such file or folder"),
-        (("predict", model, "--co2", tmp_path / "empty"), "no photo"),
+        (("predict", model, "--co2", tmp_path / "empty"), "no frame of CO2 in the folder\n"),
+        (("predict", model, "--ch4", tmp_path / "films"), "no frame of CH4 in the folder (other files: 1 .mp4)"),
+        (("predict", model, "--ch4", tmp_path / "films"), "--ch4 FILM (MP4, AVI, MOV, MKV, SEQ, CSQ, or a TIFF"),
         (("predict", model, "--pairs", gone), "the annotations do not exist"),
         (("predict", model), "name the frames"),
         (("benchmark", model, "--ch4", gone), "the frame does not exist"),
