@@ -1,5 +1,6 @@
 """Try an installed detector in the miner's own Python."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -24,7 +25,8 @@ from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout
 from kerasfusion.roadwork.miner.plugin.miner_env import read_env
 from kerasfusion.runtime_requirements import FRAMEWORK
 
-_LAST_LINES = 8
+_TRACEBACK = "Traceback (most recent call last):"
+_MOST_LINES = 8
 
 
 class _Result(pydantic.BaseModel):
@@ -169,7 +171,7 @@ def _python_of(root: Path) -> Path:
 
 
 def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | None]:
-    """What `check_program` wrote, and the last lines of its error."""
+    """What `check_program` wrote, and its error."""
     root = launch.layout.root
     program = files("kerasfusion.roadwork.miner.check").joinpath("check_program.py").read_text(encoding="utf-8")
     variables = read_env(launch.layout.env) if launch.layout.env.exists() else {}
@@ -190,11 +192,16 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
                 errors="replace",
             )
         except OSError as error:
-            raise RequestError(f"cannot run this Python: {error.strerror}", where=python, todo="--python") from error
+            raise RequestError(
+                f"cannot run this Python: {error.strerror}",
+                where=python,
+                expected="the program file of the Python that the miner runs in",
+                todo=f"name it with --python, such as --python {root / 'venv' / 'bin' / 'python'}",
+            ) from error
         if not result.is_file():
-            raise KerasFusionError("the check did not start:\n" + _last_lines(process.stderr), where=python)
+            raise KerasFusionError("the check did not start:\n" + _error_text(process.stderr), where=python)
         found = read_json(result, _Result, "run it again; the miner's Python has ended before its answer was whole")
-    return found, _last_lines(process.stderr) if "p_roadwork" not in found else None
+    return found, _error_text(process.stderr) if "p_roadwork" not in found else None
 
 
 def _needs(settings: DetectorSettings, launch: Launch) -> dict[str, Need]:
@@ -212,6 +219,10 @@ def _conflicts(launch: Launch, result: dict, ours: dict[str, Need]) -> list[dict
     return find_conflicts(needs, ours, installed_there)
 
 
-def _last_lines(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if not line.lstrip().startswith('File "<frozen ')]
-    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
+def _error_text(text: str) -> str:
+    """What the last exception says, without its places in the code; the last lines where there was none."""
+    lines = text.strip().splitlines()
+    if _TRACEBACK in lines:
+        behind = lines[len(lines) - lines[::-1].index(_TRACEBACK) :]
+        lines = list(itertools.dropwhile(lambda line: line[:1].isspace(), behind))[:_MOST_LINES]
+    return "\n".join(f"  {line}" for line in lines[-_MOST_LINES:])

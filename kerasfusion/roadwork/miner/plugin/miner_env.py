@@ -31,7 +31,12 @@ def read_env(path: Path) -> dict[str, str]:
         text = path.read_bytes().decode()  # not read_text, which turns line ends into "\n"
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise RequestError(f"cannot read the miner's settings: {reason}", where=path) from error
+        raise RequestError(
+            f"cannot read the miner's settings: {reason}",
+            where=path,
+            expected="the miner.env in the top folder of a miner's source tree",
+            todo="name that file; `kerasfusion miner install PATH --model FILE --write-env` writes it into the tree",
+        ) from error
     if "\r" in text:
         raise RequestError(
             "the miner's settings have Windows line ends, which the shell takes for a part of each value",

@@ -222,7 +222,7 @@ def test_check_says_where_the_miners_own_packages_come_from(tree, model, listed)
     install(InstallRequest(tree, model))
     for named in (None, Path(sys.executable)):
         result = check(tree, named)
-        assert "No module named 'not_bittensor'" in result.error and "<frozen" not in result.error
+        assert result.error == "  ModuleNotFoundError: No module named 'not_bittensor'"
         assert f"the miner's own packages, which {listed} lists, into {result.python}" in result.todo
         assert "--python PYTHON" in result.todo
     (tree / "base_miner" / "detectors" / "feature_detector.py").write_text("import base_miner.gone\n")
@@ -256,11 +256,16 @@ def test_check_on_the_command_line(tree, service):
     service.status = 500
     failed = run("check", tree, code=1).output
     assert "answered 500" in failed
-    assert "Traceback" not in failed
+    assert "Traceback" not in failed and 'File "' not in failed
     as_json = run("check", tree, "--json", code=1)
     assert "answered 500" in json.loads(as_json.stdout)["error"]
     assert "answered 500" not in as_json.stderr
-    assert "cannot run this Python" in run("check", tree, "--python", tree / "gone", code=2).output
+    refused = run("check", tree, "--python", tree / "gone", code=2).output
+    assert "cannot run this Python" in refused
+    assert f"what to do: name it with --python, such as --python {tree / 'venv' / 'bin' / 'python'}" in refused
+    photo = tree / "photo.jpg"
+    photo.write_text("text")
+    assert "not an image" in run("check", tree, "--image", photo, code=2).output
     assert "restored: " in run("uninstall", tree, code=0).output
 
 

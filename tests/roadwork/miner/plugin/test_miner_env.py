@@ -37,8 +37,10 @@ def test_what_is_no_assignment_is_passed_over(tmp_path):
     path = tmp_path / "miner.env"
     path.write_text("#KEY=a\nKEY = b\nKEY=c echo d\necho KEY=e\n\n    # - wss://example.org:443\n")
     assert read_env(path) == {}
-    with pytest.raises(RequestError, match="cannot read the miner's settings: No such file"):
+    with pytest.raises(RequestError, match="cannot read the miner's settings: No such file") as refused:
         read_env(tmp_path / "gone.env")
+    assert "top folder of a miner's source tree" in refused.value.expected
+    assert "kerasfusion miner install PATH" in refused.value.todo
 
 
 WANTED = {"IMAGE_DETECTOR": "InceptionFusion", "IMAGE_DETECTOR_CONFIG": "a b.yaml", "IMAGE_DETECTOR_DEVICE": "cpu"}
