@@ -53,10 +53,18 @@ def find_photos(root: Path, follow_links: bool = False) -> tuple[list[Photo], Ph
     photos = _listed_photos(root, None, listing) if (root / METADATA).is_file() else _photos_by_folder(root, listing)
     listing.require_whole()
     if not photos:
-        loose = listing.photos(root)
-        todo = f"{len(loose)} photos lie beside the class folders: sort them into class folders, or list them in a "
-        raise listing.nothing_found(_LAYOUT, f"{todo}{METADATA} with the columns file_name,label" if loose else None)
+        raise listing.nothing_found(_LAYOUT, _todo(len(listing.photos(root))))
     return sorted(photos, key=lambda photo: photo.path.as_posix()), listing
+
+
+def _todo(loose: int) -> str:
+    """What to do where no photo has a label, of photos that lie beside class folders."""
+    if not loose:
+        return "name the folder that holds them; `kerasfusion data synth roadwork OUT` draws scenes to try this with"
+    return (
+        f"{loose} photos lie beside the class folders: sort them into class folders, or list them in a {METADATA} with "
+        "the columns file_name,label"
+    )
 
 
 def _photos_by_folder(root: Path, listing: PhotoListing) -> list[Photo]:

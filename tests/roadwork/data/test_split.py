@@ -208,7 +208,7 @@ def test_an_empty_output_folder_is_taken(tmp_path):
         ({"out": "src"}, "inside SRC"),
         ({"out": "full"}, "not empty"),
         ({"src": "nowhere"}, "does not exist"),
-        ({"src": "empty"}, "no photo"),
+        ({"src": "empty"}, "no photo(.|\n)*what to do: name the folder that holds them"),
         ({"src": "strange"}, "unknown folder.*cats"),
         ({"val": 0.6, "test": 0.4}, "nothing to train on"),
         ({"val": -0.1}, "nothing to train on"),

@@ -232,7 +232,7 @@ def test_another_source_is_kept_out(hub_like, tmp_path):
         ("nowhere", None, "does not exist"),
         ("owner/name", None, "write hf:"),
         ("file.zip", None, "not a .parquet file"),
-        ("empty", None, "no photo"),
+        ("empty", None, "no photo(.|\n)*what to do: name the folder that holds them"),
         ("strange", None, "unknown folder.*cats"),
         ("a.parquet", "extra", "unknown split 'extra'"),
         ("a.parquet", "test", "no split test"),
