@@ -70,11 +70,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         RequestError: missing, unreadable, not YAML, a key twice, or not a mapping; names file and line.
     """
     try:
-        tree = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
+        tree = parse_yaml(Path(path).read_text(encoding="utf-8-sig"), Path(path).name)
     except OSError as error:
-        raise RequestError(f"cannot read the configuration: {error.strerror}", where=path) from error
+        raise RequestError(
+            f"cannot read the configuration: {error.strerror}",
+            where=path,
+            todo="name another; `kerasfusion init FOLDER` writes configurations to start from",
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"the configuration is not YAML: {error}", where=path) from error
+        raise RequestError(
+            f"the configuration is not YAML: {error}",
+            where=path,
+            todo="mend the file there, or start from one that `kerasfusion init FOLDER` writes",
+        ) from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -1,5 +1,6 @@
 """YAML that comes from outside: no key twice, and neither aliases nor nesting that make a small text a huge value."""
 
+from functools import partial
 from typing import Any
 
 import yaml
@@ -10,15 +11,19 @@ MOST_REPEATED = 10_000
 """Values that aliases may add to those that are written."""
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, name: str = "the text") -> Any:
     """Read YAML of plain values.
+
+    Args:
+        text: the YAML.
+        name: of the file that it is from, for messages.
 
     Raises:
         yaml.YAMLError: not YAML, a value that its kind does not allow (as 2024-13-45), a key twice in one mapping,
             nested deeper than DEEPEST, or aliases that repeat more than MOST_REPEATED values; names the line.
     """
     try:
-        return yaml.load(text, _BoundedLoader)  # a SafeLoader
+        return yaml.load(text, partial(_BoundedLoader, name=name))  # a SafeLoader
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise yaml.YAMLError(f"a value is not of its kind: {error}") from error
 
@@ -38,8 +43,13 @@ _NO_CONTENT = (yaml.StreamStartToken, yaml.StreamEndToken, yaml.BlockEndToken)
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    def __init__(self, text: str):
-        super().__init__(text)
+    def __init__(self, text: str, name: str):
+        try:
+            super().__init__(text)
+        except yaml.reader.ReaderError as error:  # it looks at every character at once
+            error.name = name
+            raise
+        self.name = name
         self._depth, self._composed, self._repeated = 0, 0, 0
         self._sizes: dict[int, int] = {}
 

@@ -65,6 +65,13 @@ def test_every_shipped_configuration_parses(path):
     assert path.read_text().startswith("# kerasfusion ")
 
 
+@pytest.mark.parametrize(("text", "place"), [("a: [1\nb: {", "line 2, column 2"), ("seed: \0", "position 6")])
+def test_what_is_no_yaml_is_named_by_its_file(tmp_path, text, place):
+    with pytest.raises(RequestError, match=f'in "config.yaml", {place}') as caught:
+        load_config(RoadworkConfig, write(tmp_path, text))
+    assert "kerasfusion init" in caught.value.todo
+
+
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
