@@ -49,7 +49,9 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(KerasFusionError):
-    """Bytes that are not one whole, readable image."""
+    """Bytes that are not one whole, readable image: exit code 2, as of any wrong file."""
+
+    exit_code = 2
 
 
 class TooManyPixelsError(ImageError):

@@ -131,6 +131,7 @@ def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path, mo
     broken.write_text("text")
     shown = run("predict", model, photo, broken, code=1).stdout
     assert "unreadable: not an image in a known format" in shown
+    assert "not an image" in run("benchmark", model, "--image", broken, code=2).output
     timing = json.loads(run("benchmark", model, "--runs", 2, "--warmup", 1, "--tta", "--json").stdout)
     assert timing["runs"] == 2
     assert "does not exist" in run("predict", model.with_name("gone.keras"), photo, code=2).output
