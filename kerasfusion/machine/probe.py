@@ -114,10 +114,13 @@ def spread(items: Sequence[Value], count: int) -> list[Value]:
 
 
 def duration(seconds: float) -> str:
-    """As one would say it: "40 s", "12 min", "3.4 h"."""
+    """As one would say it: "40 s", "12 min", "3 h 24 min"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 2:
+        return f"{60 * hours + minutes} min"
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
 
 
 def _row(stage: Stage) -> dict[str, object]:

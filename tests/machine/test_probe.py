@@ -39,7 +39,10 @@ def test_the_table_tells_what_comes_once_and_leaves_out_what_is_not_done(estimat
     assert [stage["stage"] for stage in estimate.to_json()["stages"]] == ["read", "train"]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(59.6, "60 s"), (600, "10 min"), (9000, "2.5 h")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(59.6, "60 s"), (600, "10 min"), (7160, "119 min"), (7190, "2 h"), (9000, "2 h 30 min"), (50_580, "14 h 3 min")],
+)
 def test_durations(seconds, said):
     assert duration(seconds) == said
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.fume.ablate.plan import Run
+from kerasfusion.machine.probe import duration
 
 
 def costs_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def total_line(rows: Sequence[dict[str, Any]]) -> str:
     if not known:
         return f"{counted}: {steps:,} training steps at most; no earlier run here tells how long a step takes"
     rest = "" if len(known) == len(left) else f", without {len(left) - len(known)} that no earlier run is like"
-    return f"{counted}: {steps:,} training steps at most; about {sum(known):.1f} minutes of training{rest}"
+    return f"{counted}: {steps:,} training steps at most; about {duration(60 * sum(known))} of training{rest}"
 
 
 def _row(run: Run, parameters: int, seconds: float | None) -> dict[str, Any]:

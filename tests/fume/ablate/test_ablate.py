@@ -332,7 +332,7 @@ def test_the_cost_is_told_by_the_epochs_of_earlier_runs_alone(root):
     assert rows[0]["minutes_left"] == pytest.approx(6 * 30 / 60)
     assert rows[1]["minutes_left"] == pytest.approx(8 * 30 / 60)
     assert rows[2]["minutes_left"] is None
-    assert "about 7.0 minutes of training, without 1 that" in total_line(rows)
+    assert "about 7 min of training, without 1 that" in total_line(rows)
     assert "no earlier run here tells" in total_line(rows[2:])
 
 
