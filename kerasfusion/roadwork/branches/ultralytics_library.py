@@ -85,6 +85,9 @@ def import_ultralytics() -> Any:
         # TensorFlow and triton, which torch's CUDA builds bring along, each carry an LLVM, and the second one loaded
         # aborts the process. Without triton only torch.compile is missing, which nothing here uses.
         sys.modules.setdefault("triton", None)
+    # Torch's default build is one for GPUs, and complains where there is none. A CPU is what is asked for here; where a
+    # GPU is named and not there, ultralytics itself refuses.
+    warnings.filterwarnings("ignore", "CUDA initialization: Unexpected error from cudaGetDeviceCount", UserWarning)
     try:
         with _import_traces_undone():
             import torch

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.exports
 
 
 IMPORT_PROBE = """
-import json, os, sys
+import json, os, sys, warnings
 from pathlib import Path
 import numpy
 from PIL import Image
@@ -28,6 +28,8 @@ ultralytics_library.import_ultralytics()
 from ultralytics.utils import SETTINGS, ONLINE, AUTOINSTALL
 from ultralytics.nn.tasks import SAFE_LOAD
 from ultralytics.utils.events import events
+warnings.warn("CUDA initialization: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions")
+warnings.warn("CUDA initialization: another")
 print(json.dumps({
     "light": light,
     "environment": dict(os.environ) == before[0],
@@ -61,6 +63,8 @@ def test_importing_ultralytics_leaves_no_traces(tmp_path):
         "safe_load": True,
     }
     assert list(here.iterdir()) == []
+    assert "CUDA initialization: another" in done.stderr
+    assert "cudaGetDeviceCount" not in done.stderr  # that there is no GPU
 
 
 def test_missing_ultralytics_says_what_to_install(monkeypatch):
