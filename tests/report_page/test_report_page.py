@@ -156,6 +156,18 @@ def test_a_narrow_screen_gets_the_narrow_figure(page_file):
 
 
 @pytest.mark.browser
+def test_values_with_intervals_of_two_runs_fit_a_screen(tmp_path):
+    values = dict.fromkeys(("MCC", "reward", "accuracy", "ROC-AUC"), "0.943 (0.885 to 0.986)")
+    runs = ("demo", "demo-again-with-another-learning-rate")
+    rows = [{"run": name, "output": "the fusion", **values, "photos": 140} for name in runs]
+    write_page(tmp_path / "report.html", "title", "lead", [Section("values", [Table(rows, "both")])], "made by a test")
+    with open_page(1280) as page:
+        page.goto((tmp_path / "report.html").as_uri())
+        inside, shown = page.evaluate("(box => [box.scrollWidth, box.clientWidth])(document.querySelector('.scroll'))")
+        assert inside <= shown
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_table_shows_at_which_edge_it_goes_on(page_file, dark):
     with open_page(390, dark=dark) as page:

@@ -132,10 +132,10 @@ def interval_text(values: Mapping[str, Any], key: str) -> str:
 
 
 def with_interval(values: Mapping[str, Any], key: str) -> str | None:
-    """A value and its interval, for a table; None where it is not defined."""
+    """A value and its interval, which a narrow table leaves on one line, for a table; None where it is not defined."""
     if values.get(key) is None:
         return None
     if values.get(f"{key}_ci95") is None:
         return f"{values[key]:.3f}"
     low, high = values[f"{key}_ci95"]
-    return f"{values[key]:.3f} ({low:.3f} to {high:.3f})"
+    return f"{values[key]:.3f} ({low:.3f}\u00a0to\u00a0{high:.3f})"
