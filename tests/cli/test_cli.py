@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -131,6 +132,7 @@ def test_evaluate_predict_and_benchmark(config_file, model, photos, tmp_path, mo
     broken.write_text("text")
     shown = run("predict", model, photo, broken, code=1).stdout
     assert "unreadable: not an image in a known format" in shown
+    assert len({re.match(r"\S+ +", line).end() for line in shown.splitlines()}) == 1  # columns
     assert "not an image" in run("benchmark", model, "--image", broken, code=2).output
     timing = json.loads(run("benchmark", model, "--runs", 2, "--warmup", 1, "--tta", "--json").stdout)
     assert timing["runs"] == 2
