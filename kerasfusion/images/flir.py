@@ -18,7 +18,7 @@ def is_radiometric(data: bytes) -> bool:
     while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] not in (b"", b"\xda"):
         if data[place + 1 : place + 2] == b"\xe1" and data.startswith(_SEGMENT, place + 4):
             return True
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return False
 
 
