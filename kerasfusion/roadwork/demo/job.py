@@ -112,7 +112,7 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> float:
     photos = [str(test[0].path), str(test[-1].path)]
     stage(f"answering two scenes: kerasfusion predict {result.fusion} {' '.join(photos)}")
     for answer in predict(open_detector(result.fusion), photos, io.BytesIO()):
-        report(answer.to_line(len(answer.image)))
+        report(answer.to_line(max(map(len, photos))))
     stage(f"timing it: kerasfusion benchmark {result.fusion} --runs 20")
     report(_timed(result.fusion))
     stage(
