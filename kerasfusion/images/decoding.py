@@ -49,9 +49,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(KerasFusionError):
-    """Bytes that are not one whole, readable image: exit code 2, as of any wrong file."""
-
-    exit_code = 2
+    """Bytes that are not one whole, readable image."""
 
 
 class TooManyPixelsError(ImageError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.images.decoding import MAX_PIXELS, decode_image, read_image
+from kerasfusion.images.decoding import MAX_PIXELS, ImageError, decode_image, read_image
 from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.detect.detector import Detector
@@ -35,7 +35,7 @@ def measure_latency(
         "within_timeout"}; of a cascade also "answered_by", the stage that answers this photo.
 
     Raises:
-        RequestError: the photo does not exist. ImageError: it cannot be decoded.
+        RequestError: the photo does not exist, or is none.
     """
     require_photo(image)
     begin = time.perf_counter()
@@ -59,7 +59,7 @@ def time_photo(stages: dict[str, Callable], image: Path | None, runs: int, warmu
         What `measure_latency` gives, without "load_s" and "memory_mb".
 
     Raises:
-        RequestError: the photo does not exist. ImageError: it cannot be decoded.
+        RequestError: the photo does not exist, or is none.
     """
     require_photo(image)
     data = _photo(image)
@@ -81,12 +81,15 @@ def require_photo(image: Path | None) -> None:
     """Check the photo, if one is named, before a model is opened for it.
 
     Raises:
-        RequestError: it does not exist. ImageError: it cannot be decoded.
+        RequestError: it does not exist, or is none.
     """
     if image is not None:
         if not image.is_file():
             raise RequestError("the photo does not exist", where=image)
-        read_image(image)
+        try:
+            read_image(image)
+        except ImageError as error:  # of a file that is asked for by its name: the request is wrong
+            raise RequestError(error.what, where=image, expected=error.expected, todo=error.todo) from error
 
 
 def as_text(result: dict[str, Any]) -> str:

@@ -191,11 +191,6 @@ def test_files_that_are_not_there_are_said_before_tensorflow_is_loaded(data, mod
         assert said in invoke(*arguments, code=2).output
 
 
-def test_a_frame_that_is_no_image_is_a_wrong_request_of_benchmark(model, tmp_path):
-    (tmp_path / "ch4.png").write_text("text")
-    assert "not an image" in invoke("benchmark", model, "--ch4", tmp_path / "ch4.png", code=2).stderr
-
-
 def test_two_images_of_one_name_are_named_and_the_others_are_answered(data, model, tmp_path):
     _, pictures = data
     for name, of in (("a_co2.png", 0), ("a_co2.bmp", 1), ("b_co2.png", 1), ("a_co2_2.png", 0)):

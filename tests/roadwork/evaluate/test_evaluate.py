@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, matthews_corrcoef
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.saving import load_model, read_description, save_model
-from kerasfusion.images.decoding import ImageError, crop_centre, read_image, squash
+from kerasfusion.images.decoding import crop_centre, read_image, squash
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.detect.detector import open_default, open_detector
 from kerasfusion.roadwork.detect.latency import measure_latency
@@ -212,7 +212,7 @@ def test_latency_is_measured_stage_by_stage(model):
     assert result["memory_mb"] > 100
     with pytest.raises(RequestError, match="does not exist"):
         measure_latency(lambda: open_detector(model), image=model.with_name("gone.jpg"))
-    with pytest.raises(ImageError, match=r"config\.yaml"):
+    with pytest.raises(RequestError, match=r"config\.yaml"):
         measure_latency(lambda: open_detector(model), image=model.with_name("config.yaml"))
 
 
