@@ -12,6 +12,8 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,7 +132,7 @@ def each_file_is_opened_once():
         models[digest] = models.pop(digest, None) or open_anew(path)
         if len(models) > MODELS_KEPT:
             del models[next(iter(models))]
-        return models[digest]
+        return replace(models[digest], description=deepcopy(models[digest].description))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras_file, "open_model", open_once)
