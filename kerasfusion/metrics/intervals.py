@@ -146,13 +146,17 @@ def _fair_coin_p(fewer: int, tosses: int) -> float:
 
 
 def _sign_flip_p(values: np.ndarray) -> float:
-    """Two-sided p of a sum of whole numbers whose signs are as likely as their opposites."""
-    sizes, total = np.abs(values[values != 0]), abs(values.sum())
-    chances = np.ones(1)  # of each sum, from -reach to reach
-    for size in sizes:
-        flipped = np.zeros(len(chances) + 2 * size)
-        flipped[: len(chances)] += chances / 2
-        flipped[2 * size :] += chances / 2
-        chances = flipped
-    sums = np.arange(len(chances)) - len(chances) // 2
-    return min(1.0, float(chances[np.abs(sums) >= total].sum()))
+    """Two-sided p of a sum of whole numbers whose signs are as likely as their opposites; at least 1e-12.
+
+    The chances of all sums come from their characteristic function, a product of cosines: work that grows with the
+    largest sum, not with its square.
+    """
+    sizes, counts = np.unique(np.abs(values), return_counts=True)
+    reach = int(sizes @ counts)
+    angles = 2 * np.pi * np.arange(2 * reach + 1) / (2 * reach + 1)
+    characteristic = np.prod(
+        [np.cos(size * angles) ** count for size, count in zip(sizes, counts, strict=True)], axis=0
+    )
+    chances = np.fft.fft(characteristic).real / len(angles)  # of 0, 1, ... reach, -reach, ... -1
+    sums = np.minimum(np.arange(len(angles)), np.arange(len(angles), 0, -1))
+    return float(np.clip(chances[sums >= abs(values.sum())].sum(), 1e-12, 1))
