@@ -42,10 +42,14 @@ sys.modules.setdefault("triton", None)
 MODELS_KEPT = 16
 """Open ones, in each test process."""
 
-use_keras()  # before a test imports Keras by itself, which takes twice as long
-
 # TensorFlow and Keras leave a million objects that never go: walking them took a seventh of a training's time.
 gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_configure(config):
+    """Load Keras before a test does so by itself, which takes twice as long, and only where tests run."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        use_keras()
 
 
 def pytest_collection_modifyitems(items):

@@ -85,6 +85,7 @@ IN_A_PROGRAM = "from kerasfusion.keras_settings import use_keras; use_keras()"
 IN_A_COMMAND = "from kerasfusion.cli.quiet import import_tensorflow; import_tensorflow()"
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize(("text", "program"), [*((text, IN_A_PROGRAM) for text in REFUSED), (REFUSED[1], IN_A_COMMAND)])
 def test_a_settings_file_that_keras_refuses_is_named(tmp_path, text, program):
     home = write_settings(tmp_path, text)

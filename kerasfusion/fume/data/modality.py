@@ -99,7 +99,8 @@ def dependence(samples: Sequence[Sample], seed: int = 0) -> Dependence | None:
     if np.count_nonzero(table.any(axis=0)) < 2 or np.count_nonzero(table.any(axis=1)) < 2:
         return None
     bits, rng = float(_mutual_information(table)), np.random.default_rng(seed)
-    shuffled = np.stack([_tabled(rng.permutation(states), kits) for _ in range(SHUFFLES)])
+    of_state = np.eye(len(STATES), dtype=np.int64)[states]
+    shuffled = np.stack([rng.permutation(of_state).T @ kits for _ in range(SHUFFLES)])
     there = table.any(axis=1)
     recalls = table[there] / table[there].sum(axis=1, keepdims=True)
     return Dependence(
@@ -110,10 +111,6 @@ def dependence(samples: Sequence[Sample], seed: int = 0) -> Dependence | None:
         chance=1 / int(there.sum()),
         p=(1 + int(np.count_nonzero(_mutual_information(shuffled) >= bits - 1e-12))) / (1 + SHUFFLES),
     )
-
-
-def _tabled(states: np.ndarray, kits: np.ndarray) -> np.ndarray:
-    return np.eye(len(STATES), dtype=np.int64)[states].T @ kits
 
 
 def _mutual_information(tables: np.ndarray) -> np.ndarray:

@@ -80,15 +80,19 @@ def blobs(centre: np.ndarray, radius: np.ndarray, height: np.ndarray, shape: tup
     but its threads get in the way of those that draw the other pictures, and most blobs are small.
     """
     rows, columns = pixel_centres(shape)
+    down, top, bottom = _along(rows, centre[:, 1], radius)
+    across, left, right = _along(columns, centre[:, 0], radius)
+    down, across = (height[:, None] * down).astype(np.float32), across.astype(np.float32)
     total = np.zeros(shape, np.float32)
-    for (x, y), r, h in zip(centre, radius, height, strict=True):
-        (top, bottom), (left, right) = (
-            np.searchsorted(at, (middle - REACH * r, middle + REACH * r)) for at, middle in ((rows, y), (columns, x))
-        )
-        down = (h * np.exp(-(((rows[top:bottom] - y) / r) ** 2) / 2)).astype(np.float32)
-        across = np.exp(-(((columns[left:right] - x) / r) ** 2) / 2).astype(np.float32)
-        total[top:bottom, left:right] += down[:, None] * across
+    for each, (y, y_end, x, x_end) in enumerate(zip(top, bottom, left, right, strict=True)):
+        total[y:y_end, x:x_end] += down[each, y:y_end, None] * across[each, x:x_end]
     return total
+
+
+def _along(at: np.ndarray, middle: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each Gaussian along one axis, (K, len(at)), and between which indices it lies."""
+    factor = np.exp(-(((at - middle[:, None]) / radius[:, None]) ** 2) / 2)
+    return factor, *np.searchsorted(at, (middle - REACH * radius, middle + REACH * radius))
 
 
 def pixel_centres(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ def trained(kind, steps, **settings):
     return model
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("clipping", [{}, {"global_clipnorm": 0.5}])
 def test_weights_are_those_of_keras_own(clipping):
     ours, theirs = trained(FlatAdamW, 6, **clipping), trained(keras.optimizers.AdamW, 6, **clipping)
