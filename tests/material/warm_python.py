@@ -6,6 +6,7 @@ is killed. Where a process must be able to start without TensorFlow, or with oth
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -64,6 +65,7 @@ def serve(address: str) -> None:
     with lean():
         import keras  # noqa: F401
 
+    gc.freeze()  # what was imported is neither looked through for garbage nor copied for that
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
     for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "kerasfusion")]:
         del sys.modules[name]
