@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +26,9 @@ from kerasfusion.images.tiff_pages import is_reduced, page_offsets, starting_at
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
+"""Pillow's names of what is opened. It knows many more; for some it starts other programs (Ghostscript for EPS)."""
 
 MAX_ASPECT_RATIO = 50
 """Largest ratio of a picture's sides. A strip is no photo, and enlarging its short side would take gigabytes."""
@@ -114,12 +118,22 @@ def read_pages(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Stored]:
     Raises:
         ImageError: as `read_stored`; names the file.
     """
-    with _naming(path), _as_image_errors(max_pixels), Image.open(path) as image:
+    with _naming(path), _as_image_errors(max_pixels), open_image(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             if not is_reduced(image):
                 _refuse_several(image)
                 yield Stored(_upright(image, max_pixels, None, _without_alpha, keeps_values=True), None, b"")
+
+
+def open_image(source: Path | BinaryIO) -> Image.Image:
+    """Image.open for FORMATS alone, as far as this Pillow has them.
+
+    Raises:
+        What Pillow raises on anything else and on damaged files.
+    """
+    Image.init()
+    return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 def one_page(data: bytes, page: int | None) -> bytes:
@@ -189,7 +203,7 @@ def _opened(data: bytes, max_pixels: int):
             Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit; ours, which was raised above it, is asked next
         pixels, orientation = split_metadata(data)
         try:
-            opened = Image.open(io.BytesIO(pixels))
+            opened = open_image(io.BytesIO(pixels))
         except UnidentifiedImageError:  # its own text holds the address of an object
             raise _unidentified(data) from None
         with opened as image:
@@ -222,7 +236,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     largest of them; of an animation the first frame is taken.
 
     Args:
-        data: the encoded file (any format that Pillow reads).
+        data: the encoded file, of one of FORMATS.
         max_pixels: largest width x height accepted.
 
     Returns:

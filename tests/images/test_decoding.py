@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from kerasfusion.images.decoding import ImageError, crop_centre, decode_image, read_image, squash
 
@@ -148,3 +148,11 @@ def test_a_limit_above_pillows_own_is_what_holds(monkeypatch):
     assert decode_image(data, max_pixels=600).shape == (20, 30, 3)
     with pytest.raises(ImageError, match="at most 599 pixels"):
         decode_image(data, max_pixels=599)
+
+
+def test_no_file_makes_pillow_start_a_program(monkeypatch):
+    """It hands PostScript to Ghostscript, which runs it."""
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: pytest.fail("it was started"))
+    drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n%%EOF\n"
+    with pytest.raises(ImageError, match="not an image in a known format"):
+        decode_image(drawing)

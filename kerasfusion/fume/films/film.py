@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.config_reading import FrameReading
@@ -14,7 +13,7 @@ from kerasfusion.fume.data.frame_reading import levels_of
 from kerasfusion.fume.films.camera_film import SUFFIXES as FLIR_SUFFIXES
 from kerasfusion.fume.films.camera_film import open_camera_film
 from kerasfusion.fume.films.video_file import open_video
-from kerasfusion.images.decoding import ImageError, Stored, read_pages
+from kerasfusion.images.decoding import ImageError, Stored, open_image, read_pages
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"})
 REFUSED_SUFFIXES = frozenset({".ats", ".sfmov"})
@@ -163,7 +162,7 @@ def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: 
 
 def _page_count(path: Path) -> int:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return getattr(image, "n_frames", 1)
     except (OSError, SyntaxError, ValueError):
         return 1  # its reader says what is wrong with it

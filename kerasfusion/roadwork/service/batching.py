@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.roadwork.detect.detector import Detection
 from kerasfusion.roadwork.service.answering import Answers, Broken, Opened, Unreadable
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
@@ -17,6 +16,8 @@ from kerasfusion.roadwork.service.worker import Worker, WorkerDied
 
 LARGE = 16_000_000
 """Pixels from which a photo takes so long to decode (64 million: two seconds) that others must not wait for it."""
+HEADER = 1 << 17
+"""Bytes of a photo in which its size is looked for."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class Waiting:
 
     Attributes:
         answer: future of an Answer.
-        is_large: see LARGE.
+        is_large: whether it has LARGE pixels or more, or its size is not told by a header of JPEG or PNG.
     """
 
     def __init__(self, photo: bytes, now: float, deadline: float):
         self.photo: bytes | None = photo
-        self.is_large = _pixels(photo) >= LARGE
+        self.is_large = _is_large(photo)
         self.since, self.deadline = now, deadline
         self.taken = now
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -184,15 +185,17 @@ class Batching:
         return [waiting for waiting in batch if waiting.is_due(now)]
 
 
-def _pixels(photo: bytes) -> int:
-    """Width x height, as its header says; 0 for what is no photo, which is refused soon enough."""
+def _is_large(photo: bytes) -> bool:
+    """Whether its header says so; what is neither JPEG nor PNG waits with the large ones, whatever it is.
+
+    This runs in the service's own process, where hostile bytes must take neither time nor the process: other formats
+    are opened by libraries that decode at once, and of a file without end only the beginning is read.
+    """
     try:
-        if is_heif(photo):
-            register_reader()
-        with Image.open(io.BytesIO(photo)) as image:
-            return image.width * image.height
+        with Image.open(io.BytesIO(photo[:HEADER]), formats=("JPEG", "PNG")) as image:
+            return image.width * image.height >= LARGE
     except Exception:  # whatever Pillow raises on hostile bytes: the worker says what is wrong
-        return 0
+        return True
 
 
 def _result(waiting: Waiting, opened: Opened, answers: Answers, found: Detection | Unreadable | Broken):

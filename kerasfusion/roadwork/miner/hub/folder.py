@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PureWindowsPath
+from typing import Annotated, Any
 
 import pydantic
 
@@ -157,12 +157,22 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
     return earlier
 
 
+def _plain(name: str) -> str:
+    if name in ("", ".", "..") or PureWindowsPath(name).name != name:
+        raise ValueError("not the name of a file in this folder")
+    return name
+
+
+_Name = Annotated[str, pydantic.AfterValidator(_plain)]
+"""The mark may have come with the folder: what it names is deleted where it is no longer made."""
+
+
 class _Mark(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True)
 
-    files: list[str]
+    files: list[_Name]
     models: dict[str, str]
-    texts: dict[str, list[str]]
+    texts: dict[_Name, list[str]]
 
 
 def _read_mark(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Put a folder on the Hugging Face hub."""
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,8 +61,9 @@ def push(folder: Path, files: Sequence[str], repo: str, private: bool, message: 
             raise RequestError(
                 "the repository is there already, and public", where=repo, todo="name another one, or drop --private"
             )
+        names = [glob.escape(name) for name in files]
         done = api.upload_folder(
-            repo_id=repo, folder_path=folder, allow_patterns=list(files), commit_message=message, repo_type="model"
+            repo_id=repo, folder_path=folder, allow_patterns=names, commit_message=message, repo_type="model"
         )
     except RequestError:
         raise

@@ -16,7 +16,14 @@ from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import write_file
 from kerasfusion.roadwork.miner.plugin.detector_module import IMPORT_LINE, imported_names, module_text
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings
-from kerasfusion.roadwork.miner.plugin.install_record import NAME, Edit, InstallRecord, read_record, write_record
+from kerasfusion.roadwork.miner.plugin.install_record import (
+    NAME,
+    Edit,
+    InstallRecord,
+    LineEntry,
+    read_record,
+    write_record,
+)
 from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout, find_layout
 from kerasfusion.roadwork.miner.plugin.line_edits import apply_edits, read_lines, undo_edits
 from kerasfusion.roadwork.miner.plugin.miner_env import env_edits, read_env
@@ -89,8 +96,12 @@ def _install(layout: Layout, request: InstallRequest, report: Callable[[str], No
             write_file(path, text)
     for path, edits in _edits(layout, request).items():
         name = _name(layout, path)
-        record.lines[name] = apply_edits(path, record.lines.get(name), edits)
-        write_record(layout.detectors, record)
+
+        def keep(entry: LineEntry, name: str = name) -> None:
+            record.lines[name] = entry
+            write_record(layout.detectors, record)
+
+        apply_edits(path, record.lines.get(name), edits, keep)
     return [path for path, data in before.items() if _bytes(path) != data]
 
 

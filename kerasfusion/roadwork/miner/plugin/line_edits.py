@@ -4,6 +4,7 @@ Text is handled as Latin-1, which gives every byte back as it was.
 """
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from kerasfusion.files.writing import disk_errors
@@ -16,16 +17,15 @@ def read_lines(path: Path) -> list[str]:
     return [line.decode("latin-1") for line in data.splitlines(keepends=True)]
 
 
-def apply_edits(path: Path, entry: LineEntry | None, edits: list[Edit]) -> LineEntry:
+def apply_edits(path: Path, entry: LineEntry | None, edits: list[Edit], keep: Callable[[LineEntry], None]) -> None:
     """Change or append lines.
 
     Args:
         path: the file; it is made if it is not there.
         entry: what the record says of earlier edits of it, or None.
         edits: what to change.
-
-    Returns:
-        What the record keeps of the file.
+        keep: is given what the record is to say of the file before it is changed, so that an interrupted run can be
+            undone.
     """
     lines = read_lines(path)
     entry = entry or LineEntry(created=not path.exists(), newline_added=False, edits=[])
@@ -40,8 +40,8 @@ def apply_edits(path: Path, entry: LineEntry | None, edits: list[Edit]) -> LineE
             lines[-1] += newline
             newline_added = True
         lines.append(edit.written + newline)
+    keep(LineEntry(created=entry.created, newline_added=newline_added, edits=earlier + edits))
     _rewrite(path, lines)
-    return LineEntry(created=entry.created, newline_added=newline_added, edits=earlier + edits)
 
 
 def undo_edits(path: Path, entry: LineEntry) -> list[str]:
@@ -52,11 +52,14 @@ def undo_edits(path: Path, entry: LineEntry) -> list[str]:
     """
     if not path.exists():
         return [f"already gone: {path}"]
-    lines, changed, at_end = read_lines(path), [], False
+    lines, left, at_end = read_lines(path), [], False
     for edit in reversed(entry.edits):
         index = _find(lines, edit.written)
-        if index is None:
-            changed.append(edit.written)
+        if index is None and edit.before is None:
+            left.append(f"already gone: {edit.written}")
+        elif index is None:
+            if _find(lines, edit.before) is None:  # else the run ended before it was set
+                left.append(f"kept, since this line was edited after it was set: {edit.written}")
         elif edit.before is None:
             at_end = index == len(lines) - 1
             del lines[index]
@@ -69,7 +72,7 @@ def undo_edits(path: Path, entry: LineEntry) -> list[str]:
     if entry.newline_added and at_end and lines:
         lines[-1] = lines[-1].rstrip("\r\n")
     _rewrite(path, lines)
-    return [f"restored: {path}", *(f"kept, since this line was edited after it was set: {line}" for line in changed)]
+    return [f"restored: {path}", *left]
 
 
 def _find(lines: list[str], bare: str) -> int | None:

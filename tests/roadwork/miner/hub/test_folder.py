@@ -265,6 +265,20 @@ def test_a_folder_with_other_things_is_left_alone(model, tmp_path):
 
 
 @pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("name", ["../mine.txt", "/mine.txt", "..", "a\\b.txt", "C:mine.txt"])
+def test_a_mark_that_came_with_a_folder_reaches_no_file_outside_it(model, tmp_path, name):
+    hub, mine = tmp_path / "hub", tmp_path / "mine.txt"
+    package(model, hub)
+    mine.write_text("mine")
+    name = str(mine) if name == "/mine.txt" else name
+    mark = json.loads((hub / ".kerasfusion-package.json").read_text())
+    for changed in ({"files": [*mark["files"], name]}, {"texts": mark["texts"] | {name: []}}):
+        (hub / ".kerasfusion-package.json").write_text(json.dumps(mark | changed))
+        assert "not the name of a file in this folder" in package(model, hub, code=2).output
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.usefixtures("answered")
 @pytest.mark.parametrize("name", ["README.md", "model_card.json"])
 def test_a_text_that_was_edited_since_is_not_lost(model, tmp_path, monkeypatch, name):
     hub = tmp_path / "hub"

@@ -22,6 +22,14 @@ def test_what_should_be_private_is_not_put_into_a_public_repository(tmp_path):
     assert hub.calls[1][0] == "upload"
 
 
+def test_a_name_is_no_pattern(tmp_path):
+    hub = FakeHub(private=False)
+    push(tmp_path, ["fusion[v2].keras"], "me/cones", False, "cones", hub)
+    patterns = hub.calls[1][2]
+    found = huggingface_hub.utils.filter_repo_objects(["fusion[v2].keras", "fusionv.keras"], allow_patterns=patterns)
+    assert list(found) == ["fusion[v2].keras"]
+
+
 @pytest.fixture
 def refusing_hub():
     """A server on this machine that answers every request with the status in `status`."""

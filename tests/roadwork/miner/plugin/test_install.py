@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.miner.check.launch import read_launch
+from kerasfusion.roadwork.miner.plugin import line_edits
 from kerasfusion.roadwork.miner.plugin.detector_settings import model_file, read_detector_settings
 from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install, uninstall
 from kerasfusion.roadwork.miner.plugin.install_record import NAME
@@ -185,6 +186,23 @@ def test_an_interrupted_installation_can_be_undone_or_finished(tree, layout, mod
             uninstall(tree)
             assert contents(tree) == before
     install(InstallRequest(tree, model))
+    uninstall(tree)
+    assert contents(tree) == before
+
+
+def test_an_installation_that_ends_at_the_import_line_can_be_undone(tree, layout, model, monkeypatch):
+    before = contents(tree)
+    rewrite = line_edits._rewrite
+
+    def interrupted(path, lines):
+        rewrite(path, lines)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(line_edits, "_rewrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            install(InstallRequest(tree, model))
+    assert "InceptionFusion" in (layout.detectors / "__init__.py").read_text()
     uninstall(tree)
     assert contents(tree) == before
 

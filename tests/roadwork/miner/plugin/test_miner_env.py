@@ -43,6 +43,13 @@ def test_what_is_no_assignment_is_passed_over(tmp_path):
     assert "kerasfusion miner install PATH" in refused.value.todo
 
 
+def edited(path, entry, edits):
+    """What the record says of a file after these edits."""
+    kept = []
+    apply_edits(path, entry, edits, kept.append)
+    return kept[0]
+
+
 WANTED = {"IMAGE_DETECTOR": "InceptionFusion", "IMAGE_DETECTOR_CONFIG": "a b.yaml", "IMAGE_DETECTOR_DEVICE": "cpu"}
 
 
@@ -50,7 +57,7 @@ WANTED = {"IMAGE_DETECTOR": "InceptionFusion", "IMAGE_DETECTOR_CONFIG": "a b.yam
 def test_edits_set_the_variables_and_are_undone_byte_for_byte(tmp_path, text):
     path = tmp_path / "miner.env"
     path.write_bytes(text.encode())
-    entry = apply_edits(path, None, env_edits(read_lines(path), WANTED))
+    entry = edited(path, None, env_edits(read_lines(path), WANTED))
     values = read_env(path)
     assert {name: values[name] for name in WANTED} == WANTED
     assert env_edits(read_lines(path), WANTED) == []
@@ -62,7 +69,7 @@ def test_other_lines_their_comments_and_the_mode_stay(tmp_path):
     path = tmp_path / "miner.env"
     path.write_text(ENV)
     path.chmod(0o600)
-    apply_edits(path, None, env_edits(read_lines(path), WANTED))
+    edited(path, None, env_edits(read_lines(path), WANTED))
     assert path.stat().st_mode & 0o777 == 0o600
     expected = ENV.replace("IMAGE_DETECTOR=ViT", "IMAGE_DETECTOR=InceptionFusion")
     assert path.read_text() == expected.replace('"ViT_roadwork.yaml"', "'a b.yaml'")
@@ -71,12 +78,12 @@ def test_other_lines_their_comments_and_the_mode_stay(tmp_path):
 def test_a_line_that_was_edited_since_is_kept_and_named(tmp_path):
     path = tmp_path / "miner.env"
     path.write_text(ENV)
-    entry = apply_edits(path, None, env_edits(read_lines(path), WANTED))
+    entry = edited(path, None, env_edits(read_lines(path), WANTED))
     path.write_text(path.read_text().replace("=InceptionFusion", "=ROADWORK") + "\nADDED=1\n")
     done = undo_edits(path, entry)
     assert "edited after it was set: IMAGE_DETECTOR=InceptionFusion" in "\n".join(done)
     assert path.read_text() == ENV.replace("IMAGE_DETECTOR=ViT", "IMAGE_DETECTOR=ROADWORK") + "\nADDED=1\n"
-    entry = apply_edits(path, entry, env_edits(read_lines(path), WANTED))
+    entry = edited(path, entry, env_edits(read_lines(path), WANTED))
     assert "kept" not in "\n".join(undo_edits(path, entry))
     assert read_env(path)["IMAGE_DETECTOR"] == "ROADWORK"
 
