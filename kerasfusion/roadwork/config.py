@@ -42,6 +42,15 @@ def _refuse_none_left(without: tuple[Branch, ...]) -> tuple[Branch, ...]:
     return without
 
 
+DEFAULT_VIT = "hf://natix-network-org/roadwork"
+"""What the subnet's miners answer with by default."""
+
+
+def is_default_vit(weights: str) -> bool:
+    """Whether weights are that ViT's by their name, of whatever revision (hf://owner/name@revision)."""
+    return weights.partition("@")[0] == DEFAULT_VIT
+
+
 @dataclass(frozen=True, config=STRICT_KEYS)
 class Data:
     """The photos.
@@ -152,7 +161,7 @@ class Vit:
         class_names: names of its outputs in order; only needed for a keras-hub preset, which holds none.
     """
 
-    weights: str = "hf://natix-network-org/roadwork"
+    weights: str = DEFAULT_VIT
     class_names: tuple[str, str] | None = None
 
 

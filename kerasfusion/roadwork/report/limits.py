@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from kerasfusion.roadwork.config import DEFAULT_VIT
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.report.run import SUBNETS_VIT, Run, main_output
+from kerasfusion.roadwork.report.run import Run, main_output
 from kerasfusion.roadwork.report.verdict import called
 
 WIDE = 0.1
@@ -50,7 +51,7 @@ def _of_the_vit(run: Run) -> Iterator[str]:
         return
     if not run.has_default_vit:
         yield (
-            f"The ViT is {run.vit}, not the subnet's default one ({SUBNETS_VIT}): unless that is a copy of it, being "
+            f"The ViT is {run.vit}, not the subnet's default one ({DEFAULT_VIT}): unless that is a copy of it, being "
             "better or worse than this ViT says nothing of the model that a miner must beat."
         )
     yield (

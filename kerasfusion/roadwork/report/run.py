@@ -14,6 +14,7 @@ from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, read_enviro
 from kerasfusion.files.saving import read_description
 from kerasfusion.roadwork.ablate.record import Ablation, read_ablation
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
+from kerasfusion.roadwork.config import is_default_vit
 from kerasfusion.roadwork.data.dataset import SPLITS
 from kerasfusion.roadwork.evaluate.predictions import Predictions, read_predictions
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
@@ -21,7 +22,6 @@ from kerasfusion.roadwork.evaluate.split import BASELINE, MAIN
 from kerasfusion.roadwork.report import checks
 from kerasfusion.roadwork.yolo_training.record import read_record
 
-SUBNETS_VIT = "hf://natix-network-org/roadwork"
 _DRAWN = re.compile(r"(.*/)?scene_\d{5}\.jpg")
 """How `data synth roadwork` names its scenes."""
 
@@ -103,7 +103,12 @@ class Run:
     @property
     def has_default_vit(self) -> bool:
         """Whether that ViT is the subnet's by its name, or nothing is known of it."""
-        return self.vit in (None, SUBNETS_VIT)
+        return self.vit is None or is_default_vit(self.vit)
+
+    @property
+    def data(self) -> str:
+        """The folder of its photos, for commands."""
+        return self.setting("data", "root") or "DATA"
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -159,12 +164,17 @@ class Run:
     @property
     def rehearse_command(self) -> str:
         """The command that rehearses the subnet's loop with this run."""
-        return f"kerasfusion miner rehearse {self.folder / FUSION} --data {self.setting('data', 'root') or 'DATA'}"
+        return f"kerasfusion miner rehearse {self.folder / FUSION} --data {self.data}"
 
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run."""
-        data = self.setting("data", "root") or "DATA"
-        return f"kerasfusion evaluate {self.model} --data {data}" + (f" --split {split}" if split != "test" else "")
+        return self.command("evaluate", self.model) + (f" --split {split}" if split != "test" else "")
+
+    def command(self, name: str, *arguments: object) -> str:
+        """A command for this very run: with its own settings, where they are kept, and so for its own folder."""
+        own = self.folder / "config.yaml"
+        settings = ("-c", own) if own.is_file() else ("--data", self.data)
+        return " ".join(map(str, ("kerasfusion", name, *arguments, *settings)))
 
 
 def read_run(folder: Path) -> Run:

@@ -43,10 +43,9 @@ def _fit_curves(run: Run) -> Iterator[Block]:
         yield Note("The fusion goes without EfficientNetV2: only its head was fitted, in seconds.", kind="missing")
         return
     if not run.history.is_file():
-        data = run.setting("data", "root") or "DATA"
-        yield Note("There is no history.csv: `fit` did not run here.", f"kerasfusion fit --data {data}", kind="missing")
+        yield Note("There is no history.csv: `fit` did not run here.", run.command("fit"), kind="missing")
         return
-    again = f"kerasfusion fit --restart --data {run.setting('data', 'root') or 'DATA'}"
+    again = run.command("fit", "--restart")
     if damage := damage_of(run.history):
         yield Note(f"{damage}. No curves can be drawn. To train again:", again)
         return
@@ -68,7 +67,7 @@ def _heads(run: Run) -> Iterator[Block]:
 
 
 def _yolo_curves(run: Run) -> Iterator[Block]:
-    again = f"kerasfusion train-yolo --data {run.setting('data', 'root') or 'DATA'}"
+    again = run.command("train-yolo")
     if run.yolo_history.is_file() and (damage := damage_of(run.yolo_history)):
         yield Note(f"{damage}. No curves can be drawn. To train again:", again)
         return
@@ -80,11 +79,10 @@ def _yolo_curves(run: Run) -> Iterator[Block]:
             narrow=history_curves(run.yolo_history, per_row=1),
         )
         return
-    weights, data = run.setting("yolo", "weights"), run.setting("data", "root") or "DATA"
-    if weights:
+    if weights := run.setting("yolo", "weights"):
         yield Note(f"YOLO was trained elsewhere ({weights}): its curves are not in this folder.", kind="missing")
     else:
-        yield Note("YOLO was not trained in this folder.", f"kerasfusion train-yolo --data {data}", kind="missing")
+        yield Note("YOLO was not trained in this folder.", again, kind="missing")
 
 
 def damage_of(history: Path) -> str | None:

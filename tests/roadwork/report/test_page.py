@@ -244,13 +244,13 @@ def test_only_validation_photos_are_said_to_be_such(photos, tmp_path):
 @pytest.mark.usefixtures("without_figures")
 def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_path):
     folder = tmp_path / "run"
-    config = write_training(folder, photos)
+    write_training(folder, photos)
     shutil.rmtree(folder / "yolo")
     (folder / "history.csv").unlink()
     text = plain(write_report(folder))
     assert "never evaluated" in text
     for command in (f"evaluate {folder / 'fusion.keras'}", "train-yolo", "fit"):
-        assert f"kerasfusion {command} --data {config.data.root}" in text
+        assert f"kerasfusion {command} -c {folder / 'config.yaml'}" in text  # else it would be the run of the defaults
     (note,) = charts.answer_charts(None, "kerasfusion evaluate x")
     assert (note.kind, note.command) == ("missing", "kerasfusion evaluate x")
 

@@ -8,11 +8,10 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.roadwork.calibrate.text import has_effect
 from kerasfusion.roadwork.cascade.record import read_cascade
-from kerasfusion.roadwork.config import Vit
+from kerasfusion.roadwork.config import DEFAULT_VIT, is_default_vit
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
 from kerasfusion.roadwork.miner.hub.evidence import SPLIT, Evidence
 
-DEFAULT_VIT = Vit().weights
 WIDE = 0.1
 """Width of the accuracy's interval from which a card says that the photos were few."""
 
@@ -103,7 +102,7 @@ def _measured_limits(values: dict[str, Any], record: dict[str, Any]) -> list[str
 
 
 def _vit_limits(source: str | None, digest: str | None) -> list[str]:
-    if source is None or digest is None or source.partition("@")[0] == DEFAULT_VIT:
+    if source is None or digest is None or is_default_vit(source):
         return []
     found = f"`{source}`" if source.startswith("hf://") else "a folder of whoever made this"
     return [
