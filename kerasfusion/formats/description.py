@@ -1,6 +1,7 @@
 """What an export says of itself, read from wherever its format keeps it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ from kerasfusion.files.json_yaml import parse_json
 from kerasfusion.formats.open_model import EXPORT_AGAIN
 
 
-def parse_description(text: str | bytes, path: Path) -> dict[str, Any]:
+def parse_description(text: str | bytes, path: Path, precisions: Sequence[str]) -> dict[str, Any]:
     """The object that `export` wrote: at least `format` and `precision` (texts) and `outputs` (a list of texts).
+
+    Args:
+        text: JSON.
+        path: the file that holds it, for messages.
+        precisions: those that there are of its format.
 
     Raises:
         RequestError: not JSON, or of another shape; names the key.
@@ -23,9 +29,10 @@ def parse_description(text: str | bytes, path: Path) -> dict[str, Any]:
         raise RequestError(
             "the description in the file is damaged", where=path, expected="keys and values", todo=EXPORT_AGAIN
         )
-    for key in ("format", "precision"):
-        if not isinstance(found.get(key), str):
-            raise _wrong(key, found.get(key), "a text", path)
+    if not isinstance(found.get("format"), str):
+        raise _wrong("format", found.get("format"), "a text", path)
+    if found.get("precision") not in precisions:
+        raise _wrong("precision", found.get("precision"), ", ".join(precisions), path)
     outputs = found.get("outputs")
     if not isinstance(outputs, list) or not outputs or not all(isinstance(name, str) for name in outputs):
         raise _wrong("outputs", outputs, "the names of the outputs", path)

@@ -170,4 +170,4 @@ def read_description(path: Path) -> dict[str, Any]:
             where=path,
             todo=EXPORT_AGAIN,
         ) from None
-    return parse_description(text, path)
+    return parse_description(text, path, PRECISIONS)

@@ -12,6 +12,7 @@ from kerasfusion.errors import RequestError, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.onnx_cut import CARRIED_KEY, find_carried, open_stages
+from kerasfusion.formats.onnx_metadata import read_metadata
 from kerasfusion.formats.open_model import EXPORT_AGAIN, MAKE_IT, OpenModel, runtime_of
 from kerasfusion.formats.seal import MARK, refuse_damaged, refuse_lost_seal, seal
 from kerasfusion.formats.stages import first_outputs
@@ -63,12 +64,13 @@ def open_model(path: Path) -> OpenModel:
     """
     with meanwhile(refuse_damaged, path):
         _runtime(path)
-    session = _session(path)
-    description = _description(session, path)
+    metadata = _metadata(path)
+    description = _described(metadata, path)
     refuse_lost_seal(path, description)
+    session = _session(path)
     shapes = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
     if first := first_outputs(description):
-        carried = session.get_modelmeta().custom_metadata_map.get(CARRIED_KEY, "").split()
+        carried = metadata.get(CARRIED_KEY, "").split()
         del session  # its weights are those of the stages
         stages = open_stages(path, first, carried, lambda content: _session(path, content))
         return OpenModel(stages.whole, shapes, tuple(description["outputs"]), description, stages)
@@ -84,9 +86,26 @@ def read_description(path: Path) -> dict[str, Any]:
     """What the file says of itself.
 
     Raises:
-        RequestError: onnxruntime is missing, or not a file that `export` wrote.
+        RequestError: not there, or not a file that `export` wrote.
     """
-    return _description(_session(path), path)
+    return _described(_metadata(path), path)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        return read_metadata(path)
+    except FileNotFoundError:
+        raise RequestError("the file does not exist", where=path, todo=MAKE_IT) from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cut short, damaged or not an ONNX file: {error}", where=path, todo=EXPORT_AGAIN) from error
+
+
+def _described(metadata: dict[str, str], path: Path) -> dict[str, Any]:
+    if KEY not in metadata:
+        raise RequestError(
+            "this program did not write the file: it holds no description", where=path, todo=EXPORT_AGAIN
+        )
+    return parse_description(metadata[KEY], path, PRECISIONS)
 
 
 def _runtime(path: Path):
@@ -110,19 +129,6 @@ def _reason(error: Exception, path: Path) -> str:
     """The runtime's sentence without its error code and the file's name, which is said anyway."""
     text = str(error).splitlines()[0]
     return text.rpartition(f"{path} failed:")[2].strip() or text
-
-
-def _description(session, path: Path) -> dict[str, Any]:
-    try:
-        properties = session.get_modelmeta().custom_metadata_map
-    except UnicodeDecodeError as error:  # onnxruntime checks no text before it is asked for it
-        what = "cut short or damaged: its description is not text"
-        raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
-    if KEY not in properties:
-        raise RequestError(
-            "this program did not write the file: it holds no description", where=path, todo=EXPORT_AGAIN
-        )
-    return parse_description(properties[KEY], path)
 
 
 def _quantise(path: Path, kept: Sequence[str]) -> None:

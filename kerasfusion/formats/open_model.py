@@ -1,10 +1,10 @@
 """The formats in which a model can be deployed: one file each, with the one library that it needs.
 
-Every module here has the same six parts:
+Each format's module has the same parts:
 
     SUFFIX          how the file's name ends
     PRECISIONS      what it can be written in: "float32", "bfloat16", "int8"
-    OPENS_FROM      {package: its oldest version that opened such files}; of a `.keras` file it depends on what is in it
+    OPENS_FROM      {package: its oldest version that opened such files}; not of `.keras`, whose contents decide
     write(model, path, precision, description, kept)
     open_model(path) -> OpenModel
     read_description(path) -> dict

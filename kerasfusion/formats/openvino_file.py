@@ -116,7 +116,7 @@ def read_description(path: Path) -> dict[str, Any]:
         raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
     if found is None:
         raise RequestError("not an OpenVINO file that this program wrote", where=path, todo=EXPORT_AGAIN)
-    return parse_description(found.attrib.get("value", ""), path)
+    return parse_description(found.attrib.get("value", ""), path, PRECISIONS)
 
 
 def _compile(graph, first: Sequence[str], compile_model) -> Sequence[tuple[Any, Sequence[str]]]:

@@ -9,7 +9,7 @@ GOOD = '{"format": "onnx", "precision": "int8", "outputs": ["fusion"], "more": 1
 
 
 def test_a_description_is_what_was_written():
-    assert parse_description(GOOD, Path("a.onnx"))["more"] == 1
+    assert parse_description(GOOD, Path("a.onnx"), ("float32", "int8"))["more"] == 1
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_a_description_is_what_was_written():
         ("[" * 100_000, "damaged: "),
         ("{}", "format is null"),
         ('{"format": "onnx", "precision": 3}', "precision is 3"),
+        ('{"format": "onnx", "precision": "float16"}', r'precision is "float16"(.|\n)*expected: float32, int8'),
         ('{"format": "onnx", "precision": "int8", "outputs": "fusion"}', 'outputs is "fusion"'),
         ('{"format": "onnx", "precision": "int8", "outputs": []}', r"outputs is \[\]"),
         ('{"format": "onnx", "precision": "int8", "outputs": [1]}', r"outputs is \[1\]"),
@@ -28,6 +29,6 @@ def test_a_description_is_what_was_written():
 )
 def test_another_shape_is_refused_by_its_key(text, message):
     with pytest.raises(RequestError, match=message) as caught:
-        parse_description(text, Path("a.onnx"))
+        parse_description(text, Path("a.onnx"), ("float32", "int8"))
     assert "a.onnx" in str(caught.value)
     assert "kerasfusion export" in str(caught.value)
