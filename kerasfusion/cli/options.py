@@ -1,4 +1,4 @@
-"""Options that several commands share, and the reading of a configuration under them."""
+"""Options that several commands share, and the kinds of value that they take."""
 
 import math
 from pathlib import Path
@@ -58,7 +58,6 @@ class AnyPlace(click.ParamType):
 
 
 SHARE = FiniteRange(0, 1, max_open=True)
-EXISTING = LocalPath(exists=True)
 CONFIG_FILE = ConfigFile(exists=True)
 ANY_PATH = LocalPath()
 PLACE = AnyPlace()

@@ -13,6 +13,11 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError
 
 RUNS = 20
+_SAYS = {
+    4: ": this processor lacks instructions that it needs",
+    9: ": probably for want of memory; close other programs",
+}
+"""Why a process is ended from outside, by signal: SIGILL, SIGKILL."""
 DIGITS = {"size MB": 1, "first answer s": 1, "p50 ms": 1, "memory MB": 0}
 """Decimals of the columns of `as_row`: what the next run would give again."""
 
@@ -55,7 +60,7 @@ def measure(path: Path, samples: dict[str, np.ndarray], runs: int = RUNS) -> Mea
         if done.returncode:
             reason = "\n".join(done.stderr.splitlines()[-5:])
             if done.returncode < 0:
-                reason = f"ended by signal {-done.returncode}: this processor cannot run it"
+                reason = f"ended by signal {-done.returncode}" + _SAYS.get(-done.returncode, "")
             raise KerasFusionError(f"the exported model does not answer: {reason}", where=path)
         with np.load(answered) as answers:
             return Measurement(**json.loads(done.stdout.splitlines()[-1]), answers=dict(answers))

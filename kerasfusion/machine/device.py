@@ -4,8 +4,6 @@ from pathlib import Path
 
 from kerasfusion.errors import RequestError
 
-DEVICES = ("auto", "cpu", "gpu")
-
 
 def use_device(path: Path | None, device: str) -> None:
     """`select_device` for what computes in TensorFlow: a `.keras` file, or, without a file, the default ViT.

@@ -19,14 +19,18 @@ def check_tracker(settings: Tracking) -> Finding:
     if importlib.util.find_spec("wandb") is None:
         found = f"wandb is not installed; {asked}"
         return Finding("tracker", status if settings.wandb else OK, found, install_command("wandb"))
-    mode = settings.wandb_mode if settings.wandb else "online"
-    mode = os.environ.get("WANDB_MODE", mode)
+    mode = wandb_mode(settings) if settings.wandb else os.environ.get("WANDB_MODE", "online")
     if mode != "online":
         return Finding("tracker", OK, f"Weights & Biases, {mode}; {asked}")
     if is_logged_in():
         return Finding("tracker", OK, f"Weights & Biases, logged in; {asked}")
     found = f"Weights & Biases, nobody is logged in; {asked}"
     return Finding("tracker", status if settings.wandb else OK, found, "wandb login, or wandb_mode: offline")
+
+
+def wandb_mode(settings: Tracking) -> str:
+    """In which mode it would run; WANDB_MODE is asked where the settings say online."""
+    return os.environ.get("WANDB_MODE", "online") if settings.wandb_mode == "online" else settings.wandb_mode
 
 
 def is_logged_in() -> bool:

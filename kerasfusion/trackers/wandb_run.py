@@ -1,6 +1,5 @@
 """A run of Weights & Biases: the one file that uses wandb (optional), and only inside functions."""
 
-import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError, require
 from kerasfusion.files.writing import write_text
+from kerasfusion.trackers.login import wandb_mode
 from kerasfusion.trackers.settings import Tracking
 
 PICTURE = "samples"
@@ -26,8 +26,7 @@ def refuse_unusable(settings: Tracking) -> None:
     if not settings.wandb:
         return
     wandb = require("wandb", extra="wandb")
-    online = settings.wandb_mode == "online" and os.environ.get("WANDB_MODE", "online") == "online"
-    if online and not wandb.login(prompt=False):
+    if wandb_mode(settings) == "online" and not wandb.login(prompt=False):
         raise RequestError("Weights & Biases: nobody is logged in", where="wandb_mode: online", todo=ADVICE)
 
 

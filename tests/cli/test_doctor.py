@@ -228,6 +228,10 @@ def test_the_tracker_only_matters_where_it_is_asked_for(tmp_path, monkeypatch):
     assert check_tracker(Tracking()).status == OK
     assert check_tracker(Tracking(wandb=True)).status == MISSING
     assert check_tracker(Tracking(wandb=True, wandb_mode="offline")).status == OK
+    monkeypatch.setenv("WANDB_MODE", "online")  # which is asked where the settings leave it open
+    assert check_tracker(Tracking(wandb=True, wandb_mode="offline")).status == OK
+    assert check_tracker(Tracking(wandb=True)).status == MISSING
+    monkeypatch.delenv("WANDB_MODE")
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password of-nobody\n")
     (tmp_path / "netrc").chmod(0o600)
     found = check_tracker(Tracking(wandb=True))

@@ -58,7 +58,10 @@ def list_images(arguments: Sequence[str]) -> list[str]:
     """
     images = []
     for argument in arguments:
-        path = place(argument)
+        try:
+            path = place(argument)
+        except ValueError as error:
+            raise RequestError(f"no address: {error}", where=argument) from None
         if argument == STDIN or path.is_file():
             images.append(argument)
         elif isinstance(path, Address):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.address import file_size
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.machine.probe import Estimate, Stage, duration, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
@@ -74,6 +74,10 @@ def estimate_precompute(
         config = with_absolute_paths(config)
     require_folder(config.cache.folder)
     samples = [sample for sample in scan(config.data.root) if sample.split in splits]
+    if not samples:
+        raise RequestError(
+            f"there are no photos in {' or '.join(f'{split}/' for split in splits)}", where=config.data.root
+        )
     machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, scan(config.data.root))

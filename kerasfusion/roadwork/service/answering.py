@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.files.digests import files_sha256
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.formats.opening import open_model
 from kerasfusion.images.decoding import ImageError, TooManyPixelsError, decode_image
@@ -161,8 +161,7 @@ def _detect(detector: Detector, readable: Sequence[dict[str, np.ndarray]]) -> li
 
 def model_digest(path: Path) -> str:
     """The sha256 of a model's file as hex; of the digests of both files, one a line, where OpenVINO has two."""
-    digests = [file_sha256(part) for part in model_parts(path) if part.is_file()]
-    return digests[0] if len(digests) == 1 else lines_sha256(digests)
+    return files_sha256([part for part in model_parts(path) if part.is_file()])
 
 
 def _open(settings: ServiceSettings) -> tuple[Detector, Opened]:

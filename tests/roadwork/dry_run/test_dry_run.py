@@ -1,6 +1,7 @@
 """--dry-run of train-yolo, precompute and fit: exact counts, nothing written, wrong requests refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -67,6 +68,13 @@ def test_precompute_of_missing_photos_is_refused(make_config, tmp_path):
     config = make_config(tmp_path, f"data.root={tmp_path / 'gone'}")
     with pytest.raises(RequestError, match="does not exist"):
         estimate_precompute(config)
+
+
+def test_precompute_of_a_split_without_photos_is_refused(make_config, photos, tmp_path):
+    shutil.copytree(photos / "train", tmp_path / "photos" / "train")
+    config = make_config(tmp_path, f"data.root={tmp_path / 'photos'}")
+    with pytest.raises(RequestError, match=r"no photos in test/(.|\n)*photos"):
+        estimate_precompute(config, ("test",))
 
 
 def test_train_yolo_counts_steps_and_leaves_nothing(photos, tmp_path, make_config):

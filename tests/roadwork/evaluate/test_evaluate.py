@@ -187,6 +187,8 @@ def test_images_are_listed_and_bad_paths_refused(photos, tmp_path):
         list_images([str(tmp_path)])
     with pytest.raises(RequestError, match="no such file"):
         list_images([str(tmp_path / "gone.jpg")])
+    with pytest.raises(RequestError, match="no address"):
+        list_images(["s3://"])
 
 
 def test_an_unreadable_image_gives_its_reason_and_the_others_their_answers(detector, photos, tmp_path):
