@@ -58,6 +58,10 @@ class Loss:
     cls_alpha: tuple[Weight, Weight, Weight] = (1.0, 1.0, 1.0)
     use_focal_dice: bool = True
 
+    def asks_for(self, output: str) -> bool:
+        """Whether a network learns an output by it: "state", or any mask."""
+        return (self.cls_weight if output == "state" else self.seg_weight) > 0
+
 
 @dataclass(frozen=True, config=STRICT_KEYS)
 class EarlyStopping:

@@ -50,8 +50,7 @@ class Result:
 
 def learns(config: FumeConfig, part: str) -> bool:
     """Whether a run's loss asks for the state, or for masks."""
-    loss = config.training.loss
-    return (loss.cls_weight if part == "state" else loss.seg_weight) > 0
+    return config.training.loss.asks_for(part)
 
 
 def read_result(config: FumeConfig) -> Result:

@@ -3,7 +3,7 @@
 `evaluate`, `predict` and `benchmark` all use it, and it makes a network's inputs as training makes them (`frames`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kerasfusion.formats.answer_check import probabilities
 from kerasfusion.formats.open_model import OpenModel
 from kerasfusion.formats.opening import open_model, read_description
 from kerasfusion.fume.config_reading import FrameReading, MaskReading
+from kerasfusion.fume.config_training import Loss
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.frames import resize_frame
@@ -68,18 +69,19 @@ class Network:
         frames: how its frames are read.
         masks: how the true masks are read that its answers are compared with.
         width, height: of the frames that it is given, pixels.
-        outputs: "state" and masks.
+        gases: that it was trained on; it is asked about no other.
+        outputs: "state" and masks, as far as it learned them: a head that no loss asked for says nothing.
         is_paired: whether it looks at both gases at once; else it is asked frame by frame.
         flips: answer with the mean of what is said of the frames and of their left-right mirrored copies, masks
             mirrored back. Training mirrors this way alone. False until it is set.
 
     Raises:
-        RequestError: the description and the graph do not fit together.
+        RequestError: the description and the graph do not fit together, or the network learned nothing.
     """
 
     def __init__(self, model: OpenModel, path: Path):
         self._model, self._path = model, path
-        self.description, self.outputs = model.description, model.outputs
+        self.description = model.description
         try:
             self.name = str(self.description["model"])
             self.width, self.height = (int(side) for side in self.description["image_size"])
@@ -87,6 +89,8 @@ class Network:
             data = self.config.get("data", {})
             self.frames = load_config(FrameReading, flags=data.get("frames", {}))
             self.masks = load_config(MaskReading, flags=data.get("masks", {}))
+            self.gases = {"both": GASES, "co2": ("co2",), "ch4": ("ch4",)}[data.get("gases", "both")]
+            loss = load_config(Loss, flags=self.config.get("training", {}).get("loss", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"its description has no valid {error}") from error
         self.is_paired = "co2" in model.inputs
@@ -96,6 +100,30 @@ class Network:
             raise _damaged(path, f"its inputs are {', '.join(model.inputs)}")
         if any(tuple(model.inputs[name][:2]) != (self.height, self.width) for name in given):
             raise _damaged(path, f"its frames are not of {self.width} x {self.height} pixels, as it says")
+        others = {f"{gas}_{MASK}" for gas in GASES if gas not in self.gases}
+        self.outputs = tuple(name for name in model.outputs if loss.asks_for(name) and name not in others)
+        if not self.outputs:
+            raise RequestError(
+                "the network learned nothing: its loss asked for none of its outputs",
+                where=path,
+                expected="training.loss.seg_weight of a network of masks, or cls_weight of one of the state, above 0",
+                todo="train it again",
+            )
+
+    def require_gases(self, gases: Collection[str]) -> None:
+        """Make sure that it was trained on these gases.
+
+        Raises:
+            RequestError: data.gases left one of them out.
+        """
+        if others := [gas for gas in GASES if gas in gases and gas not in self.gases]:
+            known = self.gases[0].upper()
+            raise RequestError(
+                f"the network never saw {others[0].upper()}: it was trained on {known} alone (data.gases)",
+                where=self._path,
+                expected=f"frames of {known}",
+                todo=f"ask about {known} alone, or train a network with data.gases=both",
+            )
 
     def take_range(self, limits: tuple[float, float]) -> None:
         """Read counts or degrees, with the range that becomes black to white, for a network trained on pictures.
@@ -129,7 +157,12 @@ class Network:
         return self.prepare(self.read_frames(files))
 
     def prepare(self, frames: dict[str, np.ndarray]) -> Question:
-        """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size."""
+        """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size.
+
+        Raises:
+            RequestError: a gas that it was not trained on.
+        """
+        self.require_gases(frames)
         resized = {gas: resize_frame(frame, self.width, self.height) for gas, frame in frames.items()}
         return Question(resized, {gas: frame.shape for gas, frame in frames.items()})
 
@@ -154,7 +187,7 @@ class Network:
         masks = [name for name in self.outputs if name != "state"]
         return [
             Answer(
-                answered["state"][row] if "state" in answered else None,
+                answered["state"][row] if "state" in self.outputs else None,
                 {name: likeliest_classes(answered[name][row], *size) for name in masks if (size := _size(name, asked))},
             )
             for row, asked in enumerate(questions)

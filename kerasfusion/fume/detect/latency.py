@@ -2,14 +2,13 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.masks import write_png
 from kerasfusion.fume.detect.answering import Network
 from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
@@ -26,7 +25,7 @@ def measure_network(
 
     Args:
         open_it: opens the network; its time is reported too.
-        files: {gas: path}; None takes generated frames of both gases.
+        files: {gas: path}; None takes generated frames of the gases that it was trained on.
         runs: measured answers.
         warmup: answers before them.
 
@@ -41,7 +40,7 @@ def measure_network(
     network = open_it()
     load_s = time.perf_counter() - begin
     with tempfile.TemporaryDirectory() as folder:
-        return {"load_s": load_s, **time_network(network, files or _noise(Path(folder)), runs, warmup)}
+        return {"load_s": load_s, **time_network(network, files or _noise(Path(folder), network.gases), runs, warmup)}
 
 
 def require_frames(files: Mapping[str, Path]) -> None:
@@ -88,9 +87,9 @@ def as_text(result: dict[str, Any]) -> str:
     )
 
 
-def _noise(folder: Path) -> dict[str, Path]:
+def _noise(folder: Path, gases: Iterable[str]) -> dict[str, Path]:
     rng = np.random.default_rng(0)
-    files = {gas: folder / f"{gas}.png" for gas in GASES}
+    files = {gas: folder / f"{gas}.png" for gas in gases}
     for path in files.values():
         write_png(path, rng.integers(0, 256, FILE_SIZE, np.uint8))
     return files

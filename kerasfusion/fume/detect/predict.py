@@ -126,7 +126,11 @@ def predict(
         out: folder for masks (and overlays); None writes none.
         overlays: also draw each answer: a sheet in OUT/overlays, and the mask over each frame at the frame's own size
             in OUT/overlay_frames.
+
+    Raises:
+        RequestError: subjects of a gas that the network was not trained on.
     """
+    network.require_gases({gas for subject in subjects for gas in subject.files})
     read = ordered_map(lambda subject: _read(network, subject), subjects, ahead=max(READ_AHEAD, 2 * batch))
     for start in range(0, len(subjects), batch):
         chunk = [part for subject in subjects[start : start + batch] for part in _parts(network, subject, next(read))]

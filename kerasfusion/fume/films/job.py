@@ -139,6 +139,7 @@ def answer_films(
         show: told of each row of the table when it is there, which is then written at once and under its own name: a
             live row does not come again. None writes the table whole.
     """
+    network.require_gases(films)
     require_video()  # for the overlays; before the folder is made
     with only_writer(request.out):
         refuse_other_films(request.out, request.files)

@@ -1,6 +1,6 @@
 """Whether the files of an evaluation are whole and belong together, before anything is said of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,26 +12,25 @@ from kerasfusion.files.json_yaml import AGAIN, refuse_other_shape
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.evaluate.tallies import tallies_of, values_of
-from kerasfusion.fume.networks.architectures import ARCHITECTURES
 
 COUNTED = ("n", "n_groups", "confusion_matrix")
 SIZE = ("image_size", "trainable_parameters", "macs", "per")
 SPEED = ("total_ms", "forward_ms", "p95_ms", "fps", "runs")
 
 
-def check_metrics(path: Path, report: Mapping[str, Any], network: str, again: str) -> None:
+def check_metrics(path: Path, report: Mapping[str, Any], outputs: Collection[str], again: str) -> None:
     """Refuse a metrics.json that an evaluation did not leave so.
 
     Args:
         path: of the file.
         report: what it holds.
-        network: a key of ARCHITECTURES.
+        outputs: that the network learned, "state" and masks.
         again: the command that makes it anew.
 
     Raises:
         KerasFusionError: a part or a value is missing; names the first.
     """
-    lacking = next(_lacking(report, ARCHITECTURES[network].outputs), None)
+    lacking = next(_lacking(report, outputs), None)
     if lacking is not None:
         raise DamagedError(f"the metrics are damaged or incomplete: no {lacking}", where=path, todo=again)
 
@@ -97,7 +96,7 @@ def check_answers(path: Path, answers: Answers, parts: Mapping[str, Mapping[str,
             )
 
 
-def _lacking(report: Mapping[str, Any], outputs: tuple[str, ...]) -> Iterator[str]:
+def _lacking(report: Mapping[str, Any], outputs: Collection[str]) -> Iterator[str]:
     """Names of what is missing, such as "test.state.n"."""
     yield from (f"values of {name}" for name, parts in report.items() if not isinstance(parts, dict))
     for name in (f"{split}{view}" for split in SPLITS for view in VIEWS if f"{split}{view}" in report):

@@ -18,6 +18,7 @@ from kerasfusion.fume.evaluate.predictions import read_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.fit.job import MODEL
+from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.fume.report.checks import check_answers, check_metrics, check_records
 
 
@@ -146,7 +147,8 @@ def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> 
     """{split: every answer}, after metrics and answers were checked."""
     again = {split: evaluate_command(folder / MODEL, split) for split in SPLITS}
     evaluated = [split for split in SPLITS if split in report]
-    check_metrics(folder / METRICS, report, config.model.name, again[evaluated[-1] if evaluated else "test"])
+    outputs = [output for output in ARCHITECTURES[config.model.name].outputs if learns(config, output)]
+    check_metrics(folder / METRICS, report, outputs, again[evaluated[-1] if evaluated else "test"])
     found = {}
     for split in SPLITS:
         path = predictions_path(folder, split)

@@ -160,6 +160,36 @@ def test_inputs_of_another_kind_are_refused(tmp_path):
         open_network(tmp_path / "other.keras")
 
 
+LEARNED = {
+    "data.gases=co2": {"state", "co2_mask"},
+    "training.loss.cls_weight=0": {"co2_mask", "ch4_mask"},
+    "training.loss.seg_weight=0": {"state"},
+}
+
+
+@pytest.mark.parametrize("setting", LEARNED)
+def test_heads_that_no_loss_asked_for_say_nothing(setting, tmp_path):
+    network = open_network(save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", "data", setting))
+    frame = frame_of(draw_mask(0), 1)
+    (answer,) = network.answer([network.prepare(dict.fromkeys(network.gases, frame))])
+    assert set(network.outputs) == LEARNED[setting]
+    assert set(answer.masks) == LEARNED[setting] - {"state"}
+    assert (answer.state is not None) == ("state" in LEARNED[setting])
+
+
+def test_a_gas_that_training_left_out_is_refused(tmp_path):
+    for name in ("FUMEFastSCNN", "MultiTaskFastSCNN"):
+        network = open_network(save_reader(tmp_path / f"{name}.keras", name, "data", "data.gases=ch4"))
+        with pytest.raises(RequestError, match=r"never saw CO2: it was trained on CH4 alone(.|\n)*data\.gases=both"):
+            network.prepare({"co2": frame_of(draw_mask(0), 1)})
+
+
+def test_a_network_that_learned_nothing_is_refused(tmp_path):
+    path = save_reader(tmp_path / "fume.keras", "SegmentationOnlyFastSCNN", "data", "training.loss.seg_weight=0")
+    with pytest.raises(RequestError, match=r"learned nothing(.|\n)*seg_weight"):
+        open_network(path)
+
+
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "nan"), (np.inf, "inf"), (-0.5, "-0.5"), (3.0, "3")])
 def test_an_answer_that_is_no_probability_is_an_error(value, said):
     network, _ = recorder("FUMEFastSCNN")

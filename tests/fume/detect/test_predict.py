@@ -262,6 +262,19 @@ def test_settings_lie_over_those_that_the_network_was_trained_with(model, tmp_pa
     )
 
 
+def test_a_network_of_one_gas_is_asked_about_no_other(data, tmp_path):
+    root, _ = data
+    model, out = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", root, "data.gases=co2"), tmp_path / "out"
+    frames = {gas: root / gas / "frames" / "test00.png" for gas in ("co2", "ch4")}
+    for asked in (("--ch4", frames["ch4"]), ("--co2", root / "co2/frames", "--ch4", root / "ch4/frames")):
+        shown = invoke("predict", model, *asked, "--out", out, code=2)
+        assert "the network never saw CH4: it was trained on CO2 alone" in shown.stderr
+        assert not shown.stdout and not out.exists()
+    assert json.loads(invoke("predict", model, "--co2", frames["co2"], "--json").stdout)["state"] == "Healthy"
+    timing = json.loads(invoke("benchmark", model, "--runs", 1, "--warmup", 0, "--json").stdout)
+    assert timing["frames"] == {"co2": [640, 480]}
+
+
 def test_latency_is_measured_from_files_to_masks(data, model):
     root, _ = data
     files = {"ch4": root / "ch4" / "frames" / "test00.png"}

@@ -242,6 +242,13 @@ def test_a_network_without_states_has_masks_alone(data, models, without_costs):
     assert "rumen state" not in as_text(result)
 
 
+def test_what_a_network_did_not_learn_is_not_measured(data, tmp_path, without_costs):
+    path = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", data[0], "training.loss.cls_weight=0")
+    found = run(make_request(data, {"FUMEFastSCNN": path}, max_samples=3, panels=0), lambda line: None)
+    assert set(found.report["test"]) == {"co2_mask", "ch4_mask"}
+    assert "rumen state" not in as_text(found)
+
+
 def test_a_gas_that_the_configuration_leaves_out_is_not_asked(data, models, without_costs):
     request = make_request(data, models, panels=0)
     only = load_config(FumeConfig, None, [f"data.dataset_root={data[0]}", "data.gases=ch4"])

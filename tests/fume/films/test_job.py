@@ -114,6 +114,19 @@ def test_a_network_of_single_frames_answers_a_film_of_both(films, tmp_path):
     assert [row["ch4_plume_px"] for row in rows] == ["50"] * 6 + [""] * 4
 
 
+def test_what_a_network_did_not_learn_is_no_column_and_a_gas_that_it_never_saw_no_film(films, tmp_path):
+    model = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", "data", "training.loss.cls_weight=0", "data.gases=co2")
+    shown = invoke("predict", model, "--co2", films[0], "--out", tmp_path / "out").stdout
+    assert list(rows_of(tmp_path / "out")[0]) == ["time_s", "co2_plume_px", "co2_plume_percent", "co2_mean_level"]
+    assert "state" not in shown
+    refused = invoke("predict", model, "--ch4", films[1], "--out", tmp_path / "other", code=2).output
+    assert "the network never saw CH4: it was trained on CO2 alone" in refused
+    assert not (tmp_path / "other").exists()
+    masks_off = save_reader(tmp_path / "state.keras", "FUMEFastSCNN", "data", "training.loss.seg_weight=0")
+    invoke("predict", masks_off, "--co2", films[0], "--ch4", films[1], "--out", tmp_path / "state")
+    assert not [name for name in rows_of(tmp_path / "state")[0] if "plume" in name]
+
+
 def test_films_of_another_size_and_rate(model, films, tmp_path):
     large = write_film(tmp_path / "ch4.mkv", [np.kron(plume(5), np.ones((2, 2), np.uint8))] * 5, rate=5)
     shown = invoke("predict", model, "--co2", films[0], "--ch4", large, "--out", tmp_path / "out").stdout
