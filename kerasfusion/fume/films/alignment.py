@@ -1,5 +1,6 @@
 """Two films to one row of moments: frames that were taken at about the same time belong together."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -36,16 +37,14 @@ def moments(films: Mapping[str, Film]) -> Iterator[Moment]:
     ((second, following),) = others
     reach = 0.5 * max(1 / leading.rate, 1 / following.rate) + 1e-6
     waiting = _Nearest(following.shots())
-    last = None
+    last = -math.inf
     for shot in leading.shots():
-        if last is None:
-            yield from _alone(second, waiting.before(shot.time - reach))
+        yield from _alone(second, waiting.between(last + reach, shot.time - reach))
         partner = waiting.at(shot.time)
         near = partner is not None and abs(partner.time - shot.time) <= reach
         yield Moment(shot.time, {first: shot} | ({second: partner} if near else {}))
         last = shot.time
-    if last is not None:
-        yield from _alone(second, waiting.after(last + reach))
+    yield from _alone(second, waiting.between(last + reach, math.inf))
 
 
 def _alone(gas: str, shots: Iterator[Shot]) -> Iterator[Moment]:
@@ -60,10 +59,11 @@ class _Nearest:
         self._past: Shot | None = None
         self._next: Shot | None = next(shots, None)
 
-    def before(self, time: float) -> Iterator[Shot]:
-        """Those before a time, which are then gone."""
-        while self._next is not None and self._next.time < time:
-            yield self._next
+    def between(self, begin: float, end: float) -> Iterator[Shot]:
+        """Those after a time and before another; all before the latter are then past."""
+        while self._next is not None and self._next.time < end:
+            if self._next.time > begin:
+                yield self._next
             self._step()
 
     def at(self, time: float) -> Shot | None:
@@ -72,13 +72,6 @@ class _Nearest:
             self._step()
         there = [shot for shot in (self._past, self._next) if shot is not None]
         return min(there, key=lambda shot: abs(shot.time - time), default=None)
-
-    def after(self, time: float) -> Iterator[Shot]:
-        """Those after a time."""
-        while self._next is not None:
-            if self._next.time > time:
-                yield self._next
-            self._step()
 
     def _step(self) -> None:
         self._past, self._next = self._next, next(self._shots, None)

@@ -19,8 +19,8 @@ LOOKED_AT = 100
 """Frames from whose times a rate is worked out that the file does not say."""
 REORDERED = 16
 """Frames that may lie in the file before one that is shown earlier, at most (H.264, H.265)."""
-GREYS = {"gray": "gray", "gray16le": "gray16le", "gray16be": "gray16le"}
-"""Pixel format -> how it is taken; others are colours, of which grey ones have equal channels."""
+GREYS = {"gray": "u1", **{f"gray{bits}": "u2" for bits in (9, 10, 12, 14, 16)}, "grayf32": "f4"}
+"""Grey pixel format, without its byte order -> its numbers; FFmpeg would scale those of one to another's range."""
 _FIRST_BOXES = {b"ftyp", b"mdat", b"wide", b"free", b"skip"}
 """With which an MP4 or MOV begins whose index comes later."""
 
@@ -179,9 +179,23 @@ def ends_within_riff(path: Path) -> bool:
 
 
 def stored_frame(frame) -> Stored:
-    """A frame of PyAV as its pixels: (H, W) of grey levels or counts, else (H, W, 3) RGB."""
-    grey = GREYS.get(frame.format.name)
-    return Stored(frame.to_ndarray(format=grey or "rgb24"), None, b"")
+    """A frame of PyAV as its pixels: (H, W) of grey levels or counts as they are, else (H, W, 3) RGB.
+
+    Raises:
+        ImageError: grey of a kind that is not read.
+    """
+    name = frame.format.name
+    if not name.startswith("gray"):
+        return Stored(frame.to_ndarray(format="rgb24"), None, b"")
+    if (kind := GREYS.get(name.removesuffix("le").removesuffix("be"))) is None:
+        raise ImageError(
+            f"the film's frames are of the pixel format {name}, which is not read",
+            expected=f"{', '.join(GREYS)}, or colours",
+            todo="export it anew, best as FFV1 in gray16le, or as a TIFF of 16 bits",
+        )
+    order = ">" if frame.format.is_big_endian else "<"
+    rows = np.frombuffer(frame.planes[0], order + kind).reshape(frame.planes[0].height, -1)
+    return Stored(rows[:, : frame.width].astype(kind), None, b"")
 
 
 class VideoWriter:

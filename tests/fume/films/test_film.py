@@ -2,6 +2,7 @@
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -11,9 +12,9 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.films.alignment import moments
 from kerasfusion.fume.films.film import is_film, open_film
-from kerasfusion.fume.films.video_file import VideoWriter
+from kerasfusion.fume.films.video_file import VideoWriter, stored_frame
 from kerasfusion.images.decoding import ImageError
-from tests.fume.films.film_material import copy_film, write_film, write_pages
+from tests.fume.films.film_material import copy_film, grey_frame, write_film, write_pages
 
 PLAIN = FrameReading()
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
@@ -49,6 +50,29 @@ def test_counts_of_sixteen_bits_need_the_range(tmp_path):
         read(path)
     _, shots = read(path, FrameReading(range=(12_000, 14_040)))  # 8 / 2040 x 255 = 1
     np.testing.assert_array_equal(shots[0].levels, RAMP)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_counts_of_fewer_bits_are_not_scaled(tmp_path, bits):
+    most = 2**bits - 1
+    counts = np.linspace(0, most, 48 * 64).astype(np.uint16).reshape(48, 64)
+    path = write_film(tmp_path / "film.mkv", [counts, counts[::-1]], grey=f"gray{bits}le")
+    with pytest.raises(ImageError, match=f"counts from 0 to {most:,}"):
+        read(path)
+    for number, (_, stored) in enumerate(open_film(path, PLAIN).pictures()):
+        np.testing.assert_array_equal(stored.pixels, counts[:: 1 - 2 * number])
+    _, shots = read(path, FrameReading(range=(0, most)))
+    np.testing.assert_array_equal(shots[0].levels, np.rint(counts * (255 / most)))
+
+
+def test_grey_numbers_of_other_kinds_are_taken_as_they_are_or_named():
+    counts = np.arange(6 * 10, dtype=np.uint16).reshape(6, 10) * 17
+    np.testing.assert_array_equal(stored_frame(grey_frame(counts.astype(">u2"), "gray10be")).pixels, counts)
+    degrees = np.float32(counts) / 8
+    np.testing.assert_array_equal(stored_frame(grey_frame(degrees, "grayf32le")).pixels, degrees)
+    odd = SimpleNamespace(format=SimpleNamespace(name="gray32le"))
+    with pytest.raises(ImageError, match=r"the pixel format gray32le, which is not read(.|\n)*gray16le"):
+        stored_frame(odd)
 
 
 def test_a_tiff_of_many_pages_is_a_film_at_the_rate_that_is_said(tmp_path):
@@ -141,14 +165,15 @@ def test_a_codec_that_nobody_knows_is_named(tmp_path):
         read(path)
 
 
-def pairs(tmp_path, first, second, offset=0.0):
-    """[(time, {gas: number of the frame in its film})] of films with these times."""
+def pairs(tmp_path, first, second, offset=0.0, rate=None):
+    """[(time, {gas: number of the frame in its film})] of films with these times; with pauses `rate` is theirs."""
     films = {}
     for gas, times in (("co2", first), ("ch4", second)):
         frames = [np.full((48, 64), number, np.uint8) for number in range(len(times))]
-        rate = (len(times) - 1) / (times[-1] - times[0])
-        path = write_film(tmp_path / f"{gas}.mkv", frames, rate, times=times)
+        usual = rate or (len(times) - 1) / (times[-1] - times[0])
+        path = write_film(tmp_path / f"{gas}.mkv", frames, usual, times=times)
         films[gas] = open_film(path, PLAIN, offset=offset if gas == "ch4" else 0.0)
+        films[gas].rate = usual
     return [
         (round(moment.time, 2), {gas: int(shot.levels[0, 0]) for gas, shot in moment.shots.items()})
         for moment in moments(films)
@@ -182,6 +207,17 @@ def test_an_offset_moves_the_second_film(tmp_path):
     earlier = pairs(tmp_path, [0, 0.5, 1.0], [0, 0.5, 1.0], offset=-0.5)
     assert earlier[0] == (-0.5, {"ch4": 0})
     assert earlier[1:] == [(0, {"co2": 0, "ch4": 1}), (0.5, {"co2": 1, "ch4": 2}), (1.0, {"co2": 2})]
+
+
+def test_a_pause_of_either_film_is_answered_from_the_other(tmp_path):
+    steady, paused = [number / 10 for number in range(53)], [0, 0.1, 0.2, 5.0, 5.1]
+    together = {0: 0, 1: 1, 2: 2, 50: 3, 51: 4}
+    for first, second, names in ((steady, paused, ("co2", "ch4")), (paused, steady, ("ch4", "co2"))):
+        expected = [
+            (number / 10, {names[0]: number} | ({names[1]: together[number]} if number in together else {}))
+            for number in range(53)
+        ]
+        assert pairs(tmp_path, first, second, rate=10) == expected
 
 
 def test_a_written_film_has_its_times_and_pictures(tmp_path):
