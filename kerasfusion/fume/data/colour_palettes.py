@@ -102,13 +102,11 @@ def find_levels(colours: np.ndarray, tables: Mapping[str, np.ndarray]) -> np.nda
     Raises:
         AmbiguousPaletteError: two fit equally well, and their levels differ.
     """
-    packed = colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    codes, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    seen = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.float32)
+    seen, places, counts = _distinct(colours)
     fitting = []
     for name, table in tables.items():
         nearest, distance = _nearest(seen, table)
-        if counts[distance > CLOSE].sum() <= MOST_STRAY * packed.size:
+        if counts[distance > CLOSE].sum() <= MOST_STRAY * counts.sum():
             fitting.append((float(np.average(distance, weights=counts)), name, nearest))
     if not fitting:
         return None
@@ -116,7 +114,29 @@ def find_levels(colours: np.ndarray, tables: Mapping[str, np.ndarray]) -> np.nda
     for other_distance, other, levels in others:
         if other_distance - distance < ALIKE and np.average(np.abs(levels - best), weights=counts) > MOST_APART:
             raise AmbiguousPaletteError(name, other)
-    return best[places].reshape(packed.shape).astype(np.uint8)
+    return best[places].reshape(colours.shape[:2]).astype(np.uint8)
+
+
+def fits_no_worse_than_grey(colours: np.ndarray, tables: Mapping[str, np.ndarray]) -> bool:
+    """Whether pixels with little colour, (N, 3) uint8, are as near to one of the tables as to grey, on average.
+
+    Black and white are in some palettes too, and fit either; a dark grey is CLOSE to their dark red and fits worse.
+    """
+    if not len(colours):
+        return True
+    seen, _, counts = _distinct(colours)
+
+    def distance(table: np.ndarray) -> float:
+        return float(np.average(_nearest(seen, table)[1], weights=counts))
+
+    return min(map(distance, tables.values())) <= distance(table_of(("#000000", "#ffffff")))
+
+
+def _distinct(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M, 3) float32 colours that occur in (..., 3) uint8, the places of all pixels among them, and their counts."""
+    packed = colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    codes, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.float32), places, counts
 
 
 def _nearest(seen: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,13 @@ import numpy as np
 from PIL import Image
 
 from kerasfusion.fume.config_reading import FrameReading
-from kerasfusion.fume.data.colour_palettes import AmbiguousPaletteError, find_levels, known_tables, table_of
+from kerasfusion.fume.data.colour_palettes import (
+    AmbiguousPaletteError,
+    find_levels,
+    fits_no_worse_than_grey,
+    known_tables,
+    table_of,
+)
 from kerasfusion.images.decoding import ImageError, Stored, read_stored
 from kerasfusion.images.flir import is_radiometric, read_celsius
 
@@ -139,9 +145,13 @@ def _picture(stored: Stored, how: FrameReading) -> np.ndarray:
     if pixels.ndim == 2:
         return pixels
     coloured = pixels.max(-1) - pixels.min(-1) > GREY
-    if coloured.any() and (levels := _uncoloured(pixels, how)) is not None:
-        return levels
-    if (share := float(coloured.mean())) <= MOST_COLOURED:
+    share = float(coloured.mean())
+    # Marks in colours do not make a grey frame one of false colours, whose dark levels may lie near its greys.
+    if share > MOST_COLOURED or (share and _is_painted(pixels[~coloured], how)):
+        levels = _uncoloured(pixels, how)
+        if levels is not None:
+            return levels
+    if share <= MOST_COLOURED:
         return np.asarray(Image.fromarray(pixels).convert("L"))
     todo = "export it in grey (white hot), or set data.frames.palette to the colours of the camera's scale"
     if is_radiometric(stored.encoded):
@@ -160,6 +170,11 @@ def _tables(how: FrameReading) -> dict[str, np.ndarray]:
     if isinstance(how.palette, str):
         return {how.palette: known_tables()[how.palette]}
     return {"data.frames.palette": table_of(how.palette)}
+
+
+def _is_painted(greys: np.ndarray, how: FrameReading) -> bool:
+    """Whether a frame with little colour is one of false colours: so it is said, or its grey pixels fit a palette."""
+    return how.palette is not None or fits_no_worse_than_grey(greys, known_tables())
 
 
 def _uncoloured(pixels: np.ndarray, how: FrameReading) -> np.ndarray | None:

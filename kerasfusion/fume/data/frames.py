@@ -21,7 +21,7 @@ from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
 
-READING = 3
+READING = 4
 """Raised when a file's pixels come to be read as others: what earlier versions decoded is then not taken."""
 
 

@@ -111,6 +111,39 @@ def test_a_mark_in_colour_leaves_the_frame_grey(tmp_path):
     assert seen[3, 35] == 150  # 0.587 x 255
 
 
+@pytest.mark.parametrize(
+    ("levels", "mark"),
+    [((0, 30), (40, 20, 20)), ((0, 3), (255, 0, 0)), ((240, 255), (255, 0, 0)), ((0, 30), (0, 255, 0))],
+)
+def test_a_mark_does_not_make_dark_or_bright_greys_a_palette(tmp_path, levels, mark):
+    low, high = levels
+    grey = np.random.default_rng(0).integers(low, high, (96, 128), np.uint8, endpoint=True)
+    marked = np.stack([grey] * 3, -1)
+    marked[0, 0] = mark
+    seen = read_frame(save(tmp_path / "marked.png", Image.fromarray(marked)))
+    np.testing.assert_array_equal(seen.ravel()[1:], grey.ravel()[1:])
+    red, green, blue = mark
+    assert seen[0, 0] == round(0.299 * red + 0.587 * green + 0.114 * blue)
+
+
+def test_a_dark_frame_is_of_the_palette_that_is_named(tmp_path):
+    grey = np.tile(np.arange(21, dtype=np.uint8), (10, 1))
+    marked = np.stack([grey] * 3, -1)
+    marked[0, 0] = (40, 20, 20)
+    seen = read_frame(save(tmp_path / "marked.png", Image.fromarray(marked)), FrameReading(palette="hot"))
+    # Dark reds of hot are (2.5 level, 0, 0): that of level g / 2.5 is nearest to (g, g, g).
+    np.testing.assert_allclose(seen[1:], grey[1:] / 2.5, atol=0.51)
+
+
+@pytest.mark.parametrize("name", ["hot", "iron"])
+def test_a_small_plume_in_false_colours_before_black_is_no_mark(tmp_path, name):
+    paint, off = FALSE_COLOURS[name]
+    grey = np.zeros((96, 128), np.uint8)
+    grey[40:50, 30:60] = np.arange(20, 230, 7, dtype=np.uint8)[:30]
+    seen = read_frame(save(tmp_path / "plume.png", Image.fromarray(np.ascontiguousarray(paint(grey)))))
+    np.testing.assert_allclose(seen.astype(int), grey, atol=off)
+
+
 def opencv(which):
     return lambda grey: cv2.applyColorMap(grey, which)[..., ::-1]
 
