@@ -65,6 +65,7 @@ def check_masks(
     frames: Sequence[Frame | GasFrame],
     how: MaskReading,
     sizes: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+    is_whole: bool = True,
 ) -> list[str]:
     """Read every mask once.
 
@@ -73,6 +74,8 @@ def check_masks(
         frames: with masks, each once.
         how: what is set about reading.
         sizes: {frame_path: (H, W)} that masks must have, as far as they are known.
+        is_whole: the frames are all that there are to learn from. In a part of a set gas may be missing: there, numbers
+            that say 1 and never 2 are a note.
 
     Returns:
         Notes for the person who waits: how the masks were understood, where that is not plain.
@@ -88,7 +91,7 @@ def check_masks(
         _add(seen, root, frame, look)
         if isinstance(look, _Look) and look.size != sizes.get(frame.frame_path, look.size):
             seen.other_size.append(f"{root / frame.mask_path}: {sizes_differ(look.size, sizes[frame.frame_path])}")
-    _refuse(seen, root, len(frames))
+    _refuse(seen, root, len(frames), is_whole)
     return _notes(seen, len(frames))
 
 
@@ -121,7 +124,7 @@ def _add(seen: _Seen, root: Path, frame: Frame | GasFrame, look: _Look | ImageEr
         seen.undrawn += look.told_by == "nothing"
 
 
-def _refuse(seen: _Seen, root: Path, count: int) -> None:
+def _refuse(seen: _Seen, root: Path, count: int, is_whole: bool) -> None:
     if seen.unreadable:
         raise ImageError(
             f"{len(seen.unreadable)} of {count} masks cannot be used:{name_ten(seen.unreadable)}",
@@ -149,7 +152,7 @@ def _refuse(seen: _Seen, root: Path, count: int) -> None:
             expected="one palette for all masks; one that is made for each file numbers its colours in any order",
             todo='say what the colours mean: data.masks.legend, such as {tube: "#00ff00", gas: "#ff0000"}',
         )
-    numbers = next((seen.told_by[kind] for kind in NUMBERS if kind in seen.told_by), None)
+    numbers = _in_numbers(seen)
     if numbers and "greys" in seen.told_by:
         raise RequestError(
             f"the masks are written in two ways: {numbers} holds 0, 1, 2, and {seen.told_by['greys']} 0, 127, 255",
@@ -157,13 +160,18 @@ def _refuse(seen: _Seen, root: Path, count: int) -> None:
             expected="one way for the whole set",
             todo="write them in one way; 1 may be the gas of the one half and the tube of the other",
         )
-    if numbers and TUBE in seen.classes and GAS not in seen.classes:
+    if is_whole and numbers and TUBE in seen.classes and GAS not in seen.classes:
         raise RequestError(
             f"the {count} masks hold 0 and 1 and never 2, such as {seen.classes[TUBE]}: there would be tube and no gas",
             where=root,
             expected="0 background, 1 tube, 2 gas",
             todo="if 1 is the gas, set data.masks.legend={gas: 1} (data pair --legend gas=1), if it is tube, {tube: 1}",
         )
+
+
+def _in_numbers(seen: _Seen) -> str | None:
+    """A mask that is written in numbers of classes; None if there is none."""
+    return next((seen.told_by[kind] for kind in NUMBERS if kind in seen.told_by), None)
 
 
 def _notes(seen: _Seen, count: int) -> list[str]:
@@ -175,5 +183,6 @@ def _notes(seen: _Seen, count: int) -> list[str]:
             f"{seen.undrawn} of {count} frames have no outline of tube or gas in their COCO file: they are background"
         )
     if missing := [PIXEL_CLASSES[row] for row in (TUBE, GAS) if row not in seen.classes]:
-        notes.append(f"no pixel of the {count} masks is {' or '.join(missing)}")
+        read_as = "; 1 is read as tube" if _in_numbers(seen) and TUBE in seen.classes else ""
+        notes.append(f"no pixel of the {count} masks is {' or '.join(missing)}{read_as}")
     return notes

@@ -99,11 +99,13 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         read_evaluated(folder)
     data = request.config.data
     samples = choose(request)
-    for note in check_masks(data.dataset_root, list_files(samples), data.masks):
+    for note in check_masks(data.dataset_root, list_files(samples), data.masks, is_whole=False):
         report(f"note: {note}")
     use_device(request.model, request.device)
     network = open_network(request.model)
     network.masks, network.flips = data.masks, request.flips
+    # Before the work too: the other splits' CSVs are read for it.
+    record = _record(network, samples, request) if folder is not None else {}
     answers = evaluate(
         network,
         samples,
@@ -118,7 +120,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
     found[NETWORK] = costs(network, {gas: data.dataset_root / frame.frame_path for gas, frame in _typical(samples)})
     result = Evaluation(request.split, answers, found)
     if folder is not None:
-        _keep(result, network, samples, request, folder)
+        _keep(result, network, record, request, folder)
         report(f"kept in {folder / 'metrics.json'} and {folder / 'figures'}")
     return result
 
@@ -193,9 +195,9 @@ def _run_folder(model: Path) -> Path | None:
     return model.parent if (model.parent / "config.yaml").is_file() else None
 
 
-def _keep(result: Evaluation, network: Network, samples: list[Sample], request: Request, folder: Path) -> None:
+def _keep(result: Evaluation, network: Network, record: dict[str, object], request: Request, folder: Path) -> None:
     data = request.config.data
-    keep_evaluation(folder, result.split, result.answers, result.report, _record(network, samples, request))
+    keep_evaluation(folder, result.split, result.answers, result.report, record)
     if request.panels:
         write_panels(
             network,

@@ -16,11 +16,11 @@ from kerasfusion.images.decoding import ImageError
 GREY = MaskReading()
 
 
-def check(tmp_path, *masks, how=GREY):
+def check(tmp_path, *masks, how=GREY, **options):
     names = [f"{number}.png" for number in range(len(masks))]
     for name, mask in zip(names, masks, strict=True):
         (mask if isinstance(mask, Image.Image) else Image.fromarray(np.array([mask], np.uint8))).save(tmp_path / name)
-    return check_masks(tmp_path, [GasFrame(name, name) for name in names], how)
+    return check_masks(tmp_path, [GasFrame(name, name) for name in names], how, **options)
 
 
 def palette(indices, *colours):
@@ -37,6 +37,13 @@ def test_zeros_and_ones_alone_are_refused_until_it_is_said_what_one_is(tmp_path)
     assert check(tmp_path, [0, 1, 1], how=tube) == ["no pixel of the 1 masks is gas"]
     gas = load_config(MaskReading, flags={"legend": {"gas": 1}})
     assert check(tmp_path, [0, 1, 1], how=gas) == ["no pixel of the 1 masks is tube"]
+
+
+def test_a_part_of_a_set_may_have_no_gas(tmp_path):
+    masks = [0, 0, 0], [0, 1, 1]
+    assert check(tmp_path, *masks, is_whole=False) == ["no pixel of the 2 masks is gas; 1 is read as tube"]
+    with pytest.raises(RequestError, match="in two ways"):
+        check(tmp_path, *masks, [0, 255, 0], is_whole=False)
 
 
 def test_greys_are_said_and_not_mixed_with_numbers(tmp_path):

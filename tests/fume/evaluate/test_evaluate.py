@@ -230,6 +230,29 @@ def test_flips_are_recorded_and_change_the_answers(data, models, tmp_path, witho
     assert [each["test"]["flips"] for each in told] == [False, True]
 
 
+def test_a_part_without_gas_is_evaluated_and_said(data, models, tmp_path, without_costs):
+    write_set(tmp_path, ROWS[:2])
+    for gas in ("co2", "ch4"):
+        tube = np.zeros((HEIGHT, WIDTH), np.uint8)
+        tube[HEIGHT - 6 :, 10:40] = 1
+        Image.fromarray(tube).save(tmp_path / gas / "masks" / "test00.png")
+        Image.fromarray(frame_of(tube, 0)).save(tmp_path / gas / "frames" / "test00.png")
+    path, lines = tmp_path / "paired_test_annotations.csv", []
+    path.write_text("\n".join(path.read_text().splitlines()[:2]))
+    found = run(make_request((tmp_path,), models, panels=0), lines.append)
+    assert "note: no pixel of the 2 masks is gas; 1 is read as tube" in lines
+    assert found.report["test"]["co2_mask"]["iou_tube"] == 1
+
+
+def test_a_bad_row_of_another_split_is_named_before_the_answers(data, models, tmp_path, monkeypatch):
+    write_set(tmp_path, ROWS[:2])
+    table = tmp_path / "paired_test_annotations.csv"
+    (tmp_path / "paired_train_annotations.csv").write_text(table.read_text().replace("Healthy", "Sick"))
+    monkeypatch.setattr("kerasfusion.fume.evaluate.job.evaluate", lambda *_: pytest.fail("it was answered"))
+    with pytest.raises(RequestError, match=r"class_name is 'Sick'(.|\n)*paired_train_annotations\.csv"):
+        run(make_request((tmp_path,), models, out=tmp_path / "out"), lambda line: None)
+
+
 def test_panels_of_an_earlier_run_do_not_stay(data, models, tmp_path, without_costs):
     for count in (4, 1):
         run(make_request(data, models, out=tmp_path, panels=count), lambda line: None)
