@@ -18,6 +18,8 @@ SILENCE = 10.0
 """Seconds without a frame from a network's stream after which it has ended."""
 _LOOK = 0.1
 """Seconds between two looks at whether it is to end."""
+_BETWEEN = 0.002
+"""Seconds to the next question where a camera has no frame yet."""
 _USUAL_RATE = 25.0
 _FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
@@ -110,19 +112,16 @@ class LiveSource:
             self.passed_over += passed_over
             if frame is None:
                 if error is not None or not answered:
-                    raise ImageError(
-                        f"the camera sends no more: {error or 'it has ended without a frame'}", where=self.device.name
-                    ) from error
+                    raise ImageError(f"the camera sends no more: {_reason(error)}", where=self.device.name) from error
                 return
             answered = True
             yield time, stored_frame(frame)
 
     def _read(self, newest: "_Newest") -> None:
-        av = require("av", extra="video")
         number, first, last = 0, None, -1.0
-        rate = float(self.container.streams.video[0].average_rate or _USUAL_RATE)
         try:
-            for frame in self.container.decode(video=0):
+            rate = float(self.container.streams.video[0].average_rate or _USUAL_RATE)
+            for frame in self._frames():
                 time = frame.time if frame.time is not None else number / rate
                 first, number = time if first is None else first, number + 1
                 if time - first > last:  # a camera's clock may stand still for a frame
@@ -131,10 +130,25 @@ class LiveSource:
                 if self.stopped.is_set():
                     break
             newest.end(None)
-        except (av.error.FFmpegError, ValueError) as error:
+        except Exception as error:  # whatever it is: nobody else would hear of it
             newest.end(error)
         finally:
             self.container.close()
+
+    def _frames(self) -> Iterator:
+        """The frames of PyAV; FFmpeg's macOS cameras say that they have none yet where others wait."""
+        not_yet = require("av", extra="video").error.BlockingIOError
+        while not self.stopped.is_set():
+            try:
+                yield from self.container.decode(video=0)
+                return
+            except not_yet:
+                self.stopped.wait(_BETWEEN)
+
+
+def _reason(error: Exception | None) -> str:
+    """Why the frames end, in words."""
+    return "it has ended without a frame" if error is None else str(error) or type(error).__name__
 
 
 class _Newest:
