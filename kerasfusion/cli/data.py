@@ -201,7 +201,7 @@ def pair(root: Path, out: Path | None, as_json: bool, legend: tuple[str, ...], *
 @data.command()
 @click.argument("film", type=ANY_PATH)
 @click.argument("out", type=ANY_PATH)
-@click.option("--every", type=FiniteRange(0, min_open=True), default=1.0, show_default=True, help="Seconds.")
+@click.option("--every", type=FiniteRange(0.001), default=1.0, show_default=True, help="Seconds.")
 @click.option("--gas", type=click.Choice(["co2", "ch4"]), help="[default: as FILM's name says]")
 @click.option("--ph", type=FiniteRange(0, 14), required=True, help="Of the rumen fluid.")
 @click.option(

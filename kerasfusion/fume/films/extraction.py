@@ -33,7 +33,7 @@ class FramesRequest:
     Attributes:
         film: the file.
         out: the dataset's folder; stills of other films that it holds stay.
-        every: seconds from one still to the next.
+        every: seconds from one still to the next, 0.001 at least: names have milliseconds.
         gas: "co2" or "ch4"; None takes it from the film's name or folder (`named_gas`).
         ph: of the rumen fluid.
         class_id: index into STATES.

@@ -123,6 +123,7 @@ def test_outlines_of_all_stills_in_one_coco_file_become_pairs(tmp_path):
         ("film.mkv", SAID, "does not say of which gas"),
         ("co2.mkv", (), "Missing option"),
         ("co2.mkv", ("--every", 0, *SAID), "--every"),
+        ("co2.mkv", ("--every", 0.0009, *SAID), "not in the range x>=0.001"),  # names have milliseconds
         ("co2.mkv", ("--rate", 5, *SAID), "--rate is for TIFFs"),
         ("co2.ats", SAID, "ATS is the camera's own format"),
     ],
