@@ -70,7 +70,7 @@ class Course:
         return find_bursts(np.asarray(self.times), self.area(name))
 
     def to_json(self, scale: float | None) -> dict[str, Any]:
-        """Of each plume mean and largest area and the bursts; of the state its shares of the time."""
+        """Of each plume mean and largest area over its moments and the bursts; of each state its number of moments."""
         found: dict[str, Any] = {"moments": len(self.times), "plumes": {name: self._plume(name) for name in self.names}}
         states = self.state()
         if len(states):
@@ -92,6 +92,8 @@ class Course:
 def find_bursts(times: np.ndarray, areas: np.ndarray) -> list[Burst]:
     """Where an area rises over the middle of its lower and upper tenth, and where it falls below it again.
 
+    What was not filmed is in no burst: a pause longer than STEADY usual steps between known moments ends one.
+
     Args:
         times: (N,) seconds, rising.
         areas: (N,) per cent of the frame; NaN where it is not known.
@@ -99,11 +101,18 @@ def find_bursts(times: np.ndarray, areas: np.ndarray) -> list[Burst]:
     known = np.isfinite(areas)
     if np.count_nonzero(known) < STEADY:
         return []
-    times, areas = times[known], _median(areas[known])
-    low, high = np.percentile(areas, (LOW, HIGH))
+    times, areas = times[known], areas[known]
+    steps = np.diff(times)
+    pauses = np.flatnonzero(steps > STEADY * np.median(steps)) + 1
+    parts = [(part, _median(own)) for part, own in zip(np.split(times, pauses), np.split(areas, pauses), strict=True)]
+    low, high = np.percentile(np.concatenate([own for _, own in parts]), (LOW, HIGH))
     if high - low < LEAST:
         return []
-    above = np.concatenate([[False], areas > (low + high) / 2, [False]])
+    return [burst for part, own in parts for burst in _bursts_above((low + high) / 2, part, own)]
+
+
+def _bursts_above(middle: float, times: np.ndarray, areas: np.ndarray) -> list[Burst]:
+    above = np.concatenate([[False], areas > middle, [False]])
     begins, ends = np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])
     return [
         Burst(float(times[begin]), float(times[end - 1]), float(areas[begin:end].max()))
@@ -122,7 +131,8 @@ def course_lines(found: Mapping[str, Any]) -> list[str]:
             )
     if states := found.get("smoothed_states"):
         total = sum(states.values())
-        lines.append("smoothed state: " + ", ".join(f"{name} {n / total:.1%}" for name, n in states.items()))
+        shares = ", ".join(f"{name} {n / total:.1%}" for name, n in states.items())
+        lines.append(f"smoothed state, of the moments: {shares}")
     return lines
 
 

@@ -64,6 +64,7 @@ class Film:
         offset: seconds that are added to its times.
         how: how its frames become levels.
         source: what its frames come from.
+        size: (H, W) of its first frame, pixels; None before that was read.
         frames: how many were read so far.
         end: time of the last one, offset included.
         trouble: why it could not be read to its end; None if it could.
@@ -75,6 +76,7 @@ class Film:
     offset: float
     how: FrameReading
     source: Source
+    size: tuple[int, int] | None = None
     frames: int = 0
     end: float = field(default=0.0)
     trouble: ImageError | None = None
@@ -108,6 +110,7 @@ class Film:
 
     def _at_their_times(self) -> Iterator[tuple[float, Stored]]:
         for time, stored in self.source.pictures():
+            self.size = self.size or stored.pixels.shape[:2]
             yield time + self.offset, stored
             self.end, self.frames = time + self.offset, self.frames + 1
 

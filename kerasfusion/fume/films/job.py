@@ -81,10 +81,12 @@ def refuse_other_films(out: Path, files: Mapping[str, Path]) -> None:
         files: {gas: film}; none of a camera, which never shows the same again.
 
     Raises:
-        RequestError: results of other films, or of films that its summary does not tell.
+        RequestError: results of other films, or of films that its summary does not tell; of a camera also a table
+            whose run ended before its summary.
     """
     path = out / SUMMARY
-    if not path.exists():
+    # A live table is written row by row, the summary last; that of films is whole, and may be made again.
+    if not path.exists() and (files or not (out / TABLE).exists()):
         return
     asked = {gas: str(file.resolve()) for gas, file in files.items()}
     try:
@@ -153,7 +155,7 @@ def _answer(network: Network, request: FilmRequest, films: Mapping[str, Film], s
     course, measure = Course(names), Measure()
     with ExitStack() as stack:
         columns = columns_of(names, "state" in network.outputs, request.scale)
-        table = _Table(stack, request.out / TABLE, columns, is_live=show is not None)
+        table = stack.enter_context(_Table(request.out / TABLE, columns, is_live=show is not None))
         film = _OverlayFilm(stack, request.out / OVERLAY, films)
         for moment, masks, state in _answered(network, films, request.batch):
             row = measure.row(moment, masks, state)
@@ -205,26 +207,44 @@ def _chunks(stream: Iterator[Moment], size: int) -> Iterator[list[Moment]]:
 
 
 class _Table:
-    """A CSV that is there once it is whole, or, of a live source, row by row."""
+    """A CSV that is there once it is whole, or, of a live source, with its first row; a context manager.
 
-    def __init__(self, stack: ExitStack, path: Path, columns: list[str], is_live: bool):
-        self._is_live = is_live
-        partial = path if is_live else own_partial(path)
-        stack.enter_context(disk_errors(path))
-        if not is_live:
-            stack.push(_renaming(partial, path))
-        self._file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))
-        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
-        self._writer.writeheader()
+    Raises:
+        KerasFusionError: the disk is full or refuses the write.
+    """
+
+    def __init__(self, path: Path, columns: list[str], is_live: bool):
+        self._path, self._columns, self._is_live = path, columns, is_live
+        self._written_to = path if is_live else own_partial(path)
+        self._rows = 0
+
+    def __enter__(self) -> "_Table":
+        with disk_errors(self._path):
+            self._file = self._written_to.open("w", newline="", encoding="utf-8")
+            self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
+            self._writer.writeheader()
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            with disk_errors(self._path):
+                self._file.close()
+                if kind is None and not self._is_live:
+                    self._written_to.replace(self._path)
+        finally:
+            if not self._is_live or not self._rows:  # a live row stays whatever comes after it
+                self._written_to.unlink(missing_ok=True)
 
     def write(self, cells: Mapping[str, str]) -> None:
-        self._writer.writerow(cells)
-        if self._is_live:
-            self._file.flush()
+        with disk_errors(self._path):
+            self._writer.writerow(cells)
+            if self._is_live:
+                self._file.flush()
+        self._rows += 1
 
 
 class _OverlayFilm:
-    """The film with the masks; it is begun with the first moment, when the frames' sizes are known."""
+    """The film with the masks; it is begun with the first moment, when each film's first frame has been read."""
 
     def __init__(self, stack: ExitStack, path: Path, films: Mapping[str, Film]):
         self._stack, self._path, self._films = stack, path, films
@@ -232,29 +252,15 @@ class _OverlayFilm:
 
     def write(self, moment: Moment, masks: Mapping, row) -> None:
         if self._painter is None:
-            self._begin(moment)
+            self._begin(moment.time)
         self._writer.write(row.time - self._first, self._painter.paint(moment, masks, row))
 
-    def _begin(self, moment: Moment) -> None:
-        known = {gas: shot.levels.shape for gas, shot in moment.shots.items()}
-        usual = next(iter(known.values()))
-        self._painter = OverlayPainter({gas: known.get(gas, usual) for gas in self._films})
-        self._first = moment.time
+    def _begin(self, time: float) -> None:
+        self._painter = OverlayPainter({gas: film.size for gas, film in self._films.items() if film.size is not None})
+        self._first = time
         rate = max(film.rate for film in self._films.values())
         size = (self._painter.width, self._painter.height)
         self._writer = self._stack.enter_context(VideoWriter(self._path, size, rate))
-
-
-def _renaming(partial: Path, path: Path):
-    """For an ExitStack: give a whole file its name, and delete a part."""
-
-    def leave(kind, error, trace) -> None:
-        if kind is None:
-            partial.replace(path)
-        else:
-            partial.unlink(missing_ok=True)
-
-    return leave
 
 
 def _notes(films: Mapping[str, Film]) -> list[str]:

@@ -135,6 +135,17 @@ def test_films_of_another_size_and_rate(model, films, tmp_path):
     assert "CO2 has 10 frames a second and CH4 5" in shown
 
 
+def test_each_film_has_its_own_size_in_the_overlay_also_before_it_begins(model, films, tmp_path):
+    large = write_film(tmp_path / "ch4.mkv", [np.kron(plume(5), np.ones((2, 2), np.uint8))] * 3)
+    for offset, first in ((0.3, "co2"), (-0.3, "ch4")):
+        out = tmp_path / first
+        invoke("predict", model, "--co2", films[0], "--ch4", large, "--offset", offset, "--out", out)
+        assert (rows_of(out)[0]["ch4_plume_px"] == "") == (first == "co2")
+        with av.open(str(out / "overlay.mp4")) as container:
+            stream = container.streams.video[0]
+            assert (stream.width, stream.height) == (WIDTH + 2 * WIDTH, 40 + 2 * HEIGHT)
+
+
 def test_a_film_that_is_cut_is_answered_as_far_as_it_goes(model, tmp_path):
     rng = np.random.default_rng(0)
     noisy = [np.maximum(plume(10), rng.integers(0, 70, (HEIGHT, WIDTH), np.uint8)) for _ in range(40)]
@@ -183,12 +194,12 @@ def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkey
     out.mkdir()
     (out / "film.csv").write_text("of an earlier run")
 
-    def write(table, cells):
+    def write(writer, cells):
         rows.append(cells)
         if len(rows) > 4:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kerasfusion.fume.films.job._Table.write", write)
+    monkeypatch.setattr(csv.DictWriter, "writerow", write)
     done = invoke("predict", model, "--co2", films[0], "--out", out, code=1)
     assert "no space left on the disk" in done.output
     assert [path.name for path in out.iterdir()] == ["film.csv"]
@@ -235,6 +246,10 @@ def test_a_camera_never_shows_the_same_again(model, tmp_path, not_loaded):
     out = kept(tmp_path / "out", co2="camera 0")
     shown = invoke("predict", model, "--camera", 0, "--gas", "co2", "--out", out, code=2).output
     assert "the folder holds the results of camera 0 (CO2)" in shown
+    (out / "summary.json").unlink()  # a run that was killed leaves its rows
+    shown = invoke("predict", model, "--camera", 0, "--gas", "co2", "--out", out, code=2).output
+    assert "the folder holds results, and it cannot be read of which films they are" in shown
+    assert (out / "film.csv").read_text() == "of an earlier run"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"films": 3}', '{"films": {"co2": 3}}', "\xff"])
@@ -254,6 +269,12 @@ def test_frames_are_answered_into_a_folder_with_a_films_results(model, tmp_path)
     assert (out / "masks").is_dir()
 
 
+def test_a_film_that_pauses_has_its_bursts_on_either_side():
+    times = np.concatenate([np.arange(20), 60 + np.arange(20)])
+    found = find_bursts(times, np.float32([0] * 10 + [5] * 20 + [0] * 10))
+    assert [(burst.begin, burst.end) for burst in found] == [(10, 19), (60, 69)]
+
+
 @pytest.mark.parametrize(
     ("areas", "bursts"),
     [
@@ -263,6 +284,8 @@ def test_frames_are_answered_into_a_folder_with_a_films_results(model, tmp_path)
         ([3.0, 3.1] * 20, []),  # steady
         ([np.nan] * 20, []),
         ([0] * 6 + [np.nan] * 3 + [5] * 6, [(9, 14, 5)]),
+        ([0] * 9 + [5] * 7 + [np.nan] * 9 + [5] * 7 + [0] * 9, [(9, 15, 5), (25, 31, 5)]),  # not filmed between
+        ([0] * 9 + [5] * 7 + [np.nan] * 2 + [5] * 7 + [0] * 9, [(9, 24, 5)]),  # two frames were dropped
     ],
 )
 def test_bursts(areas, bursts):

@@ -1,19 +1,29 @@
 """A live source, played by a pipe and by FFmpeg's own generator in the place of a camera."""
 
 import csv
+import errno
 import json
 import os
 import signal
 import threading
 import time
+from fractions import Fraction
+from types import SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
+from kerasfusion.fume.config_reading import FrameReading
+from kerasfusion.fume.detect.answering import open_network
 from kerasfusion.fume.films import live_source
-from kerasfusion.fume.films.live_source import Device, find_device
+from kerasfusion.fume.films.film import open_film
+from kerasfusion.fume.films.job import FilmRequest, answer_films
+from kerasfusion.fume.films.live_source import Device, LiveSource, find_device
+from kerasfusion.images.decoding import ImageError
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader
 from tests.fume.films.film_material import plume, write_film
 
@@ -123,6 +133,67 @@ def test_requests_that_make_no_sense(model, tmp_path, flags, said):
     places = {"out": tmp_path / "out"}
     assert said in invoke(model, *(places.get(flag, flag) for flag in flags), code=2).output
     assert not (tmp_path / "out" / "film.csv").exists()
+
+
+def test_a_reader_of_the_rows_that_goes_away_is_not_taken_for_a_bad_disk(model, tmp_path):
+    def show(cells):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    film = open_film(write_film(tmp_path / "film.mkv", [plume(10)] * 3), FrameReading())
+    with pytest.raises(BrokenPipeError):
+        answer_films(open_network(model), FilmRequest({}, tmp_path / "out", batch=1), {"co2": film}, show)
+    assert [row["co2_plume_px"] for row in rows_of(tmp_path / "out")] == ["100"]
+
+
+def test_a_camera_whose_first_frame_cannot_be_read_leaves_no_table(model, tmp_path):
+    film = write_film(tmp_path / "film.mkv", [12_000 + plume(10).astype(np.uint16)] * 3)
+    pipe = pipe_of(tmp_path / "camera", film.read_bytes())
+    done = invoke(model, "--camera", pipe, "--gas", "co2", "--out", tmp_path / "out", code=1)
+    assert "which have no fixed range" in done.output
+    assert not (tmp_path / "out" / "film.csv").exists()
+
+
+class StandIn:
+    """A container of PyAV whose questions have these answers, one after the other: frames, or what is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.streams = SimpleNamespace(video=[SimpleNamespace(average_rate=10)])
+
+    def decode(self, video):
+        while self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
+
+    def close(self):
+        pass
+
+
+def numbered(number):
+    frame = av.VideoFrame.from_ndarray(np.full((6, 8), number, np.uint8), format="gray")
+    frame.pts, frame.time_base = number, Fraction(1, 10)
+    return frame
+
+
+def live(*answers):
+    return LiveSource(Device("0:none", "avfoundation", "camera 0"), StandIn(*answers), threading.Event())
+
+
+def test_a_camera_that_has_no_frame_yet_is_asked_again():
+    not_yet = av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    found = [(time, int(stored.pixels[0, 0])) for time, stored in live(not_yet, not_yet, numbered(3)).pictures()]
+    assert found == [(0, 3)]
+    assert list(live(numbered(1), not_yet, not_yet).pictures())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(MemoryError(), "MemoryError"), (av.error.OSError(errno.EIO, "gone"), "gone")]
+)
+def test_whatever_ends_the_reading_is_said(error, said):
+    with pytest.raises(ImageError, match=rf"the camera sends no more: .*{said}(.|\n)*camera 0"):
+        list(live(numbered(0), error).pictures())
 
 
 def test_a_stream_of_a_network_that_nobody_sends(model, tmp_path):
