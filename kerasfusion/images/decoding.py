@@ -89,6 +89,12 @@ class Stored:
     palette: np.ndarray | None
     encoded: bytes
 
+    def looked_up(self) -> np.ndarray:
+        """The pixels, or their (H, W, 3) uint8 colours in the palette; black beyond its end, as Pillow takes them."""
+        if self.palette is None:
+            return self.pixels
+        return np.pad(self.palette, ((0, 256), (0, 0)))[self.pixels]
+
 
 def read_stored(path: Path, page: int | None = None, max_pixels: int = MAX_PIXELS) -> Stored:
     """Read an image file whose samples are numbers, such as counts of a camera or classes: nothing is scaled or cut.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from kerasfusion.images.decoding import ImageError, crop_centre, decode_image, read_image, squash
+from kerasfusion.images.decoding import ImageError, Stored, crop_centre, decode_image, read_image, squash
 
 
 def encode(image: Image.Image, form: str, **options) -> bytes:
@@ -35,6 +35,11 @@ def test_modes_become_rgb(picture):
     np.testing.assert_array_equal(decode_image(encode(Image.fromarray(grey), "PNG")), np.stack([grey] * 3, axis=-1))
     palette = image.quantize(16)
     np.testing.assert_array_equal(decode_image(encode(palette, "PNG")), np.asarray(palette.convert("RGB")))
+    indices = np.array([[0, 1, 255]], np.uint8)
+    colours = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+    shown = [[[10, 20, 30], [40, 50, 60], [0, 0, 0]]]  # beyond the palette's end is black
+    np.testing.assert_array_equal(Stored(indices, colours, b"").looked_up(), shown)
+    np.testing.assert_array_equal(Stored(indices, None, b"").looked_up(), indices)
     cmyk = decode_image(encode(image.convert("CMYK"), "TIFF"))
     assert np.abs(cmyk.astype(int) - picture).max() <= 1
 

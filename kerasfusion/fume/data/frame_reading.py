@@ -139,9 +139,7 @@ def _what(values: np.ndarray) -> str:
 
 def _picture(stored: Stored, how: FrameReading) -> np.ndarray:
     """The levels of a picture of 8 bits."""
-    pixels = stored.pixels
-    if stored.palette is not None:
-        pixels = _looked_up(pixels, stored.palette)
+    pixels = stored.looked_up()
     if pixels.ndim == 2:
         return pixels
     coloured = pixels.max(-1) - pixels.min(-1) > GREY
@@ -186,10 +184,3 @@ def _uncoloured(pixels: np.ndarray, how: FrameReading) -> np.ndarray | None:
             expected="a frame that shows more of its palette, or the palette's name",
             todo=f"set data.frames.palette: {error.args[0]}, or export the frame in grey (white hot)",
         ) from error
-
-
-def _looked_up(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The colours, (H, W, 3) uint8, of a palette's indices; Pillow takes those beyond its end for black."""
-    whole = np.zeros((256, 3), np.uint8)
-    whole[: len(palette)] = palette[:256]
-    return whole[indices]

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.config_types import PIXEL_CLASSES
+from kerasfusion.fume.data.frames import sizes_differ
 from kerasfusion.fume.data.masks import union_of
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
@@ -158,11 +159,10 @@ def _read(network: Network, sample: Sample, root: Path) -> tuple[Sample, Questio
     truths = read_truth(sample, root, network.masks)
     for gas, mask in truths.items():
         if mask.shape != question.sizes[gas]:
-            height, width = question.sizes[gas]
             raise ImageError(
-                f"the mask has {mask.shape[1]} x {mask.shape[0]} pixels",
+                sizes_differ(mask.shape, question.sizes[gas]),
                 where=root / sample.frames[gas].mask_path,
-                expected=f"{width} x {height}, as its frame",
+                expected="a mask of the frame's size",
             )
     return sample, question, truths
 

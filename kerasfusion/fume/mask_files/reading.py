@@ -134,7 +134,7 @@ def _by_number(pixels: np.ndarray, numbers: Mapping[int, int], legend: bool = Fa
 
 
 def _by_colour(stored: Stored, colours: Mapping[str, int]) -> np.ndarray:
-    pixels = stored.pixels if stored.palette is None else _looked_up(stored.pixels, stored.palette)
+    pixels = stored.looked_up()
     if pixels.dtype != np.uint8:
         raise ImageError("the mask's pixels are numbers", expected=f"the colours {_words(colours)}")
     if pixels.ndim == 2:
@@ -175,13 +175,6 @@ def _one_channel(pixels: np.ndarray) -> np.ndarray:
 
 def _equal_channels(pixels: np.ndarray) -> bool:
     return pixels.ndim == 2 or bool((pixels == pixels[..., :1]).all())
-
-
-def _looked_up(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The colours, (H, W, 3) uint8, of a palette's indices; Pillow takes those beyond its end for black."""
-    whole = np.zeros((256, 3), np.uint8)
-    whole[: len(palette)] = palette[:256]
-    return whole[indices]
 
 
 def _packed(pixels: np.ndarray) -> np.ndarray:

@@ -287,7 +287,7 @@ def test_what_cannot_be_evaluated_is_said(data, models, tmp_path):
         run(make_request(data, models, save_masks=True))
     write_set(tmp_path, ROWS[:2])
     Image.fromarray(np.zeros((HEIGHT, WIDTH + 1), np.uint8)).save(tmp_path / "co2" / "masks" / "test01.png")
-    with pytest.raises(ImageError, match=f"expected: {WIDTH} x {HEIGHT}, as its frame"):
+    with pytest.raises(ImageError, match=f"the mask has {WIDTH + 1} x {HEIGHT} pixels, the frame {WIDTH} x {HEIGHT}"):
         run(make_request((tmp_path,), models))
     (tmp_path / "co2" / "masks" / "test01.png").unlink()
     with pytest.raises(RequestError, match=r"paired_test_annotations.csv line 3.*co2/masks/test01.png"):
