@@ -69,7 +69,7 @@ class Network:
         frames: how its frames are read.
         masks: how the true masks are read that its answers are compared with.
         width, height: of the frames that it is given, pixels.
-        gases: that it was trained on; it is asked about no other.
+        gases: that it was trained on; of another it knows nothing, see `require_gases`.
         outputs: "state" and masks, as far as it learned them: a head that no loss asked for says nothing.
         is_paired: whether it looks at both gases at once; else it is asked frame by frame.
         flips: answer with the mean of what is said of the frames and of their left-right mirrored copies, masks
@@ -157,12 +157,7 @@ class Network:
         return self.prepare(self.read_frames(files))
 
     def prepare(self, frames: dict[str, np.ndarray]) -> Question:
-        """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size.
-
-        Raises:
-            RequestError: a gas that it was not trained on.
-        """
-        self.require_gases(frames)
+        """Bring a sample's decoded frames, {gas: (H, W) uint8}, to the network's size."""
         resized = {gas: resize_frame(frame, self.width, self.height) for gas, frame in frames.items()}
         return Question(resized, {gas: frame.shape for gas, frame in frames.items()})
 

@@ -33,12 +33,14 @@ def measure_network(
         {"load_s", "memory_mb", "frames": {gas: [width, height]}, "runs", "stages": {stage: {"mean_ms", ...}}, "fps"}.
 
     Raises:
-        RequestError: a file does not exist. ImageError: one cannot be decoded.
+        RequestError: a file does not exist, or is of a gas that the network was not trained on. ImageError: one cannot
+            be decoded.
     """
     require_frames(files or {})
     begin = time.perf_counter()
     network = open_it()
     load_s = time.perf_counter() - begin
+    network.require_gases(files or {})
     with tempfile.TemporaryDirectory() as folder:
         return {"load_s": load_s, **time_network(network, files or _noise(Path(folder), network.gases), runs, warmup)}
 

@@ -82,7 +82,8 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         report: takes a line for the person who waits.
 
     Raises:
-        RequestError: no such model, CSV or files, no samples, or nowhere to write masks.
+        RequestError: no such model, CSV or files, no samples, samples of a gas that the network was not trained on, or
+            nowhere to write masks.
         ImageError: a file cannot be read.
         KerasFusionError: another run is writing the folder that it is kept in.
     """
@@ -103,6 +104,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         report(f"note: {note}")
     use_device(request.model, request.device)
     network = open_network(request.model)
+    network.require_gases({gas for sample in samples for gas in sample.frames})
     network.masks, network.flips = data.masks, request.flips
     # Before the work too: the other splits' CSVs are read for it.
     record = _record(network, samples, request) if folder is not None else {}

@@ -181,7 +181,8 @@ def test_a_gas_that_training_left_out_is_refused(tmp_path):
     for name in ("FUMEFastSCNN", "MultiTaskFastSCNN"):
         network = open_network(save_reader(tmp_path / f"{name}.keras", name, "data", "data.gases=ch4"))
         with pytest.raises(RequestError, match=r"never saw CO2: it was trained on CH4 alone(.|\n)*data\.gases=both"):
-            network.prepare({"co2": frame_of(draw_mask(0), 1)})
+            network.require_gases({"co2", "ch4"})
+        network.require_gases({"ch4"})
 
 
 def test_a_network_that_learned_nothing_is_refused(tmp_path):

@@ -271,6 +271,7 @@ def test_a_network_of_one_gas_is_asked_about_no_other(data, tmp_path):
         assert "the network never saw CH4: it was trained on CO2 alone" in shown.stderr
         assert not shown.stdout and not out.exists()
     assert json.loads(invoke("predict", model, "--co2", frames["co2"], "--json").stdout)["state"] == "Healthy"
+    assert "never saw CH4" in invoke("benchmark", model, "--ch4", frames["ch4"], code=2).stderr
     timing = json.loads(invoke("benchmark", model, "--runs", 1, "--warmup", 0, "--json").stdout)
     assert timing["frames"] == {"co2": [640, 480]}
 

@@ -272,6 +272,13 @@ def test_what_a_network_did_not_learn_is_not_measured(data, tmp_path, without_co
     assert "rumen state" not in as_text(found)
 
 
+def test_a_gas_that_the_network_never_saw_is_not_evaluated(data, tmp_path, monkeypatch):
+    path = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", data[0], "data.gases=co2")
+    monkeypatch.setattr("kerasfusion.fume.evaluate.job.evaluate", lambda *_: pytest.fail("it was answered"))
+    with pytest.raises(RequestError, match="never saw CH4: it was trained on CO2 alone"):
+        run(make_request(data, {"FUMEFastSCNN": path}), lambda line: None)
+
+
 def test_a_gas_that_the_configuration_leaves_out_is_not_asked(data, models, without_costs):
     request = make_request(data, models, panels=0)
     only = load_config(FumeConfig, None, [f"data.dataset_root={data[0]}", "data.gases=ch4"])
