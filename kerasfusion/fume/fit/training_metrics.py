@@ -39,7 +39,7 @@ class Confusion(keras.metrics.Metric):
 
     def result(self):
         """{metric: value}; balanced accuracy, Transitional F1 and shares of the answers of the state, mean IoU and gas
-        IoU of a mask."""
+        IoU of a mask: NaN where nothing counted has the class, in truth or prediction."""
         counts = ops.cast(self.counts.value, "float32")
         hits, truth, predicted = ops.diagonal(counts), ops.sum(counts, axis=1), ops.sum(counts, axis=0)
         if self.output == "state":
@@ -51,8 +51,11 @@ class Confusion(keras.metrics.Metric):
                 **{f"{SAID}{name.lower()}": _ratio(predicted[row], ops.sum(counts)) for row, name in enumerate(STATES)},
             }
         union = truth + predicted - hits
-        iou = _ratio(hits, union)
-        return {f"{self.output}_mean_iou": _mean_where(iou, union > 0), f"{self.output}_gas_iou": iou[GAS]}
+        iou, occurs = _ratio(hits, union), union > 0
+        return {
+            f"{self.output}_mean_iou": ops.where(ops.any(occurs), _mean_where(iou, occurs), np.nan),
+            f"{self.output}_gas_iou": ops.where(occurs, iou, np.nan)[GAS],
+        }
 
     def reset_state(self):
         """Forget all counts."""
@@ -69,15 +72,21 @@ def _mean_where(values, mask):
 
 
 class EpochScores(keras.callbacks.Callback):
-    """Adds what an epoch is judged by: `val_mean_iou`, the mean over the masks, and `best_epoch.JOINT`."""
+    """Adds what an epoch is judged by: `val_mean_iou`, the mean over the masks, and `best_epoch.JOINT`.
+
+    An undefined IoU counts in no mean, as in `evaluate`. Its own column says 0: a history holds numbers alone.
+    """
 
     def on_epoch_end(self, epoch, logs=None):
         """Called before the callbacks that read it."""
+        ious = {name: value for name, value in logs.items() if name.startswith("val_") and name.endswith("_iou")}
         means, gases = (
-            [value for name, value in logs.items() if name.startswith("val_") and name.endswith(kind)]
+            [value for name, value in ious.items() if name.endswith(kind) and not np.isnan(value)]
             for kind in ("_mean_iou", "_gas_iou")
         )
         if means:
             logs[MEAN_IOU] = float(np.mean(means))
-        if gases and BALANCED in logs:
-            logs[JOINT] = 0.5 * logs[BALANCED] + 0.5 * float(np.mean(gases))
+        if ious and BALANCED in logs:
+            # With no gas in truth and answers the masks say nothing: the state decides alone.
+            logs[JOINT] = 0.5 * logs[BALANCED] + 0.5 * float(np.mean(gases or logs[BALANCED]))
+        logs.update({name: 0.0 for name, value in logs.items() if name.endswith("_iou") and np.isnan(value)})

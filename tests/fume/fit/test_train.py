@@ -16,7 +16,7 @@ from kerasfusion.fume.fit import train as train_module
 from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch, monitor_of
 from kerasfusion.fume.fit.epoch_reports import only_state
 from kerasfusion.fume.fit.job import fit
-from kerasfusion.fume.fit.training_metrics import Confusion
+from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.trainer import Checkpoint, write_checkpoint
 from tests.fume.fit.training_material import HEIGHT, WIDTH, tiny_network, write_set
@@ -276,6 +276,31 @@ def test_metrics_while_training_are_sklearns():
     mask.reset_state()
     mask.update_state(np.zeros((1, 5, 6), int), np.tile([1.0, 0, 0], (1, 5, 6, 1)))
     assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
+
+
+def logs_of(co2_truth, co2_answer, ch4_weight):
+    """What Keras logs of one sample with a perfect state, and a CH4 mask that neither has nor is answered gas."""
+    state, masks = Confusion("state"), [Confusion(f"{gas}_mask") for gas in ("co2", "ch4")]
+    state.update_state(np.arange(3), np.eye(3, dtype=np.float32))
+    classes = np.eye(3, dtype=np.float32)
+    masks[0].update_state(np.array([[co2_truth]]), classes[[[co2_answer]]], sample_weight=np.ones(1))
+    masks[1].update_state(np.zeros((1, 1, 4), int), classes[np.zeros((1, 1, 4), int)], np.array([ch4_weight]))
+    results = {name: float(value) for metric in (state, *masks) for name, value in metric.result().items()}
+    return {**results, **{f"val_{name}": value for name, value in results.items()}}
+
+
+@pytest.mark.parametrize("ch4_weight", [0.0, 1.0])  # CH4 frames are not there, or hold no plume
+@pytest.mark.parametrize(
+    ("truth", "answer", "gas", "mean"),
+    [([0, 1, 2, 2], [0, 1, 2, 2], 1, 1), ([0, 1, 2, 2], [0, 1, 2, 1], 1 / 2, 2 / 3), ([0, 0, 1], [0, 0, 1], 1, 1)],
+)
+def test_a_gas_that_is_not_there_is_left_out_of_what_an_epoch_is_judged_by(truth, answer, gas, mean, ch4_weight):
+    logs = logs_of(truth, answer, ch4_weight)
+    EpochScores().on_epoch_end(0, logs)
+    assert logs[JOINT] == pytest.approx(0.5 + 0.5 * gas)
+    assert logs["val_mean_iou"] == pytest.approx((mean + ch4_weight) / (1 + ch4_weight))
+    assert np.isfinite(list(logs.values())).all()
+    assert logs["val_ch4_mask_gas_iou"] == 0
 
 
 def test_epochs_are_judged_by_what_is_learned(root, tmp_path):
