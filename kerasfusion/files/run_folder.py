@@ -51,10 +51,15 @@ def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
     return path.parent
 
 
+def binding_settings(folder: Path) -> Path | None:
+    """The file of the settings that a run folder's checkpoints were begun with; None where they bind nobody."""
+    path = folder / "checkpoints" / "settings.json"
+    return path if path.exists() and any(path.parent.glob("*.npz")) else None
+
+
 def refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     """The check of `claim_checkpoints`, which writes nothing."""
-    path = folder / "checkpoints" / "settings.json"
-    if path.exists() and any(path.parent.glob("*.npz")):
+    if path := binding_settings(folder):
         changed = differences(
             json.loads(json.dumps(settings)), read_json(path, todo="begin this run anew with --restart") or {}
         )

@@ -119,6 +119,8 @@ def test_settings_of_an_ablations_run_of_another_shape(tmp_path, monkeypatch, co
     monkeypatch.chdir(tmp_path)
     config = FumeConfig()
     folder = config.run_folder / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "state.npz").touch()
     todo = f"delete the folder {folder} and run the study again: this run begins anew"
     damaged(lambda: _changed(config, None), folder / "settings.json", content, key, todo)
 
@@ -127,6 +129,7 @@ def test_settings_that_are_no_settings_of_ours_are_other_settings(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     path = FumeConfig().run_folder / "checkpoints" / "settings.json"
     path.parent.mkdir(parents=True)
+    (path.parent / "state.npz").touch()
     path.write_text(json.dumps({"unknown": 1, "model": 3, "data": {"train": "a", "val": "b"}}))
     assert _changed(FumeConfig(), None) == ["model: was 3, is now null", "unknown: was 1, is now null"]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pydantic
 
-from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, json_sha256, lines_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.run_files import METRICS, read_metrics
-from kerasfusion.files.run_folder import differences
+from kerasfusion.files.run_folder import binding_settings, differences
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
 from kerasfusion.fume.data.samples import Sample, read_samples
+from kerasfusion.fume.fit.initial_weights import refuse_other_network
 
 SPLIT = "test"
 """What the runs are compared on."""
@@ -61,13 +61,14 @@ def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
         configs: of the runs, in the table's order.
 
     Raises:
-        RequestError: two runs of one name, an unknown network, data that are not there, or a run folder that holds a
-            run with other settings or data; names what differs.
+        RequestError: two runs of one name, an unknown network, data or initial weights that are not there or of another
+            network, or a run folder that holds a run with other settings or data; names what differs.
     """
     _refuse_names(configs)
     data = _Data()
     runs, refused = [], []
     for config in configs:
+        refuse_other_network(config)
         samples = {split: data.count(config, split) for split in ("train", "val", SPLIT)}
         changed = _changed(config, data)
         if changed:
@@ -168,13 +169,15 @@ class _Kept(pydantic.BaseModel):
 
 def _changed(config: FumeConfig, data: _Data) -> list[str]:
     """What differs from the settings and data that the run in the folder was begun with."""
-    path = config.run_folder / "checkpoints" / "settings.json"
-    if not path.is_file():
+    from kerasfusion.fume.fit.train import settings_of
+
+    path = binding_settings(config.run_folder)
+    if path is None:
         return []
     kept = read_json(path, _Kept, _again(config))
-    ours = _same_keys(kept, {**to_dict(config), "seed": config.experiment.seed})
-    theirs = {**kept, "data": {key: value for key, value in kept["data"].items() if key not in ("train", "val")}}
-    if changed := differences(json.loads(json.dumps(ours)), theirs):
+    # The data come after the settings: their digests take longest.
+    ours = json.loads(json.dumps(settings_of(config, kept["data"]["train"], kept["data"]["val"])))
+    if changed := differences(_same_keys(kept, ours), kept):
         return changed
     return [
         f"data: the files of {config.data.paired_csv(split)} are not those that the run was trained on"
@@ -184,7 +187,7 @@ def _changed(config: FumeConfig, data: _Data) -> list[str]:
 
 
 def _same_keys(kept: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
-    """Those parts of the configuration that `fit` keeps with its checkpoints: sections key by key."""
+    """Those parts of the settings that are kept, sections key by key: an earlier version's `fit` kept fewer."""
     return {
         key: {name: tree[key][name] for name in value if name in tree[key]} if isinstance(value, dict) else tree[key]
         for key, value in kept.items()

@@ -81,7 +81,7 @@ def estimate_fit(config: FumeConfig, restart: bool = False) -> Estimate:
 
     done = Checkpoint()
     if not restart:
-        refuse_other_settings(config.run_folder, settings_of(config, *splits.values()))
+        refuse_other_settings(config.run_folder, settings_of(config, *(split.digest for split in splits.values())))
         done = read_checkpoint(config.run_folder / "checkpoints" / STATE)
     trial = try_out(config, *(split.samples for split in splits.values()))
     epochs = 0 if done.finished else config.training.num_epochs - done.epoch

@@ -59,7 +59,7 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     if restart:
         for name in ("checkpoints", "tensorboard"):
             shutil.rmtree(folder / name, ignore_errors=True)
-    claim_checkpoints(folder, settings_of(config, training, validation))
+    claim_checkpoints(folder, settings_of(config, training.digest, validation.digest))
     describe_run(folder, config)
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))
     shares = ", ".join(f"{n} {name}" for n, name in zip(counts, config.data.class_names, strict=True))

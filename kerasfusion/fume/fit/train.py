@@ -169,8 +169,13 @@ def _stopping(config: FumeConfig, monitor: str) -> keras.callbacks.EarlyStopping
     return keras.callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience, min_delta=settings.min_delta)
 
 
-def settings_of(config: FumeConfig, training: Frames, validation: Frames) -> dict:
-    """All that decides the weights, as a JSON value: a run is only gone on with under the same."""
+def settings_of(config: FumeConfig, training: str, validation: str) -> dict:
+    """All that decides the weights, as a JSON value: a run is only gone on with under the same.
+
+    Args:
+        config: everything; the file of `model.weights` is there.
+        training, validation: digests of the samples, of `samples_digest`.
+    """
     tree = to_dict(config)
     settings = {key: tree[key] for key in ("model", "training", "weighted_sampling")}
     settings["training"].pop("checkpoint")
@@ -178,7 +183,7 @@ def settings_of(config: FumeConfig, training: Frames, validation: Frames) -> dic
     settings["seed"] = config.experiment.seed
     settings["data"] = {
         key: tree["data"][key] for key in ("image_size", "frames", "masks", "gases", "augmentation", "modality_dropout")
-    } | {"train": training.digest, "val": validation.digest}
+    } | {"train": training, "val": validation}
     return settings
 
 

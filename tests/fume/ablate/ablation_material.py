@@ -44,7 +44,7 @@ def write_training(config, best_epoch=3, finished=True, epochs=4):
     """What `fit` leaves."""
     folder, outputs = config.run_folder, ARCHITECTURES[config.model.name].outputs
     describe_run(folder, config)
-    claim_checkpoints(folder, settings_of(config, load_split(config, "train"), load_split(config, "val")))
+    claim_checkpoints(folder, settings_of(config, *(load_split(config, split).digest for split in ("train", "val"))))
     history = []
     for epoch in range(1, epochs + 1):
         row = {"epoch": epoch, "loss": 2.0 / epoch, "val_loss": 2.2 / epoch}

@@ -12,6 +12,7 @@ from tensorflow.core.util.event_pb2 import Event
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import file_sha256
 from kerasfusion.fume.ablate import job
 from kerasfusion.fume.ablate.configs import changes, list_files
 from kerasfusion.fume.ablate.cost import costs_of, total_line
@@ -223,6 +224,39 @@ def test_what_does_not_change_the_network_is_no_other_setting(root):
     write_run(config)
     same = configured(root, "one", CLASSIFIER, "experiment.tags=[a]", "training.checkpoint.save_freq=0")
     assert plan_runs([same])[0].is_finished
+
+
+def test_runs_that_begin_from_weights_are_gone_on_with_while_these_are_the_same(root):
+    start = save_reader(root.parent / "start.keras", CLASSIFIER, root)
+    config = configured(root, "one", CLASSIFIER, f"model.weights={start}")
+    write_run(config)
+    assert plan_runs([config])[0].is_finished
+    kept = file_sha256(start)
+    save_reader(start, CLASSIFIER, root, "experiment.name=another")
+    with pytest.raises(RequestError, match=f"model.weights: was {kept[:12]}..., is now {file_sha256(start)[:12]}..."):
+        plan_runs([config])
+    start.unlink()
+    with pytest.raises(RequestError, match="the file does not exist"):
+        plan_runs([config])
+
+
+def test_settings_of_a_run_that_finished_no_epoch_bind_nobody_as_in_fit(root):
+    write_training(configured(root, "one", CLASSIFIER), finished=False)
+    other = configured(root, "one", CLASSIFIER, "training.num_epochs=9")
+    with pytest.raises(RequestError, match="num_epochs: was 4, is now 9"):
+        plan_runs([other])
+    (other.run_folder / "checkpoints" / "state.npz").unlink()
+    assert [found.epochs for found in plan_runs([other])] == [0]
+
+
+def test_settings_of_an_earlier_version_lack_keys(root):
+    config = configured(root, "one", CLASSIFIER)
+    write_run(config)
+    path = config.run_folder / "checkpoints" / "settings.json"
+    kept = json.loads(path.read_text())
+    del kept["model"]["weights"], kept["data"]["frames"]
+    path.write_text(json.dumps(kept))
+    assert plan_runs([config])[0].is_finished
 
 
 def test_a_failing_run_is_said_and_the_others_go_on(root, tmp_path, monkeypatch):

@@ -94,8 +94,8 @@ def trial(monkeypatch):
 
 def test_what_is_there_already_is_not_counted_again(make_config, trial):
     config = make_config()
-    training, validation = load_split(config, "train"), load_split(config, "val")
-    claim_checkpoints(config.run_folder, settings_of(config, training, validation))
+    digests = [load_split(config, split).digest for split in ("train", "val")]
+    claim_checkpoints(config.run_folder, settings_of(config, *digests))
     write_checkpoint(config.run_folder / "checkpoints" / "state.npz", Checkpoint(epoch=3))
     estimate = estimate_fit(config)
     assert stages_of(estimate)["train"].count == 2 * 9
