@@ -22,6 +22,9 @@ from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.json_yaml import refuse_other_shape
 from kerasfusion.files.writing import write_file, write_text
 
+LOSS_SCALE = "loss_scale/"
+"""What the names of a LossScaleOptimizer's own variables begin with."""
+
 EARLY_STOPPING_STATE = ("wait", "best", "best_epoch", "stopped_epoch")
 
 UNREADABLE = (
@@ -203,6 +206,8 @@ def restore(model: keras.Model, state: Checkpoint) -> None:
     """
     for name, variable in _variables(model, with_optimizer=not state.finished):
         value = state.arrays.get(name)
+        if value is None and name.startswith(LOSS_SCALE):
+            continue  # begun without: by an earlier version, or where there was no GPU
         if value is None or value.shape != tuple(variable.shape):
             raise KerasFusionError(
                 f"the checkpoint does not fit the model ({variable.path})",
@@ -268,12 +273,17 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 def _variables(model: keras.Model, with_optimizer: bool = True):
     """Numbered variables that training may change; a frozen layer's are left out: they come back with the model.
 
-    By number, since Keras' automatic names count on within a process.
+    By number, since Keras' automatic names count on within a process. The loss' scale has numbers of its own, so that a
+    run may go on where there is none.
     """
     frozen = {id(v) for layer in model._flatten_layers() if not layer.trainable for v in layer.variables}
-    variables = [*model.variables, *(model.optimizer.variables if with_optimizer else ())]
-    changing = [v for v in variables if id(v) not in frozen]
-    return [(f"variable/{number:05d}", variable) for number, variable in enumerate(changing)]
+    changing, scale = [v for v in model.variables if id(v) not in frozen], []
+    if with_optimizer:
+        scaled = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        changing += scaled.variables
+        scale = model.optimizer.variables[: -len(scaled.variables)]
+    named = {"variable/": changing, LOSS_SCALE: scale}
+    return [(f"{kind}{number:05d}", each) for kind, kept in named.items() for number, each in enumerate(kept)]
 
 
 def _plain(value):

@@ -204,6 +204,37 @@ def test_only_an_unfinished_run_needs_the_optimizer_that_it_had(tmp_path):
     assert history_again == history
 
 
+def build_scaled():
+    """`build` with a scaled loss, as in float16; its scale doubles after 7 steps."""
+    model = build()
+    optimizer = keras.optimizers.LossScaleOptimizer(model.optimizer, dynamic_growth_steps=7)
+    model.compile(optimizer, model.loss, jit_compile=False)
+    return model
+
+
+def test_the_scale_of_a_loss_is_gone_on_with(tmp_path):
+    expected, _ = run(tmp_path / "whole", model=build_scaled())
+    with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+        run(tmp_path / "cut", stream=killed_in_epoch(3), model=build_scaled())
+    weights, _ = run(tmp_path / "cut", model=build_scaled())
+    assert_equal_weights(weights, expected)
+    kept = read_checkpoint(tmp_path / "cut" / "state.npz").arrays
+    for name, value in read_checkpoint(tmp_path / "whole" / "state.npz").arrays.items():
+        np.testing.assert_array_equal(kept[name], value)
+    # 8 epochs of 5 steps; a scale that is a power of two changes no float32 result.
+    assert {2.0**15 * 2 ** (8 * 5 // 7), 8 * 5 % 7} <= {float(value) for value in kept.values() if value.ndim == 0}
+    assert_equal_weights(run(tmp_path / "plain")[0], expected)
+
+
+@pytest.mark.parametrize(("begun", "gone_on"), [(build, build_scaled), (build_scaled, build)])
+def test_a_run_goes_on_where_its_loss_has_a_scale_and_where_it_has_none(tmp_path, begun, gone_on):
+    expected, _ = run(tmp_path / "whole")
+    with pytest.raises((KeyboardInterrupt, tf.errors.OpError)):
+        run(tmp_path / "cut", stream=killed_in_epoch(3), model=begun())
+    weights, _ = run(tmp_path / "cut", model=gone_on())
+    assert_equal_weights(weights, expected)
+
+
 def test_a_step_is_traced_once(tmp_path):
     traced, given = [], keras.Input((5,))
     outputs = {name: keras.layers.Dense(2, name=name)(given) for name in ("a", "b")}

@@ -28,7 +28,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 def with_fused_normalisation(network: keras.Model) -> keras.Model:
-    """A copy of a network, weights copied, whose batch normalisation is fused."""
+    """A copy of a network, weights and precision copied, whose batch normalisation is fused."""
 
     def copied(layer):
         kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
@@ -36,4 +36,5 @@ def with_fused_normalisation(network: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
     copy.set_weights(network.get_weights())
+    copy.dtype_policy = network.dtype_policy  # clone_model loses it, and by it Keras scales the loss of float16
     return copy

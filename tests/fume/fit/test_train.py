@@ -18,6 +18,7 @@ from kerasfusion.fume.fit.epoch_reports import only_state
 from kerasfusion.fume.fit.job import fit
 from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
+from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
 from kerasfusion.trainer import Checkpoint, write_checkpoint
 from tests.fume.fit.training_material import HEIGHT, WIDTH, tiny_network, write_set
 from tests.material import event_file_reading, wandb_files
@@ -243,6 +244,25 @@ def test_a_file_that_training_cannot_begin_from_is_refused_before_a_frame_is_rea
     with pytest.raises(RequestError, match=said):
         fit(beginning_from(trained, tmp_path / "no-frames", tmp_path, setting), report=lambda line: None)
     assert not (tmp_path / "fume" / "config.yaml").exists()
+
+
+def test_small_gradients_of_mixed_float16_are_not_lost(root, tmp_path):
+    """The logits' are about 1e-9, which float16, whose least number is 6e-8, holds only times the loss' scale."""
+    keras.utils.set_random_seed(0)
+    still = ("training.optimizer.weight_decay=0", "training.loss.seg_weight=0", "training.loss.cls_weight=1e-7")
+    config = configured(root, tmp_path, *still)
+    learner = with_fused_normalisation(train_module._network(config, mixed=True))
+    train_module.compile_network(config, learner, steps=10)
+    learner.run_eagerly = True
+    before = learner.get_weights()
+    frames = np.random.default_rng(0).uniform(0, 255, (3, HEIGHT, WIDTH, 1)).astype(np.float32)
+    targets = {"mask": np.zeros((3, HEIGHT, WIDTH), int), "state": np.arange(3)}
+    loss = learner.train_on_batch({"frame": frames}, targets, dict.fromkeys(targets, np.ones(3)), return_dict=True)
+    assert loss["loss"] < 1e-6
+    (head,) = (layer for layer in learner.layers if isinstance(layer, keras.layers.Dense))
+    kernel = next(n for n, variable in enumerate(learner.weights) if variable is head.kernel)
+    assert (learner.get_weights()[kernel] != before[kernel]).any()
+    assert float(learner.optimizer.learning_rate) == pytest.approx(1e-3, rel=0.01)
 
 
 def test_a_loss_that_is_not_finite_names_the_samples(root, tmp_path):
