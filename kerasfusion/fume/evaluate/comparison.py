@@ -55,8 +55,8 @@ def compare_answers(
 
     Returns:
         {part that both have: {metric: {"a", "b", "difference", "ci95": (low, high)}}}; and under "state" also
-        "only_a_right", "only_b_right", "mcnemar_p" and "verdict" of B by balanced accuracy. Values are NaN where
-        undefined.
+        "only_a_right", "only_b_right" (samples), "sign_flip_p" (of originals, see `mcnemar`) and "verdict" of B by
+        balanced accuracy. Values are NaN where undefined.
     """
     tallies = [tallies_of(a, rows_a), tallies_of(b, rows_b)]
     parts = [part for part in tallies[0].parts if part in tallies[1].parts]
@@ -78,18 +78,14 @@ def compare_answers(
         interval = paired_difference(resampled[:, 1, column], resampled[:, 0, column])
         found[part][name] = {"a": of_a, "b": of_b, "difference": of_b - of_a, "ci95": interval}
     if "state" in found:
-        found["state"] |= _test(a, rows_a, b, rows_b, found["state"]["balanced_accuracy"]["ci95"])
+        test = mcnemar(a.labels[rows_a], b.predicted[rows_b], a.predicted[rows_a], groups)
+        found["state"] |= {
+            "only_a_right": test["c"],
+            "only_b_right": test["b"],
+            "sign_flip_p": test["p"],
+            "verdict": verdict(found["state"]["balanced_accuracy"]["ci95"], test),
+        }
     return found
-
-
-def _test(a: Answers, rows_a: np.ndarray, b: Answers, rows_b: np.ndarray, interval: tuple[float, float]) -> dict:
-    test = mcnemar(a.labels[rows_a], b.predicted[rows_b], a.predicted[rows_a])
-    return {
-        "only_a_right": test["c"],
-        "only_b_right": test["b"],
-        "mcnemar_p": test["p"],
-        "verdict": verdict(interval, test),
-    }
 
 
 def _have_one_truth(a: Answers, row_a: int, b: Answers, row_b: int) -> bool:

@@ -134,8 +134,7 @@ def _costs(run: Run) -> list[Block]:
         Table(
             states,
             f"One gas minus both, on the same {len(both)} pairs: differences with 95 % intervals of the paired "
-            "bootstrap; how many samples only one of the two has right, and McNemar's test of that, which takes copies "
-            "of an original as independent.",
+            "bootstrap; how many samples only one of the two has right, and the sign-flip test of that by original.",
             DIGITS,
         )
     ]
@@ -153,7 +152,7 @@ def _state_cells(found: dict[str, Any]) -> dict[str, Any]:
     return cells | {
         "only both right": found["only_a_right"],
         "only one right": found["only_b_right"],
-        "McNemar p": f"{found['mcnemar_p']:.2g}",
+        "sign-flip p": f"{found['sign_flip_p']:.2g}",
         "one gas is": found["verdict"],
     }
 

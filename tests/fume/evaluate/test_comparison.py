@@ -37,13 +37,29 @@ def test_differences_are_those_of_the_two_values_and_pairs_are_resampled_togethe
     low, high = accuracy["ci95"]
     assert low == 0  # where the only original that differs is not drawn
     assert high == pytest.approx(0.5)  # where nothing else is drawn
-    assert (found["state"]["only_a_right"], found["state"]["only_b_right"], found["state"]["mcnemar_p"]) == (0, 1, 1)
+    assert (found["state"]["only_a_right"], found["state"]["only_b_right"], found["state"]["sign_flip_p"]) == (0, 1, 1)
     assert found["state"]["verdict"] == "no clear difference"
     assert found["co2_mask"]["iou_gas"]["a"] == pytest.approx(30 / 60)
     assert found["co2_mask"]["iou_gas"]["difference"] == pytest.approx(10 / 60)
     assert found["co2_mask"]["boundary_f_gas"]["b"] == pytest.approx((1 + 1 + 4 * 0.5) / 6)
     earlier = Answers(b.asked, b.states, b.pixels)  # kept by a version that measured no boundaries
     assert set(compare_answers(a, rows, earlier, rows, GROUPS, 9)["co2_mask"]) == {"iou_gas", "miou"}
+
+
+def test_copies_of_an_original_are_no_further_evidence():
+    """20 originals, 20 copies each; B has all copies of 3 originals right, which A has wrong: 2 / 2^3."""
+    originals = np.repeat(np.arange(20), 20)
+    frames = [GasFrame(f"{n}.png", f"{n}_mask.png", str(original)) for n, original in enumerate(originals)]
+    labels = originals % 3
+    asked = [
+        Asked(Sample(frame, None, 6.0, int(label)), False, True) for frame, label in zip(frames, labels, strict=True)
+    ]
+    a, b = (Answers(asked, np.eye(3)[(labels + (originals < wrong)) % 3], {}) for wrong in (6, 3))
+    rows = np.arange(400)
+    found = compare_answers(a, rows, b, rows, [frame.original_id for frame in frames], resamples=200)["state"]
+    assert (found["only_a_right"], found["only_b_right"]) == (0, 60)
+    assert found["sign_flip_p"] == pytest.approx(0.25)
+    assert found["verdict"] == "no clear difference"
 
 
 def test_the_same_answers_do_not_differ_at_all():

@@ -239,7 +239,7 @@ def test_two_runs_are_compared_on_the_same_samples(folders, tmp_path):
     # first: recalls 1, 1, 1/2; second: 1, 1/2, 1. Each has one sample right that the other has wrong.
     assert "On the same 6 test samples (as they are): second does not clearly tell the state better or worse" in text
     assert "balanced accuracy 0.833 and 0.833, difference +0.000" in text
-    assert "Only second has 1 states right, only first 1: McNemar's p = 1" in text
+    assert "Only second has 1 states right, only first 1: p = 1 by the sign-flip test by original" in text
     assert "first right, second wrong: 1 sample;" in text
     assert "boundary F of the gas, CO2 1.000 1.000 0.000" in text
     assert "Transitional: first said Transitional, second Healthy" in text

@@ -67,7 +67,7 @@ def _state_words(a: str, b: str, parts: dict[str, Any]) -> list[str]:
     found = state["balanced_accuracy"]
     return [
         f"{b} {verdict} {a} (balanced accuracy {found['b']:.3f} and {found['a']:.3f}, difference "
-        f"{_with_interval(found)}, McNemar p = {state['mcnemar_p']:.2g})."
+        f"{_with_interval(found)}, sign-flip test by original p = {state['sign_flip_p']:.2g})."
     ]
 
 

@@ -90,8 +90,8 @@ def _test_words(a: str, b: str, state: Mapping[str, Any] | None) -> str:
     if state is None:
         return ""
     return (
-        f" Only {b} has {state['only_b_right']} states right, only {a} {state['only_a_right']}: McNemar's p = "
-        f"{state['mcnemar_p']:.2g} (copies of an original taken as independent). Verdict on {b}: {state['verdict']}."
+        f" Only {b} has {state['only_b_right']} states right, only {a} {state['only_a_right']}: p = "
+        f"{state['sign_flip_p']:.2g} by the sign-flip test by original. Verdict on {b}: {state['verdict']}."
     )
 
 
