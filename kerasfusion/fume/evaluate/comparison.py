@@ -56,7 +56,7 @@ def compare_answers(
     Returns:
         {part that both have: {metric: {"a", "b", "difference", "ci95": (low, high)}}}; and under "state" also
         "only_a_right", "only_b_right" (samples), "sign_flip_p" (of originals, see `mcnemar`) and "verdict" of B by
-        balanced accuracy. Values are NaN where undefined.
+        balanced accuracy. A metric that is undefined for one of the two is left out.
     """
     tallies = [tallies_of(a, rows_a), tallies_of(b, rows_b)]
     parts = [part for part in tallies[0].parts if part in tallies[1].parts]
@@ -75,6 +75,8 @@ def compare_answers(
     found: dict[str, dict[str, Any]] = {part: {} for part in parts}
     for column, (part, name) in enumerate(names):
         of_a, of_b = (float(value) for value in values[:, column])
+        if np.isnan(of_b - of_a):
+            continue
         interval = paired_difference(resampled[:, 1, column], resampled[:, 0, column])
         found[part][name] = {"a": of_a, "b": of_b, "difference": of_b - of_a, "ci95": interval}
     if "state" in found:

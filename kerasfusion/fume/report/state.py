@@ -168,6 +168,7 @@ def _mask_rows(gas: str, found: dict[str, dict]) -> list[dict[str, Any]]:
             "95 % of difference": difference_text(values["iou_gas"]["ci95"]),
         }
         for part, values in masks_of(found).items()
+        if "iou_gas" in values
     ]
 
 

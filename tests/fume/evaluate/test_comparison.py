@@ -9,6 +9,7 @@ from kerasfusion.fume.data.samples import GasFrame, Sample
 from kerasfusion.fume.evaluate.comparison import compare_answers, same_samples
 from kerasfusion.fume.evaluate.predictions import read_predictions, write_predictions
 from kerasfusion.fume.evaluate.split import Answers, Asked
+from kerasfusion.fume.report.two_runs.comparison import _mask_words
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 GROUPS = ["a", "a", "b", "b", "c", "c"]
@@ -44,6 +45,18 @@ def test_differences_are_those_of_the_two_values_and_pairs_are_resampled_togethe
     assert found["co2_mask"]["boundary_f_gas"]["b"] == pytest.approx((1 + 1 + 4 * 0.5) / 6)
     earlier = Answers(b.asked, b.states, b.pixels)  # kept by a version that measured no boundaries
     assert set(compare_answers(a, rows, earlier, rows, GROUPS, 9)["co2_mask"]) == {"iou_gas", "miou"}
+
+
+def test_what_is_undefined_for_one_of_two_is_not_compared():
+    a, b, rows = make_answers([0] * 6, [5] * 6), make_answers([1] * 6, [5] * 6), np.arange(6)
+    a.pixels["co2_mask"][:] = [[90, 0, 10], [0, 0, 0], [0, 0, 0]]  # gas is told where there is none: IoU 0
+    b.pixels["co2_mask"][:] = [[100, 0, 0], [0, 0, 0], [0, 0, 0]]  # neither there nor told
+    found = compare_answers(a, rows, b, rows, GROUPS, 9)["co2_mask"]
+    assert set(found) == {"miou", "boundary_f_gas"}
+    assert _mask_words("second", "first", {"co2_mask": found}) == []
+    ch4 = {"iou_gas": {"difference": 0.25, "ci95": (0.125, 0.5)}}
+    (said,) = _mask_words("second", "first", {"co2_mask": found, "ch4_mask": ch4})
+    assert said == "IoU of the gas, second minus first: CH4 +0.250 (95 % interval +0.125 to +0.500)."
 
 
 def test_copies_of_an_original_are_no_further_evidence():

@@ -72,7 +72,8 @@ def _state_words(a: str, b: str, parts: dict[str, Any]) -> list[str]:
 
 
 def _mask_words(b: str, a: str, parts: dict[str, Any]) -> list[str]:
-    words = [f"{mask_title(part)} {_with_interval(found['iou_gas'])}" for part, found in masks_of(parts).items()]
+    defined = {part: found["iou_gas"] for part, found in masks_of(parts).items() if "iou_gas" in found}
+    words = [f"{mask_title(part)} {_with_interval(found)}" for part, found in defined.items()]
     return [f"IoU of the gas, {b} minus {a}: {', '.join(words)}."] if words else []
 
 
