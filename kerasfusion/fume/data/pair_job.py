@@ -1,12 +1,14 @@
 """The job of `data pair`: annotations of single frames to the paired annotations that networks are trained on."""
 
 import json
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.writing import disk_errors, own_partial, remove_abandoned
 from kerasfusion.fume.config_reading import MaskReading
 from kerasfusion.fume.data.annotations import (
     GASES,
@@ -264,15 +266,23 @@ def _split_warnings(split: str, summary: PairSummary) -> list[str]:
 
 
 def _write(summary: PairSummary, splits: dict[str, list[Frame]], samples: dict[str, list[Sample]]) -> None:
-    for split, found in samples.items():
-        if summary.regrouped:
-            path = summary.out / f"regrouped_{annotation_path(Path(), split)}"
-            write_frames(path, splits[split])
-            summary.files.append(path)
-        path = paired_path(summary.out, split)
-        write_samples(path, found)
-        summary.files.append(path)
-    summary.notes.append(f"written to {summary.out}: {', '.join(path.name for path in summary.files)}")
+    """Write all files, then put them in place of the old ones, which go first: a kill never leaves both kinds."""
+    out = summary.out
+    remove_abandoned(out)
+    with disk_errors(out), tempfile.TemporaryDirectory(prefix=own_partial(Path("pair-")).name, dir=out) as folder:
+        made = []
+        for split, found in samples.items():
+            if summary.regrouped:
+                made.append(Path(folder) / f"regrouped_{annotation_path(Path(), split)}")
+                write_frames(made[-1], splits[split])
+            made.append(paired_path(Path(folder), split))
+            write_samples(made[-1], found)
+        summary.files = [out / path.name for path in made]
+        for path in summary.files:
+            path.unlink(missing_ok=True)
+        for path, new in zip(summary.files, made, strict=True):
+            new.replace(path)
+    summary.notes.append(f"written to {out}: {', '.join(path.name for path in summary.files)}")
 
 
 def _sum(rows: list[dict[str, object]]) -> dict[str, int]:

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kerasfusion.cli.main import main
+from kerasfusion.fume.data import pair_job
 from kerasfusion.fume.data.annotations import SPLITS, Frame, annotation_path, read_frames
 from kerasfusion.fume.data.leaks import find_leak
 from kerasfusion.fume.data.pairing import STRATEGIES
@@ -96,6 +98,44 @@ def test_regroup_leaves_the_given_files_and_writes_splits_without_a_leak(leaky):
     assert sum(map(len, splits.values())) == len(make_frames(2, originals=30))
     for split, frames in splits.items():
         assert used_paths(paired_path(leaky, split)) == sorted(frame.frame_path for frame in frames)
+
+
+def regrouped(folder):
+    return {name: data for name, data in contents(folder).items() if name.startswith(("paired_", "regrouped_"))}
+
+
+def stop(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_is_killed_while_it_writes_leaves_the_old_splits(leaky, monkeypatch):
+    run(leaky, "--regroup", "--seed", 1)
+    before = regrouped(leaky)
+    monkeypatch.setattr(pair_job, "write_samples", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pair_job.pair_dataset(leaky, regrouping=True, seed=2)
+    assert regrouped(leaky) == before
+    assert not [path for path in leaky.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.parametrize("placed", range(6))
+def test_a_run_that_is_killed_leaves_no_new_split_beside_an_old_one(leaky, monkeypatch, placed):
+    run(leaky, "--regroup", "--seed", 1)
+    before, replace, names = regrouped(leaky), Path.replace, []
+
+    def dying(self, target):
+        if Path(target).parent == leaky:
+            names.append(target.name)
+            if len(names) > placed:
+                raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        pair_job.pair_dataset(leaky, regrouping=True, seed=2)
+    left = regrouped(leaky)
+    assert set(left) == set(names[:placed])
+    assert all(left[name] != before[name] for name in left)
 
 
 def test_one_file_of_all_frames_needs_and_gets_splits(tmp_path):
