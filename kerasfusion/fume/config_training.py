@@ -2,12 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.fume.config_types import STRICT_KEYS, Count, Positive, Probability, Weight
 
-Gamma = Annotated[float, Field(ge=0, le=10)]
+
+def _with_a_limit(gamma: float) -> float:
+    if 0 < gamma < 1:
+        raise ValueError("it must be 0, or at least 1: between them the gradient has no limit where an answer is sure")
+    return gamma
+
+
+Gamma = Annotated[float, Field(ge=0, le=10), AfterValidator(_with_a_limit)]
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -47,7 +54,7 @@ class Loss:
     Attributes:
         seg_weight: of the masks' loss; 0 switches the task off.
         cls_weight: of the state's loss; 0 switches the task off.
-        focal_gamma: of the focal loss; 0 makes it cross-entropy.
+        focal_gamma: of the focal loss; 0 makes it cross-entropy, any other is at least 1.
         cls_alpha: weight of each state; with `weighted_sampling` they would be balanced twice.
         use_focal_dice: masks by half focal and half Dice loss, else by the focal loss alone.
     """

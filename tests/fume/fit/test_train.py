@@ -348,6 +348,16 @@ def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
         load_config(FumeConfig, path, without_meaning=WITHOUT_MEANING)
 
 
+@pytest.mark.parametrize(("gamma", "is_right"), [(0, True), (1, True), (10, True), (0.01, False), (0.99, False)])
+def test_a_gamma_whose_gradient_has_no_limit_is_refused(gamma, is_right):
+    settings = [f"training.loss.focal_gamma={gamma}"]
+    if is_right:
+        assert load_config(FumeConfig, settings=settings).training.loss.focal_gamma == gamma
+    else:
+        with pytest.raises(RequestError, match=r"training.loss.focal_gamma.*must be 0, or at least 1"):
+            load_config(FumeConfig, settings=settings)
+
+
 def test_every_committed_configuration_is_valid_and_names_its_own_run():
     paths = sorted((Path(__file__).parents[3] / "configs" / "fume").rglob("*.yaml"))
     configs = [load_config(FumeConfig, path) for path in paths]
