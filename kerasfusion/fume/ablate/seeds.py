@@ -17,8 +17,10 @@ METRICS = (
 )
 """Columns of the table that a seed changes."""
 SAME = ("network", "differs", "parameters", "gmacs", "per", "states")
-"""Columns that it does not change."""
+"""Columns that it does not change, but for its own value in "differs"."""
 _NAME = re.compile(r"(.+)-seed\d+")
+_SEED = re.compile(r"experiment\.seed: \d+(, )?|, experiment\.seed: \d+$")
+"""In "differs": the seed, with the comma that parts it from the others."""
 
 
 def with_seeds(configs: Sequence[FumeConfig], count: int) -> list[FumeConfig]:
@@ -45,8 +47,9 @@ def gather(rows: Sequence[Row]) -> list[Row]:
         rows: of `table.rows_of`, of runs that `with_seeds` named.
 
     Returns:
-        Rows with "name", SAME, "seeds" (finished trainings), and of METRICS the mean under its own name and the sample
-        standard deviation under NAME_sd; None without values, and without a spread where there is but one.
+        Rows with "name", SAME ("differs" without the seed), "seeds" (finished trainings), and of METRICS the mean under
+        its own name and the sample standard deviation under NAME_sd; None without values, and without a spread where
+        there is but one.
     """
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -61,6 +64,7 @@ def _seeded(config: FumeConfig, seed: int) -> FumeConfig:
 
 def _gathered(name: str, rows: Sequence[Row]) -> Row:
     gathered: Row = {"name": name, **{column: rows[0][column] for column in SAME}, "seeds": len(rows)}
+    gathered["differs"] = _SEED.sub("", gathered["differs"] or "") or None
     for metric in METRICS:
         values = [row[metric] for row in rows if row[metric] is not None]
         gathered[metric] = mean(values) if values else None

@@ -12,6 +12,7 @@ from PIL import Image
 from kerasfusion.cli.main import main
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.fume.ablate import job
+from kerasfusion.fume.ablate.configs import changes
 from kerasfusion.fume.ablate.figures import draw_curves
 from kerasfusion.fume.ablate.plan import compared_samples
 from kerasfusion.fume.ablate.results import Result
@@ -62,6 +63,26 @@ def test_mean_and_sample_standard_deviation():
         r"\end{tabular}",
     ]
     assert as_markdown([first]).splitlines()[2] == r"| a\_b | 1,656,236 | 0.730 ± 0.036 | 0.600 ± 0.100 |"
+
+
+@pytest.mark.parametrize(
+    ("differs", "told"),
+    [
+        (None, None),
+        ("experiment.seed: 43", None),
+        ("experiment.seed: 43, model.shared_encoder: false", "model.shared_encoder: false"),
+        ("data.gases: co2, experiment.seed: 43", "data.gases: co2"),
+        ("a: [1, 2], experiment.seed: 43, training.batch_size: 4", "a: [1, 2], training.batch_size: 4"),
+    ],
+)
+def test_what_a_configuration_has_otherwise_is_told_without_the_seed_of_one_training(differs, told):
+    """Of the first training that is there: it need not have the first seed."""
+    assert gather([row("b-seed43", differs=differs), row("b-seed44")])[0]["differs"] == told
+
+
+def test_that_the_seed_is_told_as_it_is_left_out(tmp_path):
+    first, second = with_seeds([configured(tmp_path, "a")], 2)
+    assert changes(first, second) == "experiment.seed: 43"
 
 
 def test_seeds_of_a_configuration_share_a_colour_in_the_curves(tmp_path):
