@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.fume.ablate.plan import Run
+from kerasfusion.fume.config import FumeConfig
 from kerasfusion.machine.probe import duration
 
 
@@ -22,7 +23,7 @@ def costs_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
     own = [_seconds_per_step(run) for run in runs]
     for run, seconds in zip(runs, own, strict=True):
         if seconds is not None:
-            known.setdefault(_kind(run), seconds)
+            known.setdefault(step_kind(run.config), seconds)
     parameters: dict[tuple, int] = {}
     rows = []
     for run, seconds in zip(runs, own, strict=True):
@@ -30,7 +31,7 @@ def costs_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
         key = (model.name, model.shared_encoder, run.config.data.image_size)
         if key not in parameters:
             parameters[key] = _parameters(run)
-        rows.append(_row(run, parameters[key], known.get(_kind(run)) if seconds is None else seconds))
+        rows.append(_row(run, parameters[key], known.get(step_kind(run.config)) if seconds is None else seconds))
     return rows
 
 
@@ -73,8 +74,8 @@ def status(run: Run) -> str:
     return f"begun, {run.epochs} epochs done" if run.epochs else "to be trained"
 
 
-def _kind(run: Run) -> tuple:
-    config = run.config
+def step_kind(config: FumeConfig) -> tuple:
+    """Network, encoders, frame size (width, height) and batch size: of one kind, steps take the same time."""
     return config.model.name, config.model.shared_encoder, config.data.image_size, config.training.batch_size
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasfusion.figure_style import BLUE, GREEN, GREY, ON_DEEP, ON_PALE, ORANGE, PALETTE, new_figure, plain_axes
+from kerasfusion.figure_style import BLUE, GREEN, GREY, ORANGE, PALETTE, new_figure, plain_axes
 from kerasfusion.fume.ablate.results import Result
 from kerasfusion.fume.data.annotations import STATES
+from kerasfusion.fume.evaluate.figures import draw_matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +84,8 @@ def draw_matrices(results: Sequence[Result]) -> "Figure":
     for number, result in enumerate(results):
         ax = figure.add_subplot(height, columns, number + 1)
         has_room_below = number + columns >= len(results)
-        _draw_matrix(ax, np.asarray(result.state["confusion_matrix"]), number % columns == 0, has_room_below)
+        matrix = np.asarray(result.state["confusion_matrix"])
+        draw_matrix(ax, matrix, number % columns == 0, has_room_below, is_small=True)
         scores = f"balanced {result.state['balanced_accuracy']:.3f}, n = {result.state['n']}"
         ax.set_title(f"{_wrapped(result.name)}\n{scores}", fontsize=9)
     figure.suptitle("rumen state in the test split: counts and % of the true state", fontsize=11)
@@ -138,20 +140,6 @@ def _draw_curve(ax, result: Result, metric: str, number: int):
     best = min(result.best_epoch, values.size) - 1
     ax.plot(epochs[best], values[best], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
     return line
-
-
-def _draw_matrix(ax, matrix: np.ndarray, with_row_names: bool, with_column_names: bool) -> None:
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
-        share = shares[row, column]
-        shown = f"{count}\n{share:.0%}" if matrix[row].any() else "0\n-"
-        ax.text(column, row, shown, ha="center", va="center", color=ON_DEEP if share > 0.55 else ON_PALE, fontsize=9)
-    ticks, none = range(len(STATES)), [""] * len(STATES)
-    ax.set_xticks(ticks, STATES if with_column_names else none, fontsize=7.5)
-    ax.set_yticks(ticks, STATES if with_row_names else none, rotation=90, va="center", fontsize=7.5)
-    ax.set(xlabel="answer" if with_column_names else "", ylabel="truth" if with_row_names else "")
-    ax.tick_params(length=0)
 
 
 def _draw_values(ax, row: int, parts: dict[str, dict], metric: str, colours: dict[str, str]) -> None:

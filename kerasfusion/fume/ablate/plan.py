@@ -15,7 +15,7 @@ from kerasfusion.files.run_files import METRICS, read_metrics
 from kerasfusion.files.run_folder import binding_settings, differences
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
-from kerasfusion.fume.data.samples import Sample, read_samples
+from kerasfusion.fume.data.samples import Sample, read_samples, with_gases
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
 
 SPLIT = "test"
@@ -140,9 +140,7 @@ def _data_key(config: FumeConfig, split: str) -> tuple:
 
 def _chosen(config: FumeConfig, split: str) -> list[Sample]:
     path, gases = config.data.paired_csv(split), config.data.gases
-    samples = read_samples(path)
-    if gases != "both":
-        samples = [only for sample in samples if (only := sample.only(gases)) is not None]
+    samples = with_gases(read_samples(path), gases)
     if not samples:
         raise RequestError(f"no {split} samples with {gases}", where=path)
     return samples

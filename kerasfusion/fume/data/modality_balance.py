@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasfusion.fume.data.annotations import GASES
-from kerasfusion.fume.data.samples import Sample
+from kerasfusion.fume.data.samples import Sample, with_gases
 
 STEPS = 50
 """Of the shares that are tried: 2 %."""
@@ -79,7 +79,7 @@ def _chosen(samples: Sequence[Sample], shares: Sequence[float]) -> list[Sample]:
     rest = [sample for sample in samples if not sample.is_paired] + pairs[len(kept) :]
     chosen = list(kept)
     for gas, share in zip(GASES, shares[1:], strict=True):
-        alone = [only for sample in rest if (only := sample.only(gas)) is not None]
+        alone = with_gases(rest, gas)
         chosen += alone[: round(size * share)]
     return chosen
 

@@ -86,6 +86,13 @@ class Sample:
         return replace(self, **{**dict.fromkeys(GASES), gas: frame}) if (frame := getattr(self, gas)) else None
 
 
+def with_gases(samples: Iterable[Sample], gases: str) -> list[Sample]:
+    """What `data.gases` leaves of samples: with "co2" or "ch4" those that have it, with it alone; with "both" all."""
+    if gases == "both":
+        return list(samples)
+    return [only for sample in samples if (only := sample.only(gases)) is not None]
+
+
 def single_frames(samples: Iterable[Sample]) -> list[Sample]:
     """Each frame of each sample once, as a sample of its own: what single-frame networks learn from."""
     return [only for sample in samples for gas in GASES if (only := sample.only(gas)) is not None]

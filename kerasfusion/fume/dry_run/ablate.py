@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kerasfusion.fume.ablate.cost import step_kind
 from kerasfusion.fume.ablate.plan import Run
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.dry_run.fit import Trial, trial_stages, try_out
@@ -52,7 +53,7 @@ def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> Ablat
         row["told_by"] = EARLIER
         if row["minutes_left"] is None:
             factor = _step_macs(run.config, macs) / _step_macs(tried, macs)
-            row["told_by"] = TRIED if _kind(run.config) == _kind(tried) else SCALED
+            row["told_by"] = TRIED if step_kind(run.config) == step_kind(tried) else SCALED
             row["minutes_left"] = _seconds(run, trial, factor, start_up) / 60
     name = open_runs[0].name if open_runs else None
     return AblationTrial(name, time.perf_counter() - begin, trial and trial.run_bytes)
@@ -85,16 +86,12 @@ def _seconds(run: Run, trial: Trial, factor: float, start_up: float) -> float:
     return start_up + whole
 
 
-def _kind(config: FumeConfig) -> tuple:
-    return config.model.name, config.model.shared_encoder, config.data.image_size, config.training.batch_size
-
-
 def _step_macs(config: FumeConfig, known: dict[tuple, int]) -> int:
     """Multiplications of a batch's answers; each network is counted once."""
     from kerasfusion.fume.networks.architectures import build_network
     from kerasfusion.fume.networks.macs import count_macs
 
-    name, shared, (width, height), batch = _kind(config)
+    name, shared, (width, height), batch = step_kind(config)
     if (name, shared, width, height) not in known:
         known[name, shared, width, height] = count_macs(build_network(name, height, width, shared))
     return known[name, shared, width, height] * batch

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.data.frames import refuse_missing
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.machine.findings import Need, Step, after, plan_extra, plan_step
 from kerasfusion.machine.packages import Declared, Package, lacks_extra
-
-SPLITS = ("train", "val", "test")
 
 
 def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Package], own: str) -> list[Step]:

@@ -11,7 +11,7 @@ from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.data.frame_reading import PLAIN, read_frame
 from kerasfusion.fume.data.frames import resize_frame
-from kerasfusion.fume.data.samples import Sample, read_samples, single_frames
+from kerasfusion.fume.data.samples import Sample, read_samples, single_frames, with_gases
 from kerasfusion.fume.plumes.picture import draw_picture
 from kerasfusion.parallel import ordered_map
 
@@ -53,9 +53,7 @@ def read_check_samples(
     Raises:
         RequestError: no such file, or no sample that the network can be asked about. ImageError: an unreadable frame.
     """
-    samples = read_samples(csv)
-    if gases != "both":
-        samples = [only for sample in samples if (only := sample.only(gases)) is not None]
+    samples = with_gases(read_samples(csv), gases)
     if "frame" in names:
         samples = single_frames(samples)
     if not samples:

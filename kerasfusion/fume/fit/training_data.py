@@ -9,7 +9,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frames import Frames, load_frames
-from kerasfusion.fume.data.samples import Sample, read_samples, single_frames
+from kerasfusion.fume.data.samples import Sample, read_samples, single_frames, with_gases
 from kerasfusion.fume.fit.frame_augmentation import frame_augmentation
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.images.stored_arrays import epoch_batches, plain_batches
@@ -45,8 +45,7 @@ def read_split(config: FumeConfig, split: str, samples: list[Sample] | None = No
 
 def choose_samples(config: FumeConfig, samples: list[Sample]) -> list[Sample]:
     """Leave out the gas that is not to be used, and take a single-frame network's samples apart."""
-    if config.data.gases != "both":
-        samples = [only for sample in samples if (only := sample.only(config.data.gases)) is not None]
+    samples = with_gases(samples, config.data.gases)
     return samples if ARCHITECTURES[config.model.name].is_paired else single_frames(samples)
 
 

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.samples import GasFrame, Sample, read_samples, single_frames, write_samples
+from kerasfusion.fume.data.samples import GasFrame, Sample, read_samples, single_frames, with_gases, write_samples
 
 CO2 = GasFrame("images/co2.png", "masks/co2.png", "17")
 CH4 = GasFrame("images/ch4.png", "masks/ch4.png", "18")
@@ -25,6 +25,9 @@ def test_a_sample_has_one_gas_or_both():
     assert Sample(GasFrame("a.png", None), None).group == "a.png"
     assert pair.only("ch4") == single
     assert single.only("co2") is None
+    assert with_gases([pair, single], "co2") == [pair.only("co2")]
+    assert with_gases([pair, single], "ch4") == [single, single]
+    assert with_gases([pair, single], "both") == [pair, single]
     with pytest.raises(ValueError, match="without any gas"):
         Sample(None, None)
 
