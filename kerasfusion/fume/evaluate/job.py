@@ -16,7 +16,7 @@ from kerasfusion.fume.data.frames import list_files, refuse_missing
 from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.masks import write_mask
 from kerasfusion.fume.data.record import record_data
-from kerasfusion.fume.data.samples import Sample, read_samples
+from kerasfusion.fume.data.samples import Sample, read_samples, with_gases
 from kerasfusion.fume.detect.answering import Answer, Network, open_network
 from kerasfusion.fume.detect.latency import time_network
 from kerasfusion.fume.evaluate.files import keep_evaluation
@@ -134,9 +134,7 @@ def choose(request: Request) -> list[Sample]:
         RequestError: no CSV, no samples, or files that do not exist.
     """
     data, path = request.config.data, request.config.data.paired_csv(request.split)
-    samples = read_samples(path)
-    if data.gases != "both":
-        samples = [only for sample in samples if (only := sample.only(data.gases)) is not None]
+    samples = with_gases(read_samples(path), data.gases)
     if not samples:
         raise RequestError(f"no samples with {data.gases}", where=path, expected="rows with frames")
     if request.max_samples is not None and request.max_samples < len(samples):
