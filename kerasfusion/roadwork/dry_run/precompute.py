@@ -22,6 +22,7 @@ from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import find_machines
+from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos
 from kerasfusion.roadwork.precompute.shards import fill_shard, plan_shards
 
 TRIAL_SECONDS = 6.0
@@ -73,14 +74,16 @@ def estimate_precompute(
     if on != LOCAL:
         config = with_absolute_paths(config)
     require_folder(config.cache.folder)
-    samples = [sample for sample in scan(config.data.root) if sample.split in splits]
+    found = scan(config.data.root)
+    samples = [sample for sample in found if sample.split in splits]
     if not samples:
         raise RequestError(
             f"there are no photos in {' or '.join(f'{split}/' for split in splits)}", where=config.data.root
         )
     machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
-    folds = find_fold_answers(config, scan(config.data.root))
+    folds = find_fold_answers(config, found)
+    refuse_held_out_photos(config, found, splits)
     kept = keeps_features(config)
     branches, load = timed(lambda: Branches(config, checkpoint, folds, kept))
     with branches:

@@ -20,6 +20,7 @@ from kerasfusion.roadwork.head.request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
+from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_seen, warn_of_others
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
         )
     if config.fusion.fit_on != "train" and validation:
         _refuse_missing_class(validation, "the held-out photos", config)
-        _refuse_seen_by_yolo(validation, training, manifest)
+        _refuse_seen_by_yolo(validation, training, digest_of, manifest)
     return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
 
 
@@ -225,15 +226,22 @@ def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Phot
     )
 
 
-def _refuse_seen_by_yolo(held_out: list[Sample], training: list[Sample], manifest: dict) -> None:
+def _refuse_seen_by_yolo(
+    held_out: list[Sample], training: list[Sample], digest_of: dict[str, str], manifest: dict
+) -> None:
     """Where what YOLO was trained on is known, the head must not be fitted on any of it."""
-    learned = manifest["yolo"]["trained_on"]
-    if learned is None or held_out[0].split not in learned["splits"]:
+    learned, where = manifest["yolo"]["trained_on"], held_out[0].path.parent
+    if "train_sha256" in manifest["yolo"]:
+        names = [sample.sample_id for sample in held_out]
+        refuse_seen(manifest["yolo"]["train_sha256"], {name: digest_of[name] for name in names}, where)
+    elif learned is None:
         return
-    if learned["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
+    elif held_out[0].split not in learned["splits"]:
+        warn_of_others(learned, training)
+    elif learned["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
         raise RequestError(
             "YOLO has learned from photos that the head would be fitted on (or from others than train/ holds now)",
-            where=held_out[0].path.parent,
+            where=where,
             todo="make val/ with `kerasfusion data split` and train YOLO again, or set fusion.fit_on: train",
         )
 

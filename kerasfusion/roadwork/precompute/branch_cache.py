@@ -199,6 +199,7 @@ class _TrainedOn(_Part):
 
 class _Yolo(_Weights):
     trained_on: _TrainedOn | None
+    train_sha256: list[str] | None = None  # not known of older versions' trainings
 
 
 class _Vit(_Weights):

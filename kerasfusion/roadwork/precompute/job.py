@@ -20,6 +20,7 @@ from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import FillsOnCluster
+from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos
 from kerasfusion.roadwork.precompute.shards import FillsHere, plan_shards
 
 
@@ -38,8 +39,9 @@ def precompute(
         The manifest.
 
     Raises:
-        RequestError: missing data or weights, or a cache folder that was made of others or cannot be written to; a
-            cluster that does not answer, or with a machine that is unfit for the work.
+        RequestError: missing data or weights, a YOLO that has learned from held-out photos, or a cache folder that was
+            made of others or cannot be written to; a cluster that does not answer, or with a machine that is unfit for
+            the work.
         KerasFusionError: unreadable photos (the shards without them are done and kept), another run at work, or no
             machine left.
     """
@@ -50,6 +52,7 @@ def precompute(
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, samples)
+    refuse_held_out_photos(config, samples, splits)
     folder = config.cache.folder
     with ExitStack() as stack:
         begun = (folder / cache.MANIFEST).exists()

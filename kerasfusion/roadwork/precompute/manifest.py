@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
@@ -13,7 +12,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers, refuse_other_classifiers, refuse_other_folds
-from kerasfusion.roadwork.yolo_training.record import read_record
+from kerasfusion.roadwork.precompute.seen_by_yolo import yolo_record
 
 FEATURES = "float16"
 """How the ViT's features are kept: 2 bytes a number."""
@@ -33,7 +32,7 @@ def find_manifest(
     Raises:
         RequestError: it is of other settings; names each that differs.
     """
-    folder = config.cache.folder
+    folder, yolo = config.cache.folder, yolo_record(config.yolo_weights)
     identity = {
         "format_version": cache.FORMAT_VERSION,
         "class_names": list(CLASS_NAMES),
@@ -47,7 +46,11 @@ def find_manifest(
             "vit_scale": list(checkpoint.scale),
             "vit_offset": list(checkpoint.offset),
         },
-        "yolo": {"sha256": file_sha256(config.yolo_weights), "trained_on": _yolo_training(config.yolo_weights)},
+        "yolo": {
+            "sha256": file_sha256(config.yolo_weights),
+            "trained_on": yolo.get("train"),
+            **({"train_sha256": yolo["train_sha256"]} if "train_sha256" in yolo else {}),
+        },
         "vit": {
             "sha256": checkpoint.sha256,
             "settings": checkpoint.settings,
@@ -121,12 +124,6 @@ def _settings_for(found: dict) -> str:
     if not found:
         return "--set views.count=0"
     return f"--set views.count={found['views']['count']} --set views.layout={found['views']['layout']}"
-
-
-def _yolo_training(weights: Path) -> dict | None:
-    """What YOLO was trained on, from the record beside its weights; None if they came from elsewhere."""
-    known = read_record(weights.parent)
-    return known.get("train") if known.get("weights_sha256") == file_sha256(weights) else None
 
 
 def check_listing(config: RoadworkConfig, manifest: dict, split: str, samples: Sequence[Sample]) -> str:

@@ -121,9 +121,9 @@ def _train(
     try:
         pictures = len(each.val) * view_count(views, "val")
         report(f"preparing {len(each.train):,} training and {pictures:,} validation pictures")
-        write_training_tree(each.train, each.val, tree, settings.image_size, views, max_pixels, report)
+        learned = write_training_tree(each.train, each.val, tree, settings.image_size, views, max_pixels, report)
         top1 = train_epochs(model, tree, checkpoints.session, arguments, log, on_epoch)
-        record = each.request | {"ignored_augmentation": ignored, "val_top1": top1}
+        record = each.request | {"train_sha256": learned, "ignored_augmentation": ignored, "val_top1": top1}
         _finish(each.folder, checkpoints.session, record)
     finally:
         checkpoints.clean()

@@ -45,7 +45,7 @@ def write_training_tree(
     views: Views,
     max_pixels: int,
     report: Callable[[str], None],
-) -> None:
+) -> list[str]:
     """Write folder/train/CLASS/NUMBER.jpg and folder/val/CLASS/NUMBER-VIEW.png; the numbers follow the sample ids.
 
     Args:
@@ -55,6 +55,9 @@ def write_training_tree(
         views: of the validation photos each is written; the training photos' copies are large enough to make them.
         max_pixels: largest photo, width x height.
         report: takes a line now and then.
+
+    Returns:
+        The sha256 of each training photo's file, sorted.
 
     Raises:
         RequestError: a photo with a side under 10 pixels.
@@ -69,22 +72,23 @@ def write_training_tree(
         for name in CLASS_NAMES:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
 
-    def write(job: tuple[Sample, Path, str]) -> None:
+    def write(job: tuple[Sample, Path, str]) -> str:
         sample, target, split = job
         image, digest = _read(sample, max_pixels)
         if split == "train":
             # 4:4:4 at quality 95: what JPEG takes away here is far below what the augmentation changes.
             picture = Image.fromarray(shrink(image, copy_side(image_size, views)))
             picture.save(target.with_suffix(".jpg"), quality=95, subsampling=0)
-            return
+            return digest
         # Lossless and already cropped: the best epoch is chosen on the pixels that predictions are made from. Every
         # photo has as many views as the others, so that each counts equally.
         for number, view in enumerate(views_of(image, digest, split, views)):
             path = target.with_name(f"{target.name}-{number:02d}.png")
             Image.fromarray(crop_centre(view, image_size)).save(path, compress_level=1)
+        return digest
 
     try:
-        _run(write, jobs, report)
+        return sorted(_run(write, jobs, report)[: len(train)])
     except OSError as error:
         raise KerasFusionError(
             f"cannot write the pictures for YOLO: {error.strerror or error}",
@@ -121,15 +125,18 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
-def _run(write: Callable[..., None], jobs: Sequence[object], report: Callable[[str], None]) -> None:
+def _run(write: Callable[..., str], jobs: Sequence[object], report: Callable[[str], None]) -> list[str]:
+    digests = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         try:
-            for done, _ in enumerate(pool.map(write, jobs), start=1):
+            for done, digest in enumerate(pool.map(write, jobs), start=1):
+                digests.append(digest)
                 if len(jobs) >= REPORT_FROM and done % (len(jobs) // 10) == 0:
                     report(f"prepared {done:,} of {len(jobs):,} photos")
         except BaseException:
             pool.shutdown(cancel_futures=True)  # else an error or Ctrl-C would wait for all the other photos
             raise
+    return digests
 
 
 def _read(sample: Sample, max_pixels: int) -> tuple[np.ndarray, str]:

@@ -24,6 +24,7 @@ class _Record(_Strict):
     model: str
     train: _Photos
     val: _Photos
+    train_sha256: list[str] | None = None  # of older versions' trainings not known
 
 
 def read_record(folder: Path, todo: str | None = None) -> dict[str, Any]:

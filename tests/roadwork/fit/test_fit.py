@@ -317,6 +317,25 @@ def test_changed_photos_are_refused_by_name(with_cache, tmp_path, photos):
     assert f"1 photo(s) in the cache but gone from the data: train/roadwork/{third.name}" in text
 
 
+def test_the_head_is_not_fitted_on_photos_that_yolo_has_learned_from(with_cache, tmp_path, capsys):
+    config = with_cache(tmp_path)
+    manifest = branch_cache.read_manifest(config.cache.folder)
+    yolo, photo = manifest["yolo"], load_photos(config, manifest)[1]
+    seen = manifest | {"yolo": yolo | {"train_sha256": [*yolo["train_sha256"], photo.digests[3]]}}
+    with pytest.raises(
+        RequestError, match=rf"YOLO has learned from 1 of 12 held-out photos: {photo.samples[3].sample_id}"
+    ):
+        load_photos(config, seen)
+    load_photos(with_cache(tmp_path, "fusion.fit_on=train"), seen)
+    assert "warning" not in capsys.readouterr().err
+    older = {key: value for key, value in yolo.items() if key != "train_sha256"}
+    load_photos(config, manifest | {"yolo": older})
+    assert "warning" not in capsys.readouterr().err
+    trained_on = yolo["trained_on"] | {"sample_ids_sha256": "0" * 64}
+    load_photos(config, manifest | {"yolo": older | {"trained_on": trained_on}})
+    assert "warning: YOLO was trained on other photos than train/ holds now" in capsys.readouterr().err
+
+
 def test_without_val_a_part_of_train_is_held_out(with_cache, make_config, tmp_path, photos):
     from kerasfusion.roadwork.precompute.job import precompute
 

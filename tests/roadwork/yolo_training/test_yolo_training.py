@@ -95,7 +95,7 @@ def test_a_photo_without_its_end_marker_is_named_and_left_as_it_was(tmp_path):
     assert not (tmp_path / "run" / "yolo" / "work").exists()
 
 
-def test_the_record_says_what_was_trained_on_what(finished):
+def test_the_record_says_what_was_trained_on_what(finished, root):
     _, training, _, _ = finished
     record = json.loads((training.weights.parent / "training.json").read_text())
     assert record == training.record
@@ -105,6 +105,8 @@ def test_the_record_says_what_was_trained_on_what(finished):
         "n": 12,
         "sample_ids_sha256": hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest(),
     }
+    photos = [path.read_bytes() for path in (root / "train").rglob("*.jpg")]
+    assert record["train_sha256"] == sorted(hashlib.sha256(photo).hexdigest() for photo in photos)
     assert record["val"]["n"] == 4
     assert record["weights_sha256"] == hashlib.sha256(training.weights.read_bytes()).hexdigest()
     assert (record["model"], record["epochs"], record["seed"]) == ("yolo11n-cls.yaml", 3, 5)
