@@ -1,6 +1,7 @@
 """The photos of an imagefolder: ROOT/{train,val,test}/{no_roadwork,roadwork}/*.jpg."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kerasfusion.address import Address, Place
@@ -115,7 +116,9 @@ def _refuse_unreadable_names(samples: list[Sample]) -> None:
         )
 
 
-def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+def hold_out(
+    samples: Sequence[Sample], fraction: float, seed: int, groups: Mapping[str, str]
+) -> tuple[list[Sample], list[Sample]]:
     """Divide photos into those that branches learn from and those held out: val/, else a part of train/.
 
     YOLO's training and `fit` call this with the same photos and seed, so that no branch has seen what is held out.
@@ -124,6 +127,8 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
         samples: of train/ and val/.
         fraction: share of train/ to hold out if there is no val/; 0 holds nothing out.
         seed: of the stratified choice.
+        groups: {sample_id: group} of train/, as `photo_groups` gives; a photo that is not in it is by itself; {} where
+            there is a val/.
 
     Returns:
         (training, held out).
@@ -132,9 +137,12 @@ def hold_out(samples: Sequence[Sample], fraction: float, seed: int) -> tuple[lis
     held_out = [sample for sample in samples if sample.split == "val"]
     if held_out or fraction == 0:
         return training, held_out
+    together = Counter(groups.values())
+    # One that is by itself goes by its id, as it did before groups counted here: held-out photos stay the same.
+    keys = {name: group for name, group in groups.items() if together[group] > 1}
     parts = assign_splits(
         [sample.label for sample in training],
-        [sample.sample_id for sample in training],
+        [keys.get(sample.sample_id, sample.sample_id) for sample in training],
         {"train": 1 - fraction, "val": fraction},
         seed,
     )

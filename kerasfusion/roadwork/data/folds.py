@@ -5,12 +5,8 @@ from dataclasses import dataclass
 
 from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
-from kerasfusion.files.digests import source_sha256
-from kerasfusion.parallel import ordered_map
-from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
-from kerasfusion.roadwork.data.metadata_csv import plain_name
-from kerasfusion.roadwork.data.split_groups import join_groups, read_groups
+from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.splits import assign_splits
 
 
@@ -34,7 +30,9 @@ class Folds:
         return kept, [sample for sample in samples if self.of[sample.sample_id] == number]
 
 
-def find_folds(samples: Sequence[Sample], root: Place, count: int, seed: int) -> Folds:
+def find_folds(
+    samples: Sequence[Sample], root: Place, count: int, seed: int, digests: Mapping[str, str] | None = None
+) -> Folds:
     """Divide photos into folds: stratified by class as far as groups allow, decided by seed and contents alone.
 
     Photos with the same bytes are of one group, and those that ROOT/groups.csv names one (`data split` writes it).
@@ -44,15 +42,15 @@ def find_folds(samples: Sequence[Sample], root: Place, count: int, seed: int) ->
         root: the imagefolder's.
         count: K, 2 or more.
         seed: another seed, other folds.
+        digests: {sample_id: sha256} of the photos, if they are known already.
 
     Raises:
         RequestError: a fold would lack a class, or groups.csv is wrong.
         KerasFusionError: a file cannot be read.
     """
     keys = read_groups(root)
-    paths = [sample.path for sample in samples]
-    digests = list(track(ordered_map(source_sha256, paths), "find folds", total=len(paths)))
-    groups = join_groups(digests, [keys.get(plain_name(sample.sample_id)) for sample in samples])
+    digests = digests or photo_digests(samples, "find groups")
+    groups = list(photo_groups({sample.sample_id: digests[sample.sample_id] for sample in samples}, keys).values())
     folds = assign_folds([sample.label for sample in samples], groups, count, seed)
     _refuse_missing_class(samples, groups, folds, count, root)
     return Folds(count, seed, {sample.sample_id: fold for sample, fold in zip(samples, folds, strict=True)})

@@ -3,11 +3,15 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
+from kerasfusion.files.digests import source_sha256
+from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
+from kerasfusion.roadwork.data.dataset import Sample
 from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.metadata_csv import plain_name
 
@@ -39,6 +43,40 @@ def join_groups(digests: list[str], keys: list[str | None], alike: Iterable[tupl
         first, second = sorted((root(one), root(other)))
         parent[second] = first
     return [root(digest) for digest, _ in nodes]
+
+
+def photo_digests(samples: Sequence[Sample], label: str = "check photos") -> dict[str, str]:
+    """{sample_id: sha256 of the file}.
+
+    Args:
+        samples: photos.
+        label: of the progress.
+
+    Raises:
+        KerasFusionError: a file cannot be read.
+    """
+    paths = (sample.path for sample in samples)
+    digests = track(ordered_map(source_sha256, paths), label, total=len(samples))
+    return dict(zip((sample.sample_id for sample in samples), digests, strict=True))
+
+
+def photo_groups(digests: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    """The group of each photo: those with the same bytes are of one, and those that groups.csv names one.
+
+    Args:
+        digests: {sample_id: sha256}.
+        keys: as `read_groups` gives them.
+
+    Returns:
+        {sample_id: group}, in the order of `digests`.
+    """
+    groups = join_groups(list(digests.values()), [keys.get(plain_name(name)) for name in digests])
+    return dict(zip(digests, groups, strict=True))
+
+
+def drawn_together(groups: Sequence[str]) -> Sequence[str] | None:
+    """The groups of N photos as statistics take them: None where each photo is by itself."""
+    return groups if len(set(groups)) < len(groups) else None
 
 
 def group_keys(

@@ -96,7 +96,7 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> float:
     check = check_dataset(root)
     for split, counts in check.counts.items():
         report(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    training, held_out = hold_out(scan(root, SPLITS[:2]), 0.0, seed)
+    training, held_out = hold_out(scan(root, SPLITS[:2]), 0.0, seed, {})
     stage("training a small ViT from random weights, in the place of the subnet's default model")
     train_demo_vit(training, Path(config.vit.weights), seed)
     stage(f"training YOLO from random weights: kerasfusion train-yolo {own}")

@@ -128,7 +128,7 @@ def _is_split(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:
 
 def _split_need(config: RoadworkConfig, samples: Sequence[Sample]) -> Need | None:
     """Photos held out, for the head, and test photos, for the evaluation."""
-    held_out = hold_out(samples, config.data.validation_fraction, config.seed)[1]
+    held_out = hold_out(samples, config.data.validation_fraction, config.seed, {})[1]
     there = {"val/": bool(held_out), "test/": any(sample.split == "test" for sample in samples)}
     if all(there.values()):
         return None

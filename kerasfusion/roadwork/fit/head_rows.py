@@ -25,7 +25,7 @@ def head_rows(photos: Photos, probs: np.ndarray | None = None, features: np.ndar
         inputs[VIT] = photos.vit_features.astype(np.float32)
     if features is not None:
         inputs[EFFICIENTNETV2] = features
-    _, of_photo = np.unique(photos.digests, return_inverse=True)
+    _, of_photo = np.unique(photos.groups, return_inverse=True)
     return HeadRows(photos.labels, np.repeat(of_photo, photos.views), inputs)
 
 

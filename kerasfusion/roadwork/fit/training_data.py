@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.files.digests import lines_sha256
 from kerasfusion.images.decoding import read_image, squash
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
-from kerasfusion.progress import track
 from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan_at_home
+from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.roadwork.head.request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
@@ -32,6 +32,7 @@ class Photos:
     Attributes:
         samples: N photos.
         digests: sha256 of each file.
+        groups: of each photo, as `photo_groups` gives them: copies, and photos of one drive or place, have the same.
         labels: (N V,) int32, index into CLASS_NAMES.
         yolo_probs, vit_probs: (N V, 2) float32.
         vit_features: (N V, C) float16, where the branch cache holds them.
@@ -39,6 +40,7 @@ class Photos:
 
     samples: list[Sample]
     digests: list[str]
+    groups: list[str]
     labels: np.ndarray
     yolo_probs: np.ndarray
     vit_probs: np.ndarray
@@ -109,11 +111,12 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     splits = [split for split in ("train", "val") if any(sample.split == split for sample in samples)]
     records = branch_cache.read_cache(config.cache.folder, splits)
     skipped = {row["sample_id"] for split in splits for row in manifest["splits"][split]["skipped"]}
-    digests = _digest_files(samples)
-    branch_cache.refuse_other_photos(records, samples, digests, skipped)
-    kept = [(s, d) for s, d in zip(samples, digests, strict=True) if s.sample_id in records]
-    training, validation = hold_out([s for s, _ in kept], config.data.validation_fraction, config.seed)
-    digest_of = {s.sample_id: d for s, d in kept}
+    digests = photo_digests(samples)
+    branch_cache.refuse_other_photos(records, samples, list(digests.values()), skipped)
+    digests = {name: digest for name, digest in digests.items() if name in records}
+    groups = photo_groups(digests, read_groups(config.data.root))
+    kept = [sample for sample in samples if sample.sample_id in digests]
+    training, validation = hold_out(kept, config.data.validation_fraction, config.seed, groups)
     _refuse_missing_class(training, "train/", config)
     _refuse_missing_folds(config, manifest, training)
     if config.fusion.fit_on == "val" and not validation:
@@ -124,8 +127,10 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
         )
     if config.fusion.fit_on != "train" and validation:
         _refuse_missing_class(validation, "the held-out photos", config)
-        _refuse_seen_by_yolo(validation, training, digest_of, manifest)
-    return _join(training, digest_of, records), _join(validation, digest_of, records) if validation else None
+        _refuse_seen_by_yolo(validation, training, digests, manifest)
+    return _join(training, digests, groups, records), (
+        _join(validation, digests, groups, records) if validation else None
+    )
 
 
 def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
@@ -138,10 +143,11 @@ def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
     samples = scan_at_home(config.data.root, (split,))
     records = branch_cache.read_cache(config.cache.folder, [split])
     skipped = {row["sample_id"] for row in manifest["splits"][split]["skipped"]}
-    digests = _digest_files(samples)
-    branch_cache.refuse_other_photos(records, samples, digests, skipped)
-    digest_of = {s.sample_id: d for s, d in zip(samples, digests, strict=True) if s.sample_id in records}
-    return _join([sample for sample in samples if sample.sample_id in records], digest_of, records)
+    digests = photo_digests(samples)
+    branch_cache.refuse_other_photos(records, samples, list(digests.values()), skipped)
+    digests = {name: digest for name, digest in digests.items() if name in records}
+    groups = photo_groups(digests, read_groups(config.data.root))
+    return _join([sample for sample in samples if sample.sample_id in digests], digests, groups, records)
 
 
 def stored_pixels(photos: Photos, config: RoadworkConfig, image_size: int, label: str) -> StoredArray:
@@ -209,16 +215,12 @@ def _store(config: RoadworkConfig, kind: str, photos: Photos) -> Path:
     return config.fit.pixel_cache / f"{kind}-{lines_sha256(made_of)[:16]}.npy"
 
 
-def _digest_files(samples: list[Sample]) -> list[str]:
-    paths = (sample.path for sample in samples)
-    return list(track(ordered_map(file_sha256, paths), "check photos", total=len(samples)))
-
-
-def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Photos:
+def _join(samples: list[Sample], digests: dict[str, str], groups: dict[str, str], records: dict) -> Photos:
     rows = [records[sample.sample_id] for sample in samples]
     return Photos(
         samples=samples,
         digests=[digests[sample.sample_id] for sample in samples],
+        groups=[groups[sample.sample_id] for sample in samples],
         labels=np.repeat(np.array([row.label for row in rows], np.int32), len(rows[0].yolo_probs)),
         yolo_probs=np.concatenate([row.yolo_probs for row in rows]),
         vit_probs=np.concatenate([row.vit_probs for row in rows]),
@@ -227,13 +229,13 @@ def _join(samples: list[Sample], digests: dict[str, str], records: dict) -> Phot
 
 
 def _refuse_seen_by_yolo(
-    held_out: list[Sample], training: list[Sample], digest_of: dict[str, str], manifest: dict
+    held_out: list[Sample], training: list[Sample], digests: dict[str, str], manifest: dict
 ) -> None:
     """Where what YOLO was trained on is known, the head must not be fitted on any of it."""
     learned, where = manifest["yolo"]["trained_on"], held_out[0].path.parent
     if "train_sha256" in manifest["yolo"]:
         names = [sample.sample_id for sample in held_out]
-        refuse_seen(manifest["yolo"]["train_sha256"], {name: digest_of[name] for name in names}, where)
+        refuse_seen(manifest["yolo"]["train_sha256"], {name: digests[name] for name in names}, where)
     elif learned is None:
         return
     elif held_out[0].split not in learned["splits"]:

@@ -15,7 +15,7 @@ class HeadRows:
 
     Attributes:
         labels: (R,) int32.
-        groups: (R,) int64: views of one photo, and of its exact copies, have the same.
+        groups: (R,) int64: views of one photo, of its exact copies and of photos of its drive or place have the same.
         inputs: {what a head may take: (R, 2) probabilities or (R, C) features}, float32.
     """
 

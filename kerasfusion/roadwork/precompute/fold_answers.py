@@ -11,6 +11,7 @@ from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import Sample, hold_out
 from kerasfusion.roadwork.data.folds import Folds, find_folds
+from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.roadwork.yolo_training.record import read_record
 from kerasfusion.roadwork.yolo_training.request import describe_fold, describe_photos
 
@@ -74,8 +75,10 @@ def find_fold_answers(config: RoadworkConfig, samples: Sequence[Sample]) -> Fold
         )
     records = [_record_of(path, count) for path in config.yolo_fold_weights]
     learned = [sample for sample in samples if sample.split in ("train", "val")]
-    training, _ = hold_out(learned, config.data.validation_fraction, config.seed)
-    folds = find_folds(training, config.data.root, count, records[0]["seed"])
+    digests = photo_digests([sample for sample in learned if sample.split == "train"], "find groups")
+    groups = photo_groups(digests, read_groups(config.data.root))
+    training, _ = hold_out(learned, config.data.validation_fraction, config.seed, groups)
+    folds = find_folds(training, config.data.root, count, records[0]["seed"], digests)
     for number, (path, record) in enumerate(zip(config.yolo_fold_weights, records, strict=True), 1):
         kept, left_out = folds.divide(training, number)
         expected = {"train": describe_photos(kept), "fold": describe_fold(folds, number, left_out)}

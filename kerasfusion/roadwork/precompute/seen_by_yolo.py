@@ -35,7 +35,8 @@ def refuse_held_out_photos(config: RoadworkConfig, samples: Sequence[Sample], sp
         return
     if "train_sha256" not in record:
         learned = [sample for sample in samples if sample.split != "test"]
-        warn_of_others(record["train"], hold_out(learned, config.data.validation_fraction, config.seed)[0])
+        # Such a version knew of no groups.
+        warn_of_others(record["train"], hold_out(learned, config.data.validation_fraction, config.seed, {})[0])
         return
     held_out = [sample for sample in samples if sample.split in splits and sample.split != "train"]
     digests = zip((sample.sample_id for sample in held_out), ordered_map(_digest, held_out), strict=True)

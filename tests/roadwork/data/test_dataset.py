@@ -44,19 +44,34 @@ def sample(split, number, label):
 
 def test_val_is_what_is_held_out_where_there_is_one():
     samples = [sample("train", 1, 0), sample("val", 2, 1), sample("train", 3, 1)]
-    training, held_out = hold_out(samples, 0.5, seed=1)
+    training, held_out = hold_out(samples, 0.5, seed=1, groups={})
     assert [s.split for s in training] == ["train", "train"]
     assert held_out == [samples[1]]
 
 
 def test_else_a_stratified_part_of_train_is_held_out_the_same_for_the_same_seed():
     samples = [sample("train", number, number % 4 == 0) for number in range(80)]
-    training, held_out = hold_out(samples, 0.25, seed=1)
+    training, held_out = hold_out(samples, 0.25, seed=1, groups={})
     assert (len(training), len(held_out)) == (60, 20)
     assert sum(s.label for s in held_out) == 5
-    assert hold_out(list(reversed(samples)), 0.25, seed=1)[1] == list(reversed(held_out))
-    assert hold_out(samples, 0.25, seed=2)[1] != held_out
-    assert hold_out(samples, 0, seed=1) == (samples, [])
+    assert hold_out(list(reversed(samples)), 0.25, seed=1, groups={})[1] == list(reversed(held_out))
+    assert hold_out(samples, 0.25, seed=2, groups={})[1] != held_out
+    assert hold_out(samples, 0, seed=1, groups={}) == (samples, [])
+
+
+def test_copies_and_photos_of_one_drive_are_held_out_together():
+    samples = [sample("train", number, number % 2) for number in range(60)]
+    drives = {each.sample_id: f"key:drive{number // 6}" for number, each in enumerate(samples)}
+    training, held_out = hold_out(samples, 0.2, 1, drives)
+    of_training, of_held_out = ({drives[each.sample_id] for each in part} for part in (training, held_out))
+    assert (len(of_training), len(of_held_out), len(held_out)) == (8, 2, 12)
+    assert not of_training & of_held_out
+
+
+def test_a_photo_by_itself_is_held_out_as_before_there_were_groups():
+    samples = [sample("train", number, number % 4 == 0) for number in range(80)]
+    alone = {each.sample_id: f"sha256:{number:064x}" for number, each in enumerate(samples)}
+    assert hold_out(samples, 0.25, 1, alone) == hold_out(samples, 0.25, 1, {})
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def make_photos(count, rng, views=1):
     labels = np.arange(count) % 2
     samples = [Sample(f"train/{n}.jpg", None, "train", int(label)) for n, label in enumerate(labels)]
     said = [probs(rng.uniform(0.01, 0.99, count * views)) for _ in range(2)]
-    return Photos(samples, [f"{n:064d}" for n in range(count)], np.repeat(labels, views).astype(np.int32), *said)
+    digests = [f"{n:064d}" for n in range(count)]
+    return Photos(samples, digests, digests, np.repeat(labels, views).astype(np.int32), *said)
 
 
 def memoriser(known, photos, rng):
