@@ -23,6 +23,7 @@ from kerasfusion.roadwork.branches.ensemble import build_head
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.challenge.views import view_kinds
 from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.split_groups import drawn_together
 from kerasfusion.roadwork.evaluate.challenges import challenge_reports, main_mix
 from kerasfusion.roadwork.evaluate.comparison import full_report
 from kerasfusion.roadwork.fit.head_rows import head_rows
@@ -131,8 +132,9 @@ def weigh(config: RoadworkConfig, said: Said, costs: dict[str, Cost], model_sha2
     labels = photos.labels[photos.originals]
     kinds = [view_kinds(config.views, SPLIT, digest) for digest in photos.digests]
     firsts = {name: p[:, 0] for name, p in views.items()}
-    reports = {SPLIT: full_report(labels, firsts, FULL, seed=config.seed)}
-    reports |= challenge_reports(SPLIT, labels, views, kinds, FULL, config.seed)
+    groups = drawn_together(photos.groups)
+    reports = {SPLIT: full_report(labels, firsts, FULL, groups, seed=config.seed)}
+    reports |= challenge_reports(SPLIT, labels, views, kinds, FULL, groups, config.seed)
     decisive = main_mix(SPLIT, reports) or SPLIT
     rows = {
         name: [_row(made, each[made.name], costs) for made in made_of(said.branches)] for name, each in reports.items()

@@ -16,11 +16,12 @@ def challenge_reports(
     answers: Mapping[str, np.ndarray],
     kinds: Sequence[Sequence[Kind | None]],
     baseline: str,
+    groups: Sequence | None = None,
     seed: int = 42,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Report each kind of challenge as a split of its own, and their mixes as a validator draws them.
 
-    Intervals are by photo: the views of one photo are drawn together.
+    Intervals are by photo: the views of one photo, and photos of one group, are drawn together.
 
     Args:
         split: which split.
@@ -28,18 +29,20 @@ def challenge_reports(
         answers: {output: (N, V) P(roadwork)}.
         kinds: of the views of each photo; None is the photo itself.
         baseline: the output that the others are compared with, if it is among the answers.
+        groups: (N,) ids of photos that belong together; None: each for itself.
         seed: of the bootstrap.
 
     Returns:
         {"test_crop_0": as `full_report` gives, ..., "test_crop_mix", ..., "test_plain", "test_mix"}, of the kinds that
         there are; a mix only of more than one kind.
     """
+    units = np.arange(len(labels)) if groups is None else np.asarray(groups)
     return {
         f"{split}_{name}": full_report(
             labels[photos],
             {output: probs[photos, views] for output, probs in answers.items()},
             baseline,
-            groups=photos,
+            groups=units[photos],
             seed=seed,
         )
         for name, (photos, views) in _rows(split, kinds).items()

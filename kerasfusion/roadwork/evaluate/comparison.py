@@ -27,7 +27,7 @@ def full_report(
         labels: (N,) 0 = no roadwork, 1 = roadwork.
         answers: output name -> (N,) P(roadwork), on the same photos.
         baseline: the output that the others are compared with, if it is among the answers.
-        groups: (N,) ids of photos that belong together (one drive, one place); None: each for itself.
+        groups: (N,) ids of photos that belong together (copies, one drive, one place); None: each for itself.
         n_resamples: bootstrap resamples, the same for all outputs.
         seed: of the resamples.
 
@@ -52,21 +52,33 @@ def full_report(
 
 
 def against_each(
-    labels: ArrayLike, answers: Mapping[str, ArrayLike], name: str, n_resamples: int = 2000, seed: int = 42
+    labels: ArrayLike,
+    answers: Mapping[str, ArrayLike],
+    name: str,
+    groups: ArrayLike | None = None,
+    n_resamples: int = 2000,
+    seed: int = 42,
 ) -> dict[str, dict[str, object]]:
     """One output against each of the others, on the same photos and resamples.
 
     Args:
-        labels, answers, n_resamples, seed: as `full_report` takes them.
+        labels, answers, groups, n_resamples, seed: as `full_report` takes them.
         name: the output that is compared.
 
     Returns:
         {other output: what `full_report` says under "vs_<baseline>"}.
     """
-    resampled = _resampled_metrics(labels, answers, None, n_resamples, seed)
+    resampled = _resampled_metrics(labels, answers, groups, n_resamples, seed)
     report = {output: binary_report(labels, p) for output, p in answers.items()}
     others = [output for output in answers if output != name]
-    return {other: _comparison(labels, answers, report, resampled, name, other) for other in others}
+    return {other: _comparison(labels, answers, report, resampled, name, other, groups) for other in others}
+
+
+def in_words_of_test(comparison: Mapping[str, object]) -> str:
+    """The test of a comparison and its p-value, for a person."""
+    if "mcnemar_p" in comparison:
+        return f"McNemar p = {comparison['mcnemar_p']:.3g}"
+    return f"sign-flip test p = {comparison['sign_flip_p']:.3g}"
 
 
 def _resampled_metrics(

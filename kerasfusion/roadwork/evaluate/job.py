@@ -20,10 +20,12 @@ from kerasfusion.roadwork.challenge.views import describe_views, view_kinds, vie
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import samples_at_home
+from kerasfusion.roadwork.data.split_groups import read_groups
 from kerasfusion.roadwork.detect.detector import Detector, open_default, open_detector
 from kerasfusion.roadwork.evaluate.answers import Answers, cached_branches, choose
 from kerasfusion.roadwork.evaluate.challenge_figures import challenge_sheet, sheet_name
 from kerasfusion.roadwork.evaluate.challenges import main_mix
+from kerasfusion.roadwork.evaluate.comparison import in_words_of_test
 from kerasfusion.roadwork.evaluate.figures import history_columns, history_curves
 from kerasfusion.roadwork.evaluate.on_cluster import answer_on_cluster
 from kerasfusion.roadwork.evaluate.predictions import Predictions, write_predictions
@@ -101,6 +103,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         _look_at_kept(request, folder, report)
     config = request.config
     samples = choose(config.data.root, request.split, request.max_samples, config.seed)
+    keys = read_groups(config.data.root)
     if request.on == LOCAL:
         samples = samples_at_home(samples)
     use_device(request.model, request.device)
@@ -113,6 +116,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
         batch=request.batch,
         max_pixels=config.data.max_pixels,
         with_default=not request.no_default,
+        keys=keys,
         seed=config.seed,
         ask=_asks_elsewhere(request),
     )
@@ -143,13 +147,15 @@ def as_text(result: Evaluation) -> str:
         parts += [result.cascaded.in_words(), "--full asks all branches about every photo"]
     if result.default_from is not None:
         parts.append(f"the model goes without the ViT; the ViT's answers are those of {result.default_from}")
-    parts += ["", "95 % bootstrap intervals", table(_intervals(result.report)), "", "confusion matrices"]
+    unit = "photo" if result.groups is None else "group of photos (copies, one drive or place)"
+    by = "" if result.groups is None else f" by {unit}"
+    parts += ["", f"95 % bootstrap intervals{by}", table(_intervals(result.report)), "", "confusion matrices"]
     parts += [table(_confusion(result.report)), ""]
     parts += _verdicts(result.report) if BASELINE in result.report else []
     if result.challenges:
         mix = main_mix(result.split, result.challenges)
         parts += ["", "challenges, as a validator would make them of these photos: MCC / reward"]
-        parts += [table(_challenge_rows(result)), "", f"on {mix}, with intervals by photo:"]
+        parts += [table(_challenge_rows(result)), "", f"on {mix}, with intervals by {unit}:"]
         parts += _verdicts(result.challenges[mix])
     return "\n".join(parts).rstrip()
 
@@ -194,7 +200,7 @@ def _keep(result: Evaluation, detector: Detector, request: Request, folder: Path
     keep_metrics(folder, lambda known: metrics_with(known, result))
     ids = [sample.sample_id for sample in result.samples]
     stages = result.cascaded.stages if result.cascaded is not None else None
-    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests, stages)
+    answered = Predictions(ids, result.labels, result.answers, result.unreadable, result.digests, stages, result.groups)
     write_predictions(predictions_path(folder, result.split), answered)
     record_evaluation(
         folder,
@@ -259,19 +265,14 @@ def _confusion(report: dict) -> list[dict]:
     ]
 
 
-_TESTS = {"mcnemar": "McNemar", "sign_flip": "sign-flip test by photo"}
-
-
 def _verdicts(report: dict) -> list[str]:
     lines = []
     for name, values in report.items():
         versus = values.get(f"vs_{BASELINE}")
         if versus:
             low, high = versus["reward_difference_ci95"]
-            test = "mcnemar" if "mcnemar_p" in versus else "sign_flip"
-            p = f"{_TESTS[test]} p = {versus[f'{test}_p']:.3g}"
             lines.append(
                 f"{name} against the default ViT: {versus['verdict']} (reward {versus['reward_difference']:+.4f}, "
-                f"95 % interval {low:+.4f} to {high:+.4f}, {p})"
+                f"95 % interval {low:+.4f} to {high:+.4f}, {in_words_of_test(versus)})"
             )
     return lines

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from kerasfusion.files.writing import write_text
 OTHER_COLUMNS = ("sample_id", "image_sha256", "label", "unreadable")
 STAGE = "stage"
 """A column of a cascade's answers: which stage gave that of the fusion."""
+GROUP = "group"
+"""A column where some photos are copies, or of one drive or place: which belong together."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Predictions:
         unreadable: {sample_id: reason}.
         digests: {sample_id: sha256 of the file}, of those that could be read.
         stages: N names of the stage of a cascade that answered, "first" or "full"; None where there is but one.
+        groups: N, of each photo; None where each is by itself, or an earlier version kept the answers.
     """
 
     sample_ids: list[str]
@@ -35,11 +39,12 @@ class Predictions:
     unreadable: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     stages: list[str] | None = None
+    groups: Sequence[str] | None = None
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a line for each photo: sample_id, image_sha256, label (1 = roadwork), P(roadwork) of each output, which
-    stage of a cascade answered, and why it could not be read.
+    stage of a cascade answered, which photos belong together, and why it could not be read.
 
     Raises:
         KerasFusionError: the file cannot be written.
@@ -53,6 +58,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             "label",
             *predictions.answers,
             *([STAGE] if predictions.stages else []),
+            *([GROUP] if predictions.groups else []),
             "unreadable",
         ]
     )
@@ -61,7 +67,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         given = ["" if np.isnan(p[row]) else f"{p[row]:.9g}" for p in predictions.answers.values()]
         about = [name, predictions.digests.get(name, ""), int(predictions.labels[row])]
         stage = [predictions.stages[row]] if predictions.stages else []
-        writer.writerow([*about, *given, *stage, predictions.unreadable.get(name, "")])
+        group = [predictions.groups[row]] if predictions.groups else []
+        writer.writerow([*about, *given, *stage, *group, predictions.unreadable.get(name, "")])
     write_text(path, text.getvalue())
 
 
@@ -84,14 +91,14 @@ def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") 
     except (csv.Error, ValueError) as error:
         raise DamagedError(f"the kept answers are damaged: {error}", where=path, todo=again) from error
     refuse_other_answers(path, again)
-    outputs = [name for name in rows[0] if name not in (*OTHER_COLUMNS, STAGE)]
+    outputs = [name for name in rows[0] if name not in (*OTHER_COLUMNS, STAGE, GROUP)]
     return Predictions(
         [row["sample_id"] for row in rows],
         np.array([int(row["label"]) for row in rows]),
         {name: np.array([float(row[name] or "nan") for row in rows]) for name in outputs},
         {row["sample_id"]: row["unreadable"] for row in rows if row["unreadable"]},
         {row["sample_id"]: row["image_sha256"] for row in rows if row["image_sha256"]},
-        [row[STAGE] for row in rows] if STAGE in rows[0] else None,
+        *([row[name] for row in rows] if name in rows[0] else None for name in (STAGE, GROUP)),
     )
 
 
@@ -108,7 +115,7 @@ def _checked(reader: csv.DictReader) -> list[dict[str, str]]:
         if row["label"] not in ("0", "1"):
             raise ValueError(f"{where}: the label is {row['label']!r}, neither 0 nor 1")
         for name in columns:
-            if name not in (*OTHER_COLUMNS, STAGE) and row[name] and not _is_number(row[name]):
+            if name not in (*OTHER_COLUMNS, STAGE, GROUP) and row[name] and not _is_number(row[name]):
                 raise ValueError(f"{where}: {name} is {row[name]!r}, not a number")
         rows.append(row)
     if not rows:

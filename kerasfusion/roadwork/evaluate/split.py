@@ -1,6 +1,6 @@
 """What the fusion, each branch and the default ViT are worth on a split, by the subnet's metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.roadwork.config import PHOTOS_ALONE, Views
 from kerasfusion.roadwork.data.dataset import Sample
+from kerasfusion.roadwork.data.split_groups import drawn_together, photo_groups
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import Answers, answer
 from kerasfusion.roadwork.evaluate.cascaded import Cascaded, in_stages
@@ -28,6 +29,7 @@ class Evaluation(Answers):
         report: {output: {metric: value}} of the photos themselves, as `full_report` gives.
         challenges: the same of their challenges, by name, as `challenge_reports` gives; empty without views.
         seed: of the bootstrap.
+        groups: N, of each photo, as `photo_groups` gives them; None where each is by itself.
         default_from: the branch cache whose answers the ViT's are; None where the model gave them itself.
         cascaded: which stage gave the fusion's answers; None where they are all of the whole model.
     """
@@ -35,6 +37,7 @@ class Evaluation(Answers):
     report: dict[str, dict]
     challenges: dict[str, dict[str, dict]]
     seed: int
+    groups: Sequence[str] | None = None
     default_from: Path | None = None
     cascaded: Cascaded | None = None
 
@@ -48,6 +51,7 @@ def evaluate(
     batch: int = 16,
     max_pixels: int = MAX_PIXELS,
     with_default: bool = True,
+    keys: Mapping[str, str] | None = None,
     seed: int = 42,
     ask: Callable[..., Answers] | None = None,
 ) -> Evaluation:
@@ -60,6 +64,7 @@ def evaluate(
         detector, samples, views, records, batch, max_pixels: as for `answer`.
         with_default: keep the ViT's own answers and compare the others with them; `records` have them where the model
             goes without the ViT.
+        keys: which photos are of one drive or place, as `read_groups` gives them; None: copies alone belong together.
         seed: of the bootstrap.
         ask: what `answer` does without its detector, elsewhere; None asks the detector.
 
@@ -75,14 +80,17 @@ def evaluate(
     if detector.window is not None:
         answered, cascaded = in_stages(said.views, detector.window)
         said = replace(said, views=answered)
-    report = full_report(said.labels, said.answers, BASELINE, seed=seed)
+    # A photo that could not be read is like no other.
+    digests = {sample.sample_id: said.digests.get(sample.sample_id, sample.sample_id) for sample in said.samples}
+    groups = drawn_together(list(photo_groups(digests, keys or {}).values()))
+    report = full_report(said.labels, said.answers, BASELINE, groups, seed=seed)
     if cascaded is not None:
         report[MAIN] |= {
             "skipped": float(cascaded.at_once[:, 0].mean()),
             "changed": float(cascaded.changed[:, 0].mean()),
         }
-    challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, seed)
-    return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed, cascaded=cascaded)
+    challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, groups, seed)
+    return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed, groups=groups, cascaded=cascaded)
 
 
 def draw_figures(evaluation: Evaluation, folder: Path) -> None:
@@ -100,7 +108,7 @@ def draw_figures(evaluation: Evaluation, folder: Path) -> None:
         drawn["curves"] = figures.roc_and_pr_curves(labels, answers)
         drawn["mcc_against_threshold"] = decision_figures.mcc_against_threshold(labels, answers)
     if MAIN in answers and len(answers) > 1:
-        compared = against_each(labels, answers, MAIN, seed=evaluation.seed)
+        compared = against_each(labels, answers, MAIN, evaluation.groups, seed=evaluation.seed)
         drawn["fusion_against_branches"] = decision_figures.against_branches(compared)
     if evaluation.challenges:
         drawn["mcc_by_challenge"] = mcc_by_kind(evaluation.split, evaluation.report, evaluation.challenges)

@@ -8,7 +8,7 @@ from kerasfusion.address import Place, place
 from kerasfusion.report_page.blocks import Block, Details, Facts, Note, Paragraph, Points, Section, Table
 from kerasfusion.report_page.page import write_page
 from kerasfusion.roadwork.data.dataset import SPLITS
-from kerasfusion.roadwork.evaluate.comparison import against_each
+from kerasfusion.roadwork.evaluate.comparison import against_each, in_words_of_test
 from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.evaluate.split import MAIN
@@ -56,7 +56,8 @@ def made_by(command: str) -> str:
 def _against(run: Run, kept: Predictions | None) -> dict[str, dict[str, Any]]:
     if kept is None or MAIN not in kept.answers or len(kept.answers) < 2:
         return {}
-    return against_each(kept.labels, kept.answers, MAIN, seed=run.evaluated.get(run.split, {}).get("seed", 42))
+    seed = run.evaluated.get(run.split, {}).get("seed", 42)
+    return against_each(kept.labels, kept.answers, MAIN, kept.groups, seed=seed)
 
 
 def _evaluation(run: Run, kept: Predictions | None, against: dict, data: Place | None) -> list[Section]:
@@ -115,13 +116,14 @@ def _pairs(against: dict[str, dict[str, Any]]) -> Table:
             "MCC": _difference(values, "mcc"),
             "only fusion right": values[f"only_{MAIN}_right"],
             "only branch right": values[f"only_{name}_right"],
-            "McNemar p": f"{values['mcnemar_p']:.2g}",
+            "test": in_words_of_test(values),
         }
         for name, values in against.items()
     ]
     caption = (
         'Fusion minus branch. A verdict other than "no clear difference" needs both: an interval of the reward\'s '
-        "difference without zero, and p below 0.05 in McNemar's test of the photos that only one of the two has right."
+        "difference without zero, and p below 0.05 in McNemar's test of the photos that only one of the two has right "
+        "(where some are copies, or of one drive or place: in a test that flips the signs of all of a group)."
     )
     return Table(rows, caption)
 

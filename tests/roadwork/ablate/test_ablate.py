@@ -26,6 +26,7 @@ from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, write_fold_answers
 from kerasfusion.roadwork.fit.training_data import Photos
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.report.page import write_report
+from kerasfusion.roadwork.scoring.reward import binary_report
 
 pytestmark = pytest.mark.commands
 
@@ -37,12 +38,12 @@ def two_columns(p):
     return np.stack([1 - p, p], axis=1).astype(np.float32)
 
 
-def planted(answers, labels):
+def planted(answers, labels, groups=None):
     """Photos of which the branches say this; {branch: (N,) P(roadwork)}."""
     samples = [Sample(f"test/{n:04}.jpg", Path(f"{n:04}.jpg"), "test", int(label)) for n, label in enumerate(labels)]
     digests = [f"{n:064x}" for n in range(len(labels))]
-    yolo, vit = (two_columns(answers[name]) for name in ("yolo", "vit"))
-    return Photos(samples, digests, labels.astype(np.int32), yolo, vit), two_columns(answers["efficientnetv2"])
+    yolo, vit, efficientnetv2 = (two_columns(answers[name]) for name in ("yolo", "vit", "efficientnetv2"))
+    return Photos(samples, digests, groups or digests, labels.astype(np.int32), yolo, vit), efficientnetv2
 
 
 def weighed(draw, costs=COSTS):
@@ -116,6 +117,24 @@ def test_of_two_branches_those_without_one_are_heads_of_one():
         "vit alone",
     ]
     assert len(made_of(("yolo", "vit", "efficientnetv2"))) == 1 + 3 + 3
+
+
+def test_photos_of_one_drive_are_drawn_together():
+    """Forty drives of ten photos that are all alike are forty photos, as far as an interval can tell."""
+    both = []
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(rng.integers(0, 2, 40), 10)
+        answers = {name: np.repeat(knowing(rng, labels[::10], 0.5), 10) for name in COSTS}
+        both += planted(answers, labels, [f"key:drive{number // 10}" for number in range(400)])
+    found = weigh(CONFIG, Said(*both, ("yolo", "vit")), {}, "0" * 64)
+    yolo = {row.name: row for row in found.asked["test"]}["yolo alone"]
+    p, labels = both[2].yolo_probs[::10, 1], both[2].labels[::10]
+    rewards = []
+    for _ in range(2000):
+        drawn = rng.integers(0, 40, 40)
+        rewards.append(binary_report(labels[drawn], p[drawn])["reward"])
+    assert yolo.reward_ci95 == pytest.approx(np.percentile(rewards, [2.5, 97.5]), abs=0.03)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sklearn.metrics
 from numpy.testing import assert_allclose
 
 from kerasfusion.metrics.intervals import resample_weights
-from kerasfusion.roadwork.evaluate.comparison import full_report
+from kerasfusion.roadwork.evaluate.comparison import against_each, full_report, in_words_of_test
 from kerasfusion.roadwork.scoring.reward import binary_report
 
 
@@ -113,6 +113,22 @@ def test_photos_of_one_group_widen_the_intervals():
     alone = full_report(labels, {"vit": p})["vit"]["accuracy_ci95"]
     grouped = full_report(labels, {"vit": p}, groups=np.repeat(np.arange(30), 10))["vit"]["accuracy_ci95"]
     assert grouped[1] - grouped[0] > 2 * (alone[1] - alone[0])
+
+
+def test_of_groups_the_sign_flip_test_is_named():
+    labels = np.array([0, 1] * 20)
+    answers = {"fusion": labels, "vit": 1 - labels}
+    drives = np.repeat(np.arange(4), 10)
+    for grouped in (
+        full_report(labels, answers, groups=drives)["fusion"]["vs_vit"],
+        against_each(labels, answers, "fusion", drives)["vit"],
+    ):
+        assert grouped["sign_flip_p"] == pytest.approx(2 / 2**4)  # all four drives agree
+        assert grouped["verdict"] == "no clear difference"
+        assert in_words_of_test(grouped) == "sign-flip test p = 0.125"
+    alone = against_each(labels, answers, "fusion")["vit"]
+    assert (alone["mcnemar_p"], alone["verdict"]) == (2 / 2**40, "better")
+    assert in_words_of_test(alone) == "McNemar p = 1.82e-12"
 
 
 def test_lengths_that_differ_are_refused_with_their_names():

@@ -31,6 +31,15 @@ def test_answers_come_back_as_they_were(tmp_path):
     assert found.digests == {ids[0]: "aa", ODD: "bb"}
 
 
+def test_groups_come_back_where_there_are_any(tmp_path):
+    path = predictions_path(tmp_path, "test")
+    answers = {"fusion": np.array([0.1, 0.9])}
+    for groups in (["key:drive, 1", "key:drive, 1"], None):
+        write_predictions(path, Predictions(["a.jpg", "b.jpg"], np.array([0, 1]), answers, groups=groups))
+        found = read_predictions(path)
+        assert (found.groups, list(found.answers)) == (groups, ["fusion"])
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RequestError, match=r"no kept answers(.|\n)*predictions_val\.csv(.|\n)*kerasfusion evaluate"):
         read_predictions(predictions_path(tmp_path, "val"))

@@ -36,7 +36,7 @@ def test_two_runs_stand_side_by_side(runs, photos, tmp_path):
     kept = [answered(photos, wrong) for wrong in (FIRST_WRONG, SECOND_WRONG)]
     answers = {name: each.answers["fusion"] for name, each in zip(("first", "second"), kept, strict=True)}
     expected = against_each(kept[0].labels, answers, "second")["first"]
-    assert "Those that only second has right: 3; only first: 0; McNemar's p = 0.25" in text
+    assert "Those that only second has right: 3; only first: 0; McNemar p = 0.25" in text
     low, high = expected["reward_difference_ci95"]
     assert f"reward {expected['reward_difference']:+.3f} {low:+.3f} to {high:+.3f}" in text
     wrong = [kept[0].sample_ids[row] for row in (0, 7, 9)]

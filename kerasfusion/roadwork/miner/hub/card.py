@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kerasfusion.roadwork.calibrate.text import has_effect
+from kerasfusion.roadwork.evaluate.comparison import in_words_of_test
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal
 from kerasfusion.roadwork.evaluate.rehearsal_text import REACH, conditions
 from kerasfusion.roadwork.miner.hub.evidence import SPLIT, Evidence
@@ -186,7 +187,7 @@ def _verdict(versus: dict[str, Any] | None) -> list[str]:
     low, high = versus["reward_difference_ci95"]
     return [
         f"**Fusion against the default ViT: {versus['verdict']}** (reward {versus['reward_difference']:+.4f}, 95 % "
-        f"interval {low:+.4f} to {high:+.4f}; McNemar p = {versus['mcnemar_p']:.3g})."
+        f"interval {low:+.4f} to {high:+.4f}; {in_words_of_test(versus)})."
     ]
 
 

@@ -9,7 +9,7 @@ from kerasfusion.address import Place, place
 from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
-from kerasfusion.roadwork.evaluate.comparison import against_each, full_report
+from kerasfusion.roadwork.evaluate.comparison import against_each, full_report, in_words_of_test
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.report.page import made_by
 from kerasfusion.roadwork.report.photos import MOST, Told, photo_blocks, told
@@ -53,7 +53,7 @@ def _compare(pair: Pair) -> dict[str, Any] | None:
     """The second against the first on the shared photos."""
     if pair.kept is None:
         return None
-    return against_each(pair.labels, pair.answers, pair.names[1])[pair.names[0]]
+    return against_each(pair.labels, pair.answers, pair.names[1], pair.groups)[pair.names[0]]
 
 
 def _lead(pair: Pair, compared: dict[str, Any] | None) -> str:
@@ -94,7 +94,7 @@ def _measured(pair: Pair, compared: dict[str, Any] | None) -> list[Block]:
 
 def _paired(pair: Pair, compared: dict[str, Any]) -> list[Block]:
     a, b = pair.names
-    report = full_report(pair.labels, pair.answers, baseline="")
+    report = full_report(pair.labels, pair.answers, "", pair.groups)
     rows = [
         {"run": name, **{label: with_interval(report[name], key) for key, label in SHOWN.items()}} for name in (a, b)
     ]
@@ -114,7 +114,7 @@ def _paired(pair: Pair, compared: dict[str, Any]) -> list[Block]:
     ]
     caption = (
         f"The same photos, resampled in pairs. Those that only {b} has right: {compared[f'only_{b}_right']}; only {a}: "
-        f"{compared[f'only_{a}_right']}; McNemar's p = {compared['mcnemar_p']:.2g}. Verdict: {compared['verdict']}."
+        f"{compared[f'only_{a}_right']}; {in_words_of_test(compared)}. Verdict: {compared['verdict']}."
     )
     return [*blocks, Table(differences, caption)]
 

@@ -1,5 +1,6 @@
 """Two runs, and the photos that both were asked about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class Pair:
         """{run: (N,) P(roadwork) of what is compared}."""
         parts = zip(self.names, self.kept, self.outputs, strict=True)
         return {name: kept.answers[output] for name, kept, output in parts}
+
+    @property
+    def groups(self) -> Sequence[str] | None:
+        """N groups of photos that belong together, as one of the two keeps them; None where each is by itself."""
+        return self.kept[0].groups or self.kept[1].groups
 
     @property
     def labels(self) -> np.ndarray:
@@ -79,4 +85,5 @@ def _shared_rows(a: Predictions, b: Predictions) -> tuple[tuple[list[int], list[
 def _choose(kept: Predictions, rows: list[int]) -> Predictions:
     answers = {name: p[rows] for name, p in kept.answers.items()}
     ids = [kept.sample_ids[row] for row in rows]
-    return Predictions(ids, kept.labels[rows], answers, kept.unreadable, kept.digests)
+    groups = kept.groups and [kept.groups[row] for row in rows]
+    return Predictions(ids, kept.labels[rows], answers, kept.unreadable, kept.digests, groups=groups)
