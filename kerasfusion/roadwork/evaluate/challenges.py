@@ -34,7 +34,8 @@ def challenge_reports(
 
     Returns:
         {"test_crop_0": as `full_report` gives, ..., "test_crop_mix", ..., "test_plain", "test_mix"}, of the kinds that
-        there are; a mix only of more than one kind.
+        there are; a mix only of more than one kind. In the mix of a grid, test_mix, a plain view stands for four, as
+        often as a validator would draw it, also in the counts: of each photo nine are asked, and `n` grows by twelve.
     """
     units = np.arange(len(labels)) if groups is None else np.asarray(groups)
     return {
@@ -50,9 +51,18 @@ def challenge_reports(
 
 
 def main_mix(split: str, reports: Mapping[str, object]) -> str | None:
-    """The name of the report that stands for what a validator sends: the widest mix; None where there is none."""
-    names = [f"{split}_{MIX}", *(f"{split}_{layout}_{MIX}" for layout in LAYOUTS), f"{split}_plain"]
-    return next((name for name in names if name in reports), None)
+    """The name of the report that stands for what a validator sends: the widest mix, or the one kind that there is.
+
+    Args:
+        split: which split.
+        reports: by name, those of challenges and perhaps others.
+
+    Returns:
+        None where no report is of challenges.
+    """
+    mixes = [f"{split}_{MIX}", *(f"{split}_{layout}_{MIX}" for layout in LAYOUTS)]
+    kinds = [name for name in reports if name.startswith(f"{split}_")]
+    return next((name for name in (*mixes, *kinds) if name in reports), None)
 
 
 def _rows(split: str, kinds: Sequence[Sequence[Kind | None]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

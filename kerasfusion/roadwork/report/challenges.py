@@ -38,7 +38,10 @@ def challenge_blocks(run: Run, challenges: Mapping[str, Mapping[str, Any]]) -> l
         | {title_of(output): _worth(values) for output, values in outputs.items()}
         for name, outputs in {f"{run.split}_the photos": report, **challenges}.items()
     ]
-    blocks.append(Table(rows, "MCC / reward of every output, on the photos and on each kind of challenge."))
+    caption = "MCC / reward of every output, on the photos and on each kind of challenge."
+    if f"test_{MIX}" in challenges:
+        caption += " In the mix of all layouts a plain one counts four times, as often as a validator draws it."
+    blocks.append(Table(rows, caption))
     return blocks
 
 
