@@ -69,7 +69,7 @@ def refuse_seen(learned: Sequence[str], held_out: Mapping[str, str | None], wher
 
 def warn_of_others(trained_on: Mapping[str, Any], training: Sequence[Sample]) -> None:
     """Say that YOLO's record, of an earlier version, is of other photos than those of train/ now."""
-    if trained_on["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
+    if trained_on.get("sample_ids_sha256") != lines_sha256(sorted(sample.sample_id for sample in training)):
         note(
             "warning: YOLO was trained on other photos than train/ holds now, and its record, of an earlier version, "
             "does not say whether any of them are held out now; train-yolo under another --name makes one that does"
