@@ -26,6 +26,7 @@ from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, samples_at_home
+from kerasfusion.roadwork.data.split_groups import drawn_together, photo_groups, read_groups
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import answer, choose
 from kerasfusion.roadwork.head.logistic import refuse_missing_library
@@ -92,8 +93,11 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
     labels, prior = answered.labels[known], request.config.fusion.prior
     for name, reason in answered.unreadable.items():
         report(f"unreadable, left out: {name}: {reason}")
-    _refuse_few(labels, request)
-    found = fit(labels, logits, prior, request.config.seed)
+    read = [sample for sample, is_known in zip(samples, known, strict=True) if is_known]
+    digests = {sample.sample_id: answered.digests[sample.sample_id] for sample in read}
+    groups = list(photo_groups(digests, read_groups(request.config.data.root)).values())
+    _refuse_few(labels, groups, request)
+    found = fit(labels, logits, prior, request.config.seed, drawn_together(groups))
     said = _describe(found, labels, logits, prior) | {
         "split": request.split,
         "data_sha256": _listing(samples),
@@ -105,8 +109,7 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
     model, said = calibrated(model, found.temperature, found.threshold_logit), {"calibration": said}
     if request.disagree is not None:
         branches = {name: answered.views[name][known] for name in asked_first}
-        digests = [answered.digests[sample.sample_id] for sample, read in zip(samples, known, strict=True) if read]
-        held = Answered(labels, branches, found.answers(logits), digests)
+        held = Answered(labels, branches, found.answers(logits), groups)
         model, said["cascade"] = add_cascade(model, held, request.disagree, prior, request.config.seed, report)
         said["outputs"] = [*description.get("outputs", OUTPUTS), FIRST]
     report(f"writing {out} and comparing it in a clean process")
@@ -218,15 +221,18 @@ def choose_photos(request: Request) -> list[Sample]:
         RequestError: none, or fewer than MIN_PER_CLASS of a class.
     """
     samples = choose(request.config.data.root, request.split, None)
-    _refuse_few(np.array([sample.label for sample in samples]), request)
+    ids = {sample.sample_id: sample.sample_id for sample in samples}  # copies are told when the photos are read
+    groups = list(photo_groups(ids, read_groups(request.config.data.root)).values())
+    _refuse_few(np.array([sample.label for sample in samples]), groups, request)
     return samples_at_home(samples)
 
 
-def _refuse_few(labels: np.ndarray, request: Request) -> None:
-    counts = np.bincount(labels, minlength=2)
-    if counts.min() < MIN_PER_CLASS:
+def _refuse_few(labels: np.ndarray, groups: Sequence[str], request: Request) -> None:
+    counts = [len({group for group, of in zip(groups, labels, strict=True) if of == label}) for label in (0, 1)]
+    if min(counts) < MIN_PER_CLASS:
+        as_one = " (copies, and photos of one drive or place, count as one)" if drawn_together(groups) else ""
         raise RequestError(
-            f"too few photos to fit on: {_counted(counts)}",
+            f"too few photos to fit on: {_counted(counts)}{as_one}",
             where=request.config.data.root / request.split,
             expected=f"at least {MIN_PER_CLASS} of each class: what is fitted on fewer is chance",
             todo="name another --split or --data, or keep the model as it is",

@@ -5,7 +5,7 @@ trial: with 95 % confidence none that passed changes more decisions than the lim
 et al., "Learn then Test", arXiv 2110.01052, 2021, section 3).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Held:
         full: (N, V) that of the fusion as it will be answered, with its cut at 0.5.
         prior: share of roadwork that the photos are weighed to; None leaves it as it is.
         seed: of the resamples.
+        groups: (N,) ids of photos that belong together (copies, one drive, one place); None: each for itself.
     """
 
     labels: np.ndarray
@@ -42,6 +43,7 @@ class Held:
     full: np.ndarray
     prior: float | None
     seed: int
+    groups: Sequence | None = None
 
     @property
     def weights(self) -> np.ndarray:
@@ -55,6 +57,12 @@ class Held:
     def changed(self, window: Window) -> np.ndarray:
         """(N,) of each photo the share of views about which the cascade decides otherwise than the fusion."""
         return (decide(window.answers(self.first, self.full)) != decide(self.full)).mean(axis=1)
+
+    def by_group(self, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of (N,) losses the mean of each of G groups, and what the groups weigh: (G,), the latter of mean 1."""
+        group_of = np.arange(len(losses)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
+        weights = np.bincount(group_of, self.weights)
+        return np.bincount(group_of, self.weights * losses) / weights, weights / weights.mean()
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,8 @@ def choose_window(held: Held, disagree: float, stage_ms: dict[str, float]) -> Ch
     curve = list(_curve(held, stage_ms))
     taken, failed = None, None
     for window, row in zip(windows(), curve[1:], strict=True):
-        if p_value(held.changed(window), disagree, held.weights) > LEVEL or row["reward_difference_ci95"][1] < 0:
+        losses, weights = held.by_group(held.changed(window))
+        if p_value(losses, disagree, weights) > LEVEL or row["reward_difference_ci95"][1] < 0:
             failed = row
             break
         taken = (window, row) if row["skipped"] > 0 else taken
@@ -110,14 +119,14 @@ def _curve(held: Held, stage_ms: dict[str, float]) -> Iterator[dict[str, Any]]:
             "skipped": skipped,
             "ms": stage_ms["first"] + (1 - skipped) * stage_ms["rest"],
             "changed": float(np.average(losses, weights=held.weights)),
-            "changed_upper95": 0.0 if window is skips_nothing else upper_bound(losses, held.weights),
+            "changed_upper95": 0.0 if window is skips_nothing else upper_bound(*held.by_group(losses)),
             **_worth(held, answers),
             "taken": False,
         }
 
 
 def _worth(held: Held, answers: np.ndarray) -> dict[str, Any]:
-    """MCC and reward, and by how much the latter lies above that of the fusion, with its interval by photo."""
+    """MCC and reward, and by how much the latter lies above that of the fusion, with its interval by photo or group."""
     cells = [
         classification.confusion_per_sample(np.repeat(held.labels, said.shape[1]), decide(said.ravel()), n_classes=2)
         .reshape(len(held.labels), -1, 2, 2)
@@ -132,7 +141,7 @@ def _worth(held: Held, answers: np.ndarray) -> dict[str, Any]:
     found = metrics_of(np.tensordot(held.weights, cells[0], 1))
     resampled = np.zeros(1)
     if (cells[0] != cells[1]).any():
-        resampled = bootstrap(rewards, len(held.labels), n_resamples=RESAMPLES, seed=held.seed)
+        resampled = bootstrap(rewards, len(held.labels), held.groups, n_resamples=RESAMPLES, seed=held.seed)
     return {
         "mcc": float(found["mcc"]),
         "reward": float(found["reward"]),
@@ -156,11 +165,13 @@ def _refusal(held: Held, failed: dict[str, Any] | None, disagree: float) -> tupl
             "a better YOLO or EfficientNetV2 may do",
         )
     seen = f"{where} {failed['changed']:.2%} of the decisions of {len(held.labels)} photos change, which shows no more"
-    needed = photos_needed(failed["changed"], disagree, float(held.weights.max()))
+    _, weights = held.by_group(held.changed(Window(*failed["window"])))
+    needed = photos_needed(failed["changed"], disagree, float(weights.max()))
     reason = f"{seen} than that at most {failed['changed_upper95']:.2%} do (95 % confidence)"
     if needed is None:
         return reason, "a larger --disagree, or a better YOLO or EfficientNetV2: more photos would not help"
-    return reason, f"hold out {needed} photos that change no more than these, or allow more with --disagree"
+    what = "photos" if held.groups is None else "groups (copies, and photos of one drive or place, count as one)"
+    return reason, f"hold out {needed} {what} that change no more than these, or allow more with --disagree"
 
 
 def _in_words(window: Window) -> str:

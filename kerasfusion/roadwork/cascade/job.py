@@ -12,6 +12,7 @@ from kerasfusion.formats.stages import Stages
 from kerasfusion.roadwork.cascade.choose import Held, choose_window
 from kerasfusion.roadwork.cascade.first_head import BRANCHES, fit_first_head, with_first
 from kerasfusion.roadwork.cascade.text import as_text
+from kerasfusion.roadwork.data.split_groups import drawn_together
 from kerasfusion.roadwork.detect.sample_pictures import drawn_pictures
 from kerasfusion.roadwork.scoring.window import FIRST
 
@@ -28,13 +29,13 @@ class Answered:
         labels: (N,) 0 or 1.
         branches: {output: (N, V) P(roadwork)}, those of `first_branches` among them.
         fusion: (N, V), calibrated.
-        digests: N; those of exact copies are the same.
+        groups: N, of each photo; copies, and photos of one drive or place, have the same.
     """
 
     labels: np.ndarray
     branches: Mapping[str, np.ndarray]
     fusion: np.ndarray
-    digests: Sequence[str]
+    groups: Sequence[str]
 
 
 def first_branches(outputs: Sequence[str], where: object) -> tuple[str, ...]:
@@ -74,11 +75,11 @@ def add_cascade(
     Raises:
         KerasFusionError: nothing can be skipped that the photos vouch for.
     """
-    head = fit_first_head(answered.branches, answered.labels, answered.digests, prior, seed)
+    head = fit_first_head(answered.branches, answered.labels, answered.groups, prior, seed)
     model = with_first(model, head)
     said = {"first": [FIRST, *head.branches], "disagree": disagree, "prior": prior, "seed": seed}
     stage_ms = _time_stages(model, said)
-    held = Held(answered.labels, head.answers, answered.fusion, prior, seed)
+    held = Held(answered.labels, head.answers, answered.fusion, prior, seed, drawn_together(answered.groups))
     choice = choose_window(held, disagree, stage_ms)
     photos, views = answered.fusion.shape
     said |= {"photos": photos, "views": views, "stage_ms": stage_ms, "curve": choice.curve}

@@ -7,7 +7,7 @@ The subnet's validators round at 0.5, so the best cut has to lie there:
 It rises with p, so the order of photos, and with it the ROC curve, stays as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from kerasfusion.roadwork.scoring.reward import decide
 from kerasfusion.roadwork.scoring.thresholds import mcc_by_threshold
 
 MIN_PER_CLASS = 30
-"""Photos of each class that a fit needs: with 30, some 11 of a class are left out of each resample to judge it by, and
-one photo is 3 % of its class."""
+"""Photos of each class that a fit needs, those that belong together counting as one: with 30, some 11 of a class are
+left out of each resample to judge it by, and one photo is 3 % of its class."""
 
 TEMPERATURES = (0.25, 10.0)
 """What a temperature may be. Photos without a mistake would draw it to 0, answers at random to infinity: neither says
@@ -74,18 +74,25 @@ class Calibration:
         return sigmoid((logits - self.threshold_logit) / self.temperature)
 
 
-def fit(labels: np.ndarray, logits: np.ndarray, prior: float | None = None, seed: int = 42) -> Calibration:
+def fit(
+    labels: np.ndarray,
+    logits: np.ndarray,
+    prior: float | None = None,
+    seed: int = 42,
+    groups: Sequence | None = None,
+) -> Calibration:
     """Fit temperature and threshold.
 
     Each is only used if that pays on photos that were left out when it was chosen: in 1000 stratified resamples, the
-    5 % quantile of the gain (in negative log-likelihood, in MCC) has to be above 0. The views of a photo are left out
-    together.
+    5 % quantile of the gain (in negative log-likelihood, in MCC) has to be above 0. The views of a photo, and the
+    photos of a group, are left out together.
 
     Args:
         labels: (N,) 0 or 1, both present.
         logits: (N, V) log of P(roadwork) over P(no roadwork) of each photo's views, finite.
         prior: share of roadwork that the photos are weighed to; None leaves it as it is.
         seed: of the resamples.
+        groups: (N,) ids of photos that belong together (copies, one drive, one place); None: each for itself.
     """
     temperature = fit_temperature(*flat(labels, logits, prior))
     scale = temperature or 1.0
@@ -93,7 +100,7 @@ def fit(labels: np.ndarray, logits: np.ndarray, prior: float | None = None, seed
     threshold, _ = best_threshold(*flat(labels, p, prior))
     bags = [
         [(labels[photos], logits[photos], p[photos]) for photos in bag_and_rest]
-        for bag_and_rest in _resamples(labels, seed)
+        for bag_and_rest in _resamples(labels, groups, seed)
     ]
     saved = [_saved(*(flat(truth, said, prior) for truth, said, _ in each)) for each in bags]
     gained = [_gained(*(flat(truth, said, prior) for truth, _, said in each)) for each in bags]
@@ -159,16 +166,20 @@ def _logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
 
 
-def _resamples(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Photos drawn with replacement, each class by itself, and the photos left out.
+def _resamples(labels: np.ndarray, groups: Sequence | None, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Photos drawn with replacement, whole groups of each class (and of both) by themselves, and the photos left out.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 17.
     """
     rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == each) for each in (0, 1)]
+    group_of = np.arange(labels.size) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(group_of)
+    members = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
+    roadwork = np.bincount(group_of, labels)
+    strata = [np.flatnonzero(each) for each in (roadwork == 0, roadwork == sizes, (roadwork > 0) & (roadwork < sizes))]
     for _ in range(RESAMPLES):
-        bag = np.concatenate([rng.choice(rows, rows.size) for rows in classes])
-        yield bag, np.setdiff1d(np.arange(labels.size), bag)
+        drawn = np.concatenate([rng.choice(stratum, stratum.size) for stratum in strata if stratum.size])
+        yield np.concatenate([members[group] for group in drawn]), np.flatnonzero(~np.isin(group_of, drawn))
 
 
 def _saved(bag: Rows, rest: Rows) -> float:

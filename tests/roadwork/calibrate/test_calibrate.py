@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sklearn.metrics import brier_score_loss, log_loss, matthews_corrcoef, roc_auc_score
 
 from kerasfusion.cli.main import main
@@ -78,7 +79,10 @@ def pictures(tmp_path_factory):
         folder.mkdir(parents=True)
         for number in range(60):
             grey = np.clip(0.25 + 0.3 * label + rng.normal(0, 0.1), 0, 1)
-            Image.fromarray(np.full((SIZE, SIZE, 3), round(255 * grey), np.uint8)).save(folder / f"{number:02d}.png")
+            own = PngInfo()  # so that none is another's copy
+            own.add_text("number", str(number))
+            image = Image.fromarray(np.full((SIZE, SIZE, 3), round(255 * grey), np.uint8))
+            image.save(folder / f"{number:02d}.png", pnginfo=own)
     return root
 
 
@@ -193,6 +197,28 @@ def test_the_threshold_only_moves_where_that_pays_on_photos_it_was_not_chosen_on
     assert shifted.threshold_logit == pytest.approx(3, abs=1.2)
     assert fit_photos(*noisy(300, 1.0, shift=3.0), seed=1) == shifted
     assert fit_photos(*noisy(300, 1.0, shift=3.0), seed=2).mcc_gain != shifted.mcc_gain
+
+
+def test_ten_copies_of_each_photo_say_no_more_than_one():
+    """Forty photos do not show that a moved threshold pays; four hundred would."""
+    labels, logits = noisy(40, 1.0, shift=1.3)
+    alone = fit_photos(labels, logits, seed=1)
+    assert not alone.threshold_moved
+    copies = np.repeat(labels, 10), np.repeat(logits, 10)
+    assert fit_photos(*copies, seed=1).threshold_moved
+    together = fit_photos(*copies, seed=1, groups=np.repeat(np.arange(40), 10))
+    assert together.mcc_gain == pytest.approx(alone.mcc_gain)
+    assert together.nll_gain == pytest.approx(alone.nll_gain)
+
+
+def test_groups_are_drawn_whole_also_where_they_hold_both_classes():
+    labels = np.arange(90) % 2
+    groups = np.arange(90) // 3
+    for bag, rest in list(calibration._resamples(labels, groups, 0))[:20]:
+        assert set(groups[bag]).isdisjoint(groups[rest])
+        assert set(groups[bag]) | set(groups[rest]) == set(range(30))
+        assert (np.bincount(bag, minlength=90).reshape(30, 3).std(axis=1) == 0).all()
+        assert len(bag) == 90
 
 
 def test_a_temperature_is_only_used_where_that_pays_on_photos_it_was_not_fitted_on():
@@ -337,6 +363,23 @@ def test_too_few_photos_are_refused_before_tensorflow_is_loaded(model, pictures,
     output = run("calibrate", model, "--data", tmp_path, code=2).output
     assert "40 no_roadwork, 29 roadwork" in output
     assert "at least 30 of each class" in output
+
+
+def test_photos_of_few_drives_are_too_few(model, pictures, tmp_path):
+    root = shutil.copytree(pictures, tmp_path / "grey")
+    for written in ("groups", "copies"):
+        for name in ("no_roadwork", "roadwork"):
+            files = sorted((root / "val" / name).iterdir())
+            if written == "copies":
+                (root / "groups.csv").unlink(missing_ok=True)
+                for number, file in enumerate(files):
+                    file.write_bytes(files[number % 29].read_bytes())
+                continue
+            rows = [f"val/{name}/{file.name},{name} {number % 29}" for number, file in enumerate(files)]
+            with (root / "groups.csv").open("a") as file:
+                file.write("\n".join(["path,group", *rows] if name == "no_roadwork" else rows) + "\n")
+        output = run("calibrate", model, "--data", root, "--out", tmp_path / "x.keras", code=2).output
+        assert "29 no_roadwork, 29 roadwork (copies, and photos of one drive or place, count as one)" in output
 
 
 @pytest.mark.usefixtures("compared_once")

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from kerasfusion.cli.main import main
 from kerasfusion.files.saving import save_model
@@ -78,7 +79,10 @@ def write_photos(root: Path, splits=("val", "test"), count: int = 60) -> Path:
             for number in range(count):
                 away = rng.uniform(0.0, 0.005) if number % 10 == 0 else rng.uniform(0.2, 0.4)
                 grey = round(255 * (0.5 + (away if label else -away)))
-                Image.fromarray(np.full((SIZE, SIZE, 3), grey, np.uint8)).save(folder / f"{number:03d}.png")
+                own = PngInfo()  # so that none is another's copy
+                own.add_text("number", str(number))
+                image = Image.fromarray(np.full((SIZE, SIZE, 3), grey, np.uint8))
+                image.save(folder / f"{number:03d}.png", pnginfo=own)
     return root
 
 

@@ -16,10 +16,10 @@ def fewer_resamples(monkeypatch):
     monkeypatch.setattr(choose, "RESAMPLES", 200)
 
 
-def held(first, full, labels=None, prior=None):
+def held(first, full, labels=None, prior=None, groups=None):
     first, full = np.asarray(first, np.float64), np.asarray(full, np.float64)
     labels = (full[:, 0] > 0.5).astype(int) if labels is None else np.asarray(labels)
-    return Held(labels, first, full, prior, 0)
+    return Held(labels, first, full, prior, 0, groups)
 
 
 def agreeing(count, sure=0.97):
@@ -105,6 +105,34 @@ def test_shares_are_weighed_to_the_prior_and_views_are_parts_of_a_photo():
     rare = held(np.vstack([first[::2], first[1::20]]), np.vstack([full[::2], full[1::20]]), prior=0.5)
     assert rare.share(Window(0.4, 0.6).sure(rare.first)) == pytest.approx(0.75)
     assert every.changed(Window(0.4, 0.6)).max() == 0
+
+
+def test_copies_of_two_photos_are_two_photos():
+    found = choose_window(held(*agreeing(300), groups=np.arange(300) % 2), 0.01, MS)
+    assert found.window is None
+    # Of two that do not change: 0.05 ** (1 / 2).
+    assert found.curve[1]["changed_upper95"] == pytest.approx(1 - 0.05**0.5, abs=2e-6)
+    assert found.todo.startswith("hold out 299 groups (copies, and photos of one drive or place, count as one)")
+
+
+def test_photos_of_one_group_count_by_their_mean_and_number():
+    first, full = agreeing(8)
+    every = held(first, full, groups=["a", "b", "c", "c", "d", "d", "d", "d"])
+    losses, weights = every.by_group(np.array([0, 1, 0, 1, 1, 0, 0, 0]))
+    np.testing.assert_allclose(losses, [0, 1, 0.5, 0.25])
+    np.testing.assert_allclose(weights, [0.5, 0.5, 1, 2])  # of 1, 1, 2 and 4 photos, two a group
+    losses, weights = held(first, full).by_group(np.arange(8) / 8)
+    np.testing.assert_allclose(losses, np.arange(8) / 8)
+    np.testing.assert_allclose(weights, 1)
+
+
+def test_intervals_of_the_reward_are_by_group():
+    first, full = agreeing(400)
+    first[:40:4] = 1 - first[:40:4]  # ten changed decisions, all of one drive
+    drives = np.arange(400) // 40
+    alone, grouped = (choose_window(held(first, full, groups=each), 0.2, MS).curve[-1] for each in (None, drives))
+    widths = [np.ptp(row["reward_difference_ci95"]) for row in (alone, grouped)]
+    assert widths[1] > 1.5 * widths[0]
 
 
 def test_answers_of_the_head_are_of_one_that_has_not_seen_the_photo():
