@@ -15,6 +15,8 @@ from kerasfusion.files.run_folder import claim_checkpoints
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.images.augmentation import STRENGTHS, image_augmentation
 from kerasfusion.roadwork.branches.ensemble import build_head, build_trained_parts
+from kerasfusion.roadwork.data.dataset import scan
+from kerasfusion.roadwork.fit.head_rows import head_rows
 from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.fit.parts import build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
@@ -353,6 +355,13 @@ def test_without_val_a_part_of_train_is_held_out(with_cache, make_config, tmp_pa
     assert (len(training), len(validation)) == (18, 6)
     assert np.bincount(validation.labels).tolist() == [3, 3]
     assert not {s.sample_id for s in training.samples} & {s.sample_id for s in validation.samples}
+    of = [(s.sample_id, f"{s.label} {number // 3}") for number, s in enumerate(scan(root, ("train",)))]
+    (root / "groups.csv").write_text("\n".join(["path,group", *(f"{name},{drive}" for name, drive in of)]))
+    training, validation = load_photos(joint, manifest)
+    assert np.bincount(validation.labels).tolist() == [3, 3]
+    drives = [{dict(of)[s.sample_id] for s in photos.samples} for photos in (training, validation)]
+    assert (len(drives[0]), len(drives[1]), drives[0] & drives[1]) == (6, 2, set())
+    assert np.bincount(head_rows(validation).groups).tolist() == [3, 3]  # as it is cross-validated
     nothing = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0")
     with pytest.raises(RequestError, match="held-out photos, and there are none"):
         load_photos(nothing, manifest)
