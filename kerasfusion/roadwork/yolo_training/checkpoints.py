@@ -67,7 +67,7 @@ class Checkpoints:
 
     def clean(self) -> None:
         """Remove the pictures and the session, and the rest too unless there is something to go on from."""
-        finished = (self._work.parent / "training.json").exists()
+        finished = (self._work.parent / "best.pt").exists()  # what is written last
         if finished or not any(self._work.glob("epoch-*")):
             shutil.rmtree(self._work, ignore_errors=True)
         for path in (self._work / "tree", self.session):

@@ -18,7 +18,7 @@ from kerasfusion.roadwork.yolo_training.augmentation import ignored_lines, split
 from kerasfusion.roadwork.yolo_training.checkpoints import Checkpoints
 from kerasfusion.roadwork.yolo_training.epochs import Epoch
 from kerasfusion.roadwork.yolo_training.fresh_views import FreshViews
-from kerasfusion.roadwork.yolo_training.job import train_yolo
+from kerasfusion.roadwork.yolo_training.job import _finish, train_yolo
 
 pytestmark = pytest.mark.trains
 
@@ -329,6 +329,23 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
     assert (again.session / "weights" / "last.pt").read_text() == "weights 2"
     assert (again.session / "results.csv").read_text() == "rows 2"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-00002", "session"]
+
+
+def test_a_training_whose_weights_could_not_be_moved_keeps_its_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "work", {"seed": 1})
+    checkpoints.restore()
+    (checkpoints.session / "weights" / "best.pt").write_text("weights")
+    (checkpoints.session / "results.csv").write_text("rows")
+    checkpoints.save(Epoch(1, 2, loss=1, val_loss=1, top1=1, best=True, seconds=1))
+    (tmp_path / "best.pt").mkdir()  # nothing can be renamed to it
+    with pytest.raises(OSError):
+        _finish(tmp_path, checkpoints.session, {})
+    (tmp_path / "best.pt").rmdir()
+    assert (tmp_path / "training.json").exists()
+    checkpoints.clean()
+    again = Checkpoints(tmp_path / "work", {"seed": 1})
+    assert again.restore() and again.epoch == 1
+    assert (again.session / "weights" / "best.pt").read_text() == "weights"
 
 
 def test_a_checkpoint_from_before_there_were_views_is_of_photos_alone(tmp_path):
