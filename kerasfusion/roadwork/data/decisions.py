@@ -15,6 +15,8 @@ from kerasfusion.roadwork.data.metadata_csv import plain_name
 DECISION = "decision"
 DECISIONS = ("keep", "flip", "drop")
 SHA256, PATH, LABEL = "image_sha256", "path", "label"
+_SEPARATORS = ",;\t"
+"""Spreadsheets in countries with a decimal comma write semicolons."""
 _NAMED = 10
 
 
@@ -24,8 +26,8 @@ def apply_decisions(
     """Flip and drop photos as a CSV says.
 
     A row names its photo by the column image_sha256 (then all its copies are meant), or by path, relative to SRC. Where
-    the column label is there, the photo must still have that label: a table is not applied twice. Rows without a
-    decision say nothing.
+    the column label is there, those with that label are meant, and there must still be one: a table is not applied
+    twice. Rows without a decision say nothing.
 
     Args:
         photos: N photos of SRC.
@@ -46,17 +48,16 @@ def apply_decisions(
     by_path = {plain_name(photo.path.relative_to(src).as_posix()): number for number, photo in enumerate(photos)}
     decided: dict[int, str] = {}
     unknown, others, twice = [], [], []
-    for row in _read(table):
+    for row in read_decisions(table):
         digest, path = row[SHA256].lower(), plain_name(row[PATH]) if row[PATH] else ""
         meant = by_digest.get(digest, []) if digest else [by_path[path]] if path in by_path else []
         name = row["sample_id"] or path or digest
+        labelled = [number for number in meant if not row[LABEL] or photos[number].label == parse_label(row[LABEL])]
         if not meant:
             unknown.append(name)
-        for number in meant:
-            if row[LABEL] and parse_label(row[LABEL]) != photos[number].label:
-                others.append(f"{name} ({row[LABEL]} then, {CLASS_NAMES[photos[number].label]} now)")
-            if decided.setdefault(number, row[DECISION]) != row[DECISION]:
-                twice.append(name)
+        elif not labelled:
+            others.append(f"{name} ({row[LABEL]} then, {CLASS_NAMES[photos[meant[0]].label]} now)")
+        twice += [name for number in labelled if decided.setdefault(number, row[DECISION]) != row[DECISION]]
     _refuse(table, unknown, "not in SRC (by image_sha256, or by path relative to SRC)", "take these rows out")
     _refuse(table, others, "labelled otherwise now than when it was decided", "decide anew; was it applied before?")
     _refuse(table, twice, "decided about in two ways", "keep one of the rows")
@@ -77,11 +78,20 @@ def _refuse(table: Path, names: list[str], what: str, todo: str) -> None:
         raise RequestError(f"{len(names)} photo(s) {what}: {', '.join(names[:_NAMED])}{more}", where=table, todo=todo)
 
 
-def _read(table: Path) -> list[dict[str, str]]:
-    """The rows with a decision; cells of columns that are not there are empty."""
+def read_decisions(table: Path) -> list[dict[str, str]]:
+    """The rows with a decision; cells of columns that are not there are empty.
+
+    Args:
+        table: a CSV, its cells separated by commas, semicolons or tabs, as its first line is.
+
+    Raises:
+        RequestError: as `apply_decisions`, of the file alone.
+    """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            separator = max(_SEPARATORS, key=file.readline().count)
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=separator)
             rows = [(reader.line_num, row) for row in reader]
             columns = set(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
@@ -99,6 +109,12 @@ def _read(table: Path) -> list[dict[str, str]]:
         )
     found = []
     for line, row in rows:
+        if None in row:
+            raise RequestError(
+                "a row has more cells than there are columns",
+                where=f"{table}, line {line}",
+                todo="put what holds a separator into quotes",
+            )
         cells = {name: (row.get(name) or "").strip() for name in ("sample_id", SHA256, PATH, LABEL, DECISION)}
         cells[DECISION] = cells[DECISION].lower()
         if not cells[DECISION]:

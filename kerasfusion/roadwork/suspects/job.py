@@ -8,14 +8,13 @@ from typing import Any
 
 from kerasfusion.address import Place, place
 from kerasfusion.errors import RequestError
-from kerasfusion.files.csv_table import read_rows
 from kerasfusion.files.json_yaml import read_yaml
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import write_text
 from kerasfusion.report_page.blocks import Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
-from kerasfusion.roadwork.data.decisions import DECISION, DECISIONS
+from kerasfusion.roadwork.data.decisions import DECISION, DECISIONS, read_decisions
 from kerasfusion.roadwork.evaluate.figures import title_of
 from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, read_fold_answers
 from kerasfusion.roadwork.report.page import made_by
@@ -65,7 +64,7 @@ def find_suspects(
 
     Raises:
         RequestError: the run has no answers out of fold, no branch tells the classes apart, or the table that is there
-            holds decisions.
+            holds decisions or cannot be read as one.
         KerasFusionError: a damaged or unwritable file.
     """
     folder = out or run
@@ -89,13 +88,15 @@ def find_suspects(
 def _refuse_decided(table: Path) -> None:
     if not table.is_file():
         return
-    decided = sum(bool((row.get(DECISION) or "").strip()) for _, row in read_rows(table, "the table of suspects"))
-    if decided:
+    todo = "name another folder with --out, or move the table away"
+    try:
+        decided = len(read_decisions(table))
+    except RequestError as error:  # it may still hold some
         raise RequestError(
-            f"this table holds {decided} decision(s), which would be lost",
-            where=table,
-            todo="name another folder with --out, or move the table away",
-        )
+            f"this file would be lost, and is no table without decisions: {error.what}", where=error.where, todo=todo
+        ) from error
+    if decided:
+        raise RequestError(f"this table holds {decided} decision(s), which would be lost", where=table, todo=todo)
 
 
 def _root_of(run: Path) -> Place | None:

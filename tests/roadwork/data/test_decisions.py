@@ -45,6 +45,21 @@ def test_photos_are_named_by_content_with_all_copies_or_by_path(source):
     assert "labels.csv: 2 labels flipped, 1 photos dropped, 1 kept" in summary.notes
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_that_a_spreadsheet_saved_with_another_separator_is_read(source, separator):
+    rows = [["path", "suspicion", "decision"], ["roadwork/4.jpg", '"0,35"', "drop"]]
+    text = "\ufeff" + "\n".join(separator.join(row) for row in rows)
+    assert "1 4" not in split(source, text)[1]
+
+
+def test_of_copies_with_both_labels_those_with_the_label_of_the_row_are_meant(source):
+    shutil.copy(source / "roadwork" / "3.jpg", source / "no_roadwork" / "copy.jpg")
+    digest = digest_of(source, "roadwork/3.jpg")
+    summary, labels = split(source, f"image_sha256,label,decision\n{digest},no_roadwork,flip\n")
+    assert labels["1 3"] == 1
+    assert "labels.csv: 1 labels flipped, 0 photos dropped, 0 kept" in summary.notes
+
+
 def test_without_decisions_the_split_is_the_usual_one(source):
     _, labels = split(source, "path,decision\n")
     split_dataset(source, source.parent / "usual")
@@ -69,6 +84,7 @@ def test_without_decisions_the_split_is_the_usual_one(source):
         ("path,decision\nroadwork/1.jpg,turn\n", r"unknown decision 'turn'(.|\n)*line 2(.|\n)*keep, flip, drop"),
         ("path,label,decision\nroadwork/1.jpg,cat,keep\n", "unknown label 'cat'"),
         ("path,decision\n,keep\n", "about no photo"),
+        ("path,decision\nroadwork/1.jpg,,flip\n", r"more cells than there are columns(.|\n)*line 2"),
         ("name,what\n1.jpg,keep\n", r"lacks columns(.|\n)*image_sha256 or path"),
     ],
 )

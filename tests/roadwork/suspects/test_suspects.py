@@ -167,3 +167,28 @@ def test_a_run_without_answers_or_with_altered_ones_is_refused(flipped_run, tmp_
     (tmp_path / "out_of_fold.csv").write_text((run / "out_of_fold.csv").read_text().replace(",1,", ",0,", 1))
     with pytest.raises(RequestError, match="not those that fit wrote"):
         find_suspects(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sample_id;image_sha256;label;decision\na.jpg;00;roadwork;flip\n", r"holds 1 decision\(s\)"),
+        ("sample_id,image_sha256,label,decision;\na.jpg,00,roadwork,;flip\n", "no table without decisions"),
+        ("my own notes\n", "no table without decisions"),
+    ],
+    ids=["semicolons", "two separators", "no table"],
+)
+def test_what_may_hold_decisions_is_not_overwritten(flipped_run, tmp_path, text, said):
+    table = tmp_path / "suspects.csv"
+    table.write_text(text)
+    with pytest.raises(RequestError, match=said):
+        find_suspects(flipped_run[1], tmp_path)
+    assert table.read_text() == text
+
+
+def test_a_table_without_decisions_is_replaced(flipped_run, tmp_path):
+    find_suspects(flipped_run[1], tmp_path)
+    first = (tmp_path / "suspects.csv").read_text()
+    (tmp_path / "suspects.csv").write_text(first.replace(",", ";"))
+    find_suspects(flipped_run[1], tmp_path)
+    assert (tmp_path / "suspects.csv").read_text() == first
