@@ -107,7 +107,7 @@ def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Ite
     record.examine()
     summary = ImportSummary(source, out, record.identity)
     _write(asked, record, summary, progress, reread=record.updating)
-    if record.updating:
+    if record.updating and asked.only is None:  # the other splits are still to be read again
         record.updating = False
         record.save()
     summary.counts = _count(out)
@@ -118,20 +118,27 @@ def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Ite
 def _write(
     asked: _Source, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
 ) -> None:
-    if asked.kind != "imagefolder":
-        write_splits(_open_splits(asked, record.identity), record, summary, progress, reread)
-        return
+    if asked.kind == "imagefolder":
+        given = _write_folder(asked, record, summary, progress)
+    else:
+        given = write_splits(_open_splits(asked, record.identity), record, summary, progress, reread)
+    if reread:
+        record.forget({path for path in record.digests.keys() - given if asked.only in (None, path.partition("/")[0])})
+
+
+def _write_folder(
+    asked: _Source, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
+) -> set[str]:
+    """Paths below OUT of all that the source gives."""
     photos, listing = find_photos(Path(asked.location), asked.reach.follow_links)
     targets = photo_targets(photos, Path(asked.location), asked.only)
     write_photos(targets, record, summary, progress)
-    if reread:
-        splits = {target.partition("/")[0] for target in targets}
-        record.forget({path for path in record.digests if path not in targets and path.partition("/")[0] in splits})
     summary.notes += listing.notes()
     if all(photo.split is None for photo in photos):
         summary.notes.append(
             f"the source has no split folders, so all is in train/; next: kerasfusion data split {record.out} NEW"
         )
+    return set(targets)
 
 
 def _add_notes(summary: ImportSummary) -> None:

@@ -1,7 +1,9 @@
 """What is known of an import: OUT/import.json and OUT/import.sha256, and the summary of one run."""
 
 import dataclasses
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -69,10 +71,13 @@ class ImportRecord:
         self.whole.add(path)
 
     def forget(self, paths: set[str]) -> None:
-        """Delete files that the source no longer has."""
+        """Delete files that the source no longer has, and the folders that held nothing else."""
         for path in paths:
             (self.out / path).unlink(missing_ok=True)
             self.digests.pop(path, None)
+            with suppress(OSError):  # not empty
+                os.removedirs((self.out / path).parent)
+        self.complete &= {path.partition("/")[0] for path in self.digests}
         lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(self.digests.items()))
         write_file(self.out / _DIGESTS, lines.encode("utf-8", "surrogateescape"))
 

@@ -22,7 +22,7 @@ def write_splits(
     summary: ImportSummary,
     progress: Callable[..., Iterable],
     reread: bool = False,
-) -> None:
+) -> set[str]:
     """Write each row to {split}/{class}/{split}_{row:06d}.{suffix}; rows that an earlier run wrote are passed over.
 
     Adds to `summary`. The record in OUT is kept up to date, so that a killed run can go on.
@@ -32,7 +32,10 @@ def write_splits(
         record: examined.
         summary: of this run.
         progress: called as kerasfusion.progress.track is.
-        reread: the rows may be others than those that were written: read all, and delete what they no longer give.
+        reread: the rows may be others than those that were written: read all.
+
+    Returns:
+        Paths below OUT of the rows that were read.
 
     Raises:
         KerasFusionError: a row that cannot be read or written.
@@ -42,8 +45,7 @@ def write_splits(
         there = sum((record.out / path).stat().st_size for path in record.whole)
         require_free_space(record.out, max(0, sum(sizes) - there))
     record.save()
-    for split in splits:
-        _import_rows(split, record, summary, progress, reread)
+    return {path for split in splits for path in _import_rows(split, record, summary, progress, reread)}
 
 
 def row_digests(rows: SplitRows) -> Iterator[tuple[str, str]]:
@@ -54,12 +56,12 @@ def row_digests(rows: SplitRows) -> Iterator[tuple[str, str]]:
 
 def _import_rows(
     rows: SplitRows, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
-) -> None:
+) -> set[str]:
     row = 0 if reread else record.rows_done(rows.split)
     summary.kept += row
     of_split = {path for path in record.digests if row_number(rows.split, path) is not None}
     if rows.split in record.complete and row == len(of_split) and not reread:
-        return
+        return set()
     images = rows.read(row)
     if rows.num_rows is not None:
         images = progress(images, f"import {rows.split}", total=rows.num_rows, done=row)
@@ -71,10 +73,9 @@ def _import_rows(
             summary.not_images.append(path)
         _write(path, data, record, summary)
         row += 1
-    if reread:
-        record.forget(of_split - current)
     record.complete.add(rows.split)
     record.save()
+    return current
 
 
 def _row_path(split: str, row: int, label: int, data: bytes, name: str) -> str:

@@ -91,6 +91,55 @@ def test_a_killed_update_is_taken_up_again(tmp_path, kind):
     assert tree(out) == expected(kind, REPLACED, CORRECTED)
 
 
+def write_two_splits(kind: str, folder: Path, splits: dict[str, list[bytes]]) -> str:
+    """Photos whose labels are 0, 1, 0, 1, ..."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for split, photos in splits.items():
+        labels = [number % 2 for number in range(len(photos))]
+        write_source(kind, folder / split, photos, labels)
+        if kind == "parquet":
+            (folder / split / "train.parquet").rename(folder / f"{split}.parquet")
+            (folder / split).rmdir()
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "folder"])
+def test_an_update_forgets_a_split_that_the_source_no_longer_has(tmp_path, kind):
+    out = tmp_path / "out"
+    import_dataset(
+        write_two_splits(kind, tmp_path / "src", {"train": PHOTOS[:4], "test": PHOTOS[4:]}), out, progress=quiet
+    )
+    assert [path.partition("/")[0] for path in tree(out)] == ["test"] * 2 + ["train"] * 4
+    source = write_two_splits(kind, tmp_path / "src", {"train": PHOTOS})
+    summary = import_dataset(source, out, update=True, progress=quiet)
+    assert tree(out) == expected(kind, PHOTOS, LABELS)
+    assert summary.counts == {"train": {"no_roadwork": 3, "roadwork": 3}}
+    assert not (out / "test").exists()
+    assert '"test"' not in (out / "import.json").read_text() and "test/" not in (out / "import.sha256").read_text()
+    assert import_dataset(source, out, progress=quiet).written == 0
+
+
+@pytest.mark.parametrize("kind", ["parquet", "folder"])
+def test_an_update_that_went_on_with_one_split_still_has_the_others_to_read(tmp_path, kind):
+    out = tmp_path / "out"
+    splits = {"train": PHOTOS, "test": [encode(20, "BMP"), encode(21, "BMP")]}
+    import_dataset(write_two_splits(kind, tmp_path / "src", splits), out, progress=quiet)
+    source = write_two_splits(kind, tmp_path / "src", {**splits, "train": REPLACED})
+
+    def stop(items, label, total=None, done=0):
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        import_dataset(source, out, update=True, progress=stop)
+    import_dataset(source, out, split="test", progress=quiet)
+    import_dataset(source, out, progress=quiet)
+    assert {path: sha for path, sha in tree(out).items() if path.startswith("train")} == expected(
+        kind, REPLACED, LABELS
+    )
+    assert sum(path.startswith("test") for path in tree(out)) == 2
+
+
 @pytest.mark.parametrize("kind", ["saved", "parquet", "folder"])
 def test_damage_of_equal_size_is_noticed_and_mended(tmp_path, kind):
     out = tmp_path / "out"
