@@ -19,6 +19,7 @@ from kerasfusion.roadwork.cluster.ray_library import LOCAL, Node, refuse_other_a
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
+from kerasfusion.roadwork.precompute.branch_cache import refuse_unknown_shards
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import find_machines
@@ -74,6 +75,7 @@ def estimate_precompute(
     if on != LOCAL:
         config = with_absolute_paths(config)
     require_folder(config.cache.folder)
+    refuse_unknown_shards(config.cache.folder)
     found = scan(config.data.root)
     samples = [sample for sample in found if sample.split in splits]
     if not samples:

@@ -163,6 +163,25 @@ def read_manifest(folder: Place) -> dict[str, Any]:
     return manifest
 
 
+def refuse_unknown_shards(folder: Place) -> None:
+    """Check that there are no shards without a manifest: of which weights, views and photos they are is not known.
+
+    Raises:
+        RequestError: there are.
+    """
+    if (folder / MANIFEST).exists():
+        return
+    shards = folder / "shards"
+    found = shards.files() if isinstance(shards, Address) else shards.glob("*.tfrecord")
+    if any(path.suffix == ".tfrecord" for path in found):
+        raise RequestError(
+            f"here are shards, and no {MANIFEST} that says of which weights and photos they are",
+            where=shards,
+            expected=f"{folder / MANIFEST}, or no shards",
+            todo=f"delete the folder {shards}, put its {MANIFEST} back, or name a new folder with --cache",
+        )
+
+
 class _Part(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True)
 

@@ -40,8 +40,8 @@ def precompute(
 
     Raises:
         RequestError: missing data or weights, a YOLO that has learned from held-out photos, or a cache folder that was
-            made of others or cannot be written to; a cluster that does not answer, or with a machine that is unfit for
-            the work.
+            made of others, holds shards without a manifest, or cannot be written to; a cluster that does not answer, or
+            with a machine that is unfit for the work.
         KerasFusionError: unreadable photos (the shards without them are done and kept), another run at work, or no
             machine left.
     """
@@ -49,6 +49,7 @@ def precompute(
     if on != LOCAL:
         config = with_absolute_paths(config)
     require_folder(config.cache.folder)
+    cache.refuse_unknown_shards(config.cache.folder)
     samples = scan(config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, samples)

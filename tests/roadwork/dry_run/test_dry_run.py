@@ -12,6 +12,7 @@ from kerasfusion.config import to_yaml
 from kerasfusion.errors import RequestError
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.machine.step_clock import Pace
+from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.config import Views
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.dry_run import precompute as precompute_module
@@ -20,7 +21,8 @@ from kerasfusion.roadwork.dry_run.fit import estimate_fit
 from kerasfusion.roadwork.dry_run.head_trial import HEAD_EPOCHS
 from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
-from kerasfusion.roadwork.precompute.branch_cache import shard_path
+from kerasfusion.roadwork.precompute.branch_cache import shard_path, write_manifest
+from kerasfusion.roadwork.precompute.manifest import find_manifest
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.trainer import Checkpoint, write_checkpoint
 
@@ -45,6 +47,8 @@ def test_precompute_counts_photos_that_are_not_in_the_cache(make_config, tmp_pat
     assert estimate.facts["test"]["in_the_cache"] == 0
     assert all(stage.seconds > 0 for stage in estimate.stages)
     assert estimate.memory > 10**8
+    checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
+    write_manifest(config.cache.folder, find_manifest(config, checkpoint, 32, None))  # as a run that was killed left it
     done = shard_path(config.cache.folder, "train", 1)
     done.parent.mkdir(parents=True)
     done.touch()

@@ -185,6 +185,16 @@ def test_a_cache_of_other_weights_is_refused_and_left_alone(there, asked, make_c
     assert error.value.where == config.cache.folder and not asked.counts("PUT")
 
 
+def test_shards_without_a_manifest_are_refused(there, asked, make_config, tmp_path, monkeypatch):
+    config, _ = there
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.job.Branches", no_branches)
+    system().copy(f"{BUCKET}/cache/shards", f"{BUCKET}/alone/shards", recursive=True)
+    asked.requests.clear()
+    with pytest.raises(RequestError, match=r"no manifest\.json") as error:
+        precompute(make_config(tmp_path, f"data.root={config.data.root}", f"cache.folder=s3://{BUCKET}/alone"))
+    assert error.value.where == Address(f"s3://{BUCKET}/alone/shards") and not asked.counts("PUT")
+
+
 def test_a_network_that_fails_is_no_unreadable_photo(sent, make_config, tmp_path, monkeypatch, asked):
     config = make_config(tmp_path, f"data.root={sent}", f"cache.folder=s3://{BUCKET}/fails")
     read = Address.read_bytes

@@ -17,6 +17,7 @@ from kerasfusion.images.decoding import crop_centre, read_image, squash
 from kerasfusion.roadwork.branches.vit import build_vit, read_checkpoint
 from kerasfusion.roadwork.branches.yolo_classifier import YoloClassifier
 from kerasfusion.roadwork.data.dataset import scan
+from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.job import precompute
 from tests.material.hugging_face_vit import SIZE, write_vit
@@ -141,6 +142,20 @@ def test_a_cache_of_another_precision_is_refused(make_config, tmp_path, cached, 
     shutil.copytree(cached.cache.folder, tmp_path / "cache")
     with pytest.raises(RequestError, match=r"vit\.precision: was float32, is now bfloat16"):
         precompute(make_config(tmp_path, "cache.precision=bfloat16"))
+
+
+def test_shards_without_a_manifest_are_refused_and_left_alone(make_config, tmp_path, cached, monkeypatch):
+    """Their sample ids are those that are asked for; their answers are another ViT's."""
+    monkeypatch.setattr("kerasfusion.roadwork.precompute.job.Branches", no_branches)
+    monkeypatch.setattr("kerasfusion.roadwork.dry_run.precompute.Branches", no_branches)
+    folder = shutil.copytree(cached.cache.folder, tmp_path / "cache")
+    (folder / "manifest.json").unlink()
+    before = tree(folder)
+    other = make_config(tmp_path, f"vit.weights={write_vit(tmp_path / 'vit', seed=1)}")
+    for asked in (precompute, estimate_precompute):
+        with pytest.raises(RequestError, match=r"no manifest\.json(.|\n)*delete the folder .*shards"):
+            asked(other)
+    assert tree(folder) == before
 
 
 @pytest.mark.parametrize("key", ["yolo.weights", "vit.weights"])
