@@ -90,7 +90,8 @@ def _held(lock_file: Path, where: Path, what: str, patience: float = 0) -> Itera
     try:
         yield
     finally:
-        # While it is held: whoever opened the file before finds it without a name, and opens the next one.
+        # While it is held: whoever opened the file before finds it without a name (filelock looks, from 3.21 on), and
+        # opens the next one.
         with suppress(OSError):
             lock_file.unlink()
         lock.release()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -59,6 +59,26 @@ def test_the_lock_of_a_killed_run_binds_nobody(tmp_path):
     assert subprocess.run([sys.executable, "-c", held], check=False).returncode == 9
     with only_writer(tmp_path):
         pass
+
+
+def test_a_lock_file_that_has_lost_its_name_since_it_was_opened_is_none(tmp_path, monkeypatch):
+    """As where the writer before ends between this one's opening of the file and its locking."""
+    path, opened = tmp_path / "table.csv", []
+
+    def open_and_lose(file, *given, **named):
+        number = os_open(file, *given, **named)
+        if Path(file) == tmp_path / ".table.csv.lock" and not opened:
+            opened.append(number)
+            with suppress(OSError):  # Windows deletes no open file
+                Path(file).unlink()
+        return number
+
+    os_open = os.open
+    monkeypatch.setattr(os, "open", open_and_lose)
+    refused = pytest.raises(KerasFusionError, match="another run")
+    with one_writer.turn_to_update(path), refused, only_writer_of(path):
+        raise AssertionError("both write")
+    assert opened
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
