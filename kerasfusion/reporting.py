@@ -1,5 +1,8 @@
-"""Results as text: aligned tables."""
+"""Results as text: aligned tables, and commands to type next."""
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 
@@ -24,6 +27,11 @@ def table(
     right = [is_numeric([row.get(key) for row in rows]) for key in columns]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(_align(line, widths, right) for line in lines)
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Words as one line for this system's shell: cmd knows no single quotes, and others take a backslash away."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def cell_text(value: object, digits: int) -> str:

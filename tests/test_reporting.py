@@ -7,7 +7,7 @@ import pytest
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.json_yaml import write_json
-from kerasfusion.reporting import table
+from kerasfusion.reporting import command_line, table
 
 
 def test_numbers_go_right_and_text_left():
@@ -21,6 +21,24 @@ def test_numbers_go_right_and_text_left():
         "fusion   0.8135  626       -",
         "vit     -0.5000   26  0.9000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "line"),
+    [
+        ("linux", r"kerasfusion fit -c 'C:\runs\a b\config.yaml' --set 'x=[1, 2]' --name a"),
+        ("win32", r'kerasfusion fit -c "C:\runs\a b\config.yaml" --set "x=[1, 2]" --name a'),
+    ],
+)
+def test_a_command_is_written_for_the_systems_own_shell(monkeypatch, platform, line):
+    monkeypatch.setattr(sys, "platform", platform)
+    words = ["kerasfusion", "fit", "-c", r"C:\runs\a b\config.yaml", "--set", "x=[1, 2]", "--name", "a"]
+    assert command_line(words) == line
+
+
+def test_a_path_with_backslashes_alone_needs_no_quotes_on_windows(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert command_line(["fit", "-c", r"C:\runs\a.yaml"]) == r"fit -c C:\runs\a.yaml"
 
 
 def test_columns_choose_and_order_what_is_shown():

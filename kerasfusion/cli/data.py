@@ -1,7 +1,6 @@
 """kerasfusion data: import, split, check, suspects, challenge, pair, frames, synth."""
 
 import json
-import shlex
 from pathlib import Path
 
 import click
@@ -230,6 +229,7 @@ def frames(film: Path, out: Path, state: str, **choices):
     from kerasfusion.fume.data.annotations import SPLITS, STATES, read_frames
     from kerasfusion.fume.data.gas_names import misnamed
     from kerasfusion.fume.films.extraction import MANIFEST, FramesRequest, extract_frames
+    from kerasfusion.reporting import command_line
 
     if choices["gas"] is not None:
         _warn(misnamed([(choices["gas"], film)]))
@@ -238,7 +238,7 @@ def frames(film: Path, out: Path, state: str, **choices):
     originals = len({row.original_id for row in read_frames(out / MANIFEST)})
     if originals < len(SPLITS):
         click.echo(f"take stills of at least {len(SPLITS)} cows into it, one for each split ({originals} so far)")
-    then = shlex.join(["kerasfusion", "data", "pair", str(out), "--regroup", "--strategy", "original_based"])
+    then = command_line(["kerasfusion", "data", "pair", str(out), "--regroup", "--strategy", "original_based"])
     click.echo(f"draw their masks, such as {out / rows[0].mask_path}, then: {then}")
 
 

@@ -1,7 +1,6 @@
 """kerasfusion doctor."""
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -81,8 +80,10 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], on: str, as
 
 def _own(system: str, file: Path | None, settings: tuple[str, ...]) -> str:
     """How a command names the configuration."""
+    from kerasfusion.reporting import command_line
+
     given = settings or (("system=fume",) if file is None and system == "fume" else ())
-    return " ".join([*([f"-c {file}"] if file else []), *(f"--set {shlex.quote(text)}" for text in given)])
+    return command_line([*(["-c", str(file)] if file else []), *(word for text in given for word in ("--set", text))])
 
 
 def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:

@@ -1,6 +1,5 @@
 """One `ablate`: refit the head without each branch, judge it with each branch by itself, and say what pays."""
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import write_text
 from kerasfusion.progress import track
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.ablate.answers import Said, read_answers
 from kerasfusion.roadwork.ablate.costs import Cost, measure_costs
 from kerasfusion.roadwork.ablate.record import FULL, Ablation, Row, Useless, write_ablation
@@ -193,4 +193,4 @@ def _command(config: RoadworkConfig, branch: str) -> str:
     words += ["--name", f"{config.name}-without-{'-'.join(without)}"]
     if "yolo" not in without:
         words += ["--yolo", str(config.yolo_weights)]
-    return shlex.join(words)
+    return command_line(words)
