@@ -10,6 +10,8 @@ import zlib
 
 from PIL import Image
 
+from kerasfusion.images.tiff_pages import TIFF_HEADS
+
 UPRIGHT = 1
 _TURNED = range(2, 9)
 _ORIENTATION = 0x0112
@@ -34,7 +36,7 @@ def split_metadata(data: bytes) -> tuple[bytes, int | None]:
         return _split_jpeg(data)
     if data.startswith(_PNG):
         return _split_png(data)
-    if data[:4] in _TIFF:
+    if data[:4] in TIFF_HEADS:
         return _split_tiff(data)
     return data, None
 
@@ -88,9 +90,9 @@ class _Directory:
     @classmethod
     def of(cls, data: bytes) -> "_Directory | None":
         """Of bytes that begin as a TIFF does; None if they do not, or end before the directory."""
-        if data[:4] not in _TIFF:
+        if data[:4] not in TIFF_HEADS:
             return None
-        order, big = _TIFF[data[:4]]
+        order, big = TIFF_HEADS[data[:4]]
         try:
             return cls(data, order, big)
         except struct.error:
@@ -115,12 +117,6 @@ class _Directory:
         return data[: self._start] + shorter + data[self._start + len(shorter) :]
 
 
-_TIFF = {
-    b"II*\0": ("<", False),
-    b"MM\0*": (">", False),
-    b"II+\0": ("<", True),
-    b"MM\0+": (">", True),
-}
 _TIFF_PIXELS = frozenset(
     {
         *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284),  # size, samples, compression, strips

@@ -4,7 +4,7 @@ import struct
 
 from PIL import Image
 
-_HEADS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+TIFF_HEADS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 """First bytes -> byte order, and whether it is a BigTIFF."""
 _KIND, _REDUCED = 254, 1
 """The tag of a page's kind, and the bit in it that says: a smaller copy of another page."""
@@ -12,9 +12,9 @@ _KIND, _REDUCED = 254, 1
 
 def page_offsets(data: bytes) -> list[int]:
     """Where the directory of each page lies, smaller copies of another page left out; empty for what is no TIFF."""
-    if data[:4] not in _HEADS:
+    if data[:4] not in TIFF_HEADS:
         return []
-    order, big = _HEADS[data[:4]]
+    order, big = TIFF_HEADS[data[:4]]
     number, word, size = ("Q", "Q", 20) if big else ("H", "L", 12)
     found, seen = [], set()
     try:
@@ -33,7 +33,7 @@ def page_offsets(data: bytes) -> list[int]:
 
 def starting_at(data: bytes, offset: int) -> bytes:
     """The same TIFF with the page whose directory lies at `offset` as its first."""
-    order, big = _HEADS[data[:4]]
+    order, big = TIFF_HEADS[data[:4]]
     place, word = (8, "Q") if big else (4, "L")
     head = data[:place] + struct.pack(order + word, offset)
     return head + data[len(head) :]
