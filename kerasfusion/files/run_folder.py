@@ -13,10 +13,10 @@ from typing import Any
 
 from kerasfusion.address import Address, Place
 from kerasfusion.config import to_yaml
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.one_writer import LOCK, only_writer
-from kerasfusion.files.writing import write_text
+from kerasfusion.files.writing import own_partial, write_text
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
 
@@ -55,6 +55,27 @@ def binding_settings(folder: Path) -> Path | None:
     """The file of the settings that a run folder's checkpoints were begun with; None where they bind nobody."""
     path = folder / "checkpoints" / "settings.json"
     return path if path.exists() and any(path.parent.glob("*.npz")) else None
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Delete a run's checkpoints, all or none of them: the run begins anew.
+
+    Raises:
+        KerasFusionError: another program holds one of them, or they may not be deleted.
+    """
+    path = folder / "checkpoints"
+    aside = own_partial(path)
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise KerasFusionError(
+            f"the checkpoints of the earlier run cannot be deleted: {error.strerror or error}",
+            where=path,
+            todo="close the program that has one of them open, then run the same command again",
+        ) from error
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:

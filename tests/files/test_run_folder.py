@@ -1,12 +1,13 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files import run_folder
-from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
+from kerasfusion.files.run_folder import claim_checkpoints, describe_run, forget_checkpoints, require_folder
 from kerasfusion.machine.device import select_device
 from kerasfusion.roadwork.config import RoadworkConfig
 
@@ -27,6 +28,26 @@ def test_settings_bind_once_there_is_a_checkpoint(tmp_path):
     with pytest.raises(RequestError, match=r"weights: was null, is now true\n(.|\n)*--restart"):
         claim_checkpoints(tmp_path, {"weights": True, "epochs": 3})
     claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})
+
+
+def test_forgotten_checkpoints_are_gone_and_bind_nobody(tmp_path):
+    forget_checkpoints(tmp_path)  # there are none yet
+    (claim_checkpoints(tmp_path, {"epochs": 1}) / "state.npz").touch()
+    forget_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    claim_checkpoints(tmp_path, {"epochs": 2})
+
+
+def test_checkpoints_that_another_program_holds_are_not_forgotten_in_silence(tmp_path, monkeypatch):
+    (claim_checkpoints(tmp_path, {"epochs": 1}) / "state.npz").touch()
+
+    def held(path, target):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "rename", held)
+    with pytest.raises(KerasFusionError, match=r"cannot be deleted: Permission denied(.|\n)*checkpoints"):
+        forget_checkpoints(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["settings.json", "state.npz"]
 
 
 def test_a_folder_that_cannot_be_is_refused_early(tmp_path):

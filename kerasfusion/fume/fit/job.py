@@ -9,7 +9,7 @@ import numpy as np
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.earlier_file import earlier_model
 from kerasfusion.files.one_writer import only_writer
-from kerasfusion.files.run_folder import claim_checkpoints, describe_run, require_folder
+from kerasfusion.files.run_folder import claim_checkpoints, describe_run, forget_checkpoints, require_folder
 from kerasfusion.files.saving import save_model
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import Frames, list_files, refuse_missing
@@ -57,8 +57,8 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
     from kerasfusion.trainer import read_checkpoint
 
     if restart:
-        for name in ("checkpoints", "tensorboard"):
-            shutil.rmtree(folder / name, ignore_errors=True)
+        forget_checkpoints(folder)
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     claim_checkpoints(folder, settings_of(config, training.digest, validation.digest))
     describe_run(folder, config)
     counts = np.bincount(training.labels, minlength=len(config.data.class_names))

@@ -7,7 +7,6 @@ Three ways (fusion.fit_on):
 - train: jointly on train/, loss = cross-entropy of the fusion + 0.3 x that of EfficientNetV2.
 """
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
-from kerasfusion.files.run_folder import claim_checkpoints, describe_run
+from kerasfusion.files.run_folder import claim_checkpoints, describe_run, forget_checkpoints
 from kerasfusion.images.png import write_png
 from kerasfusion.roadwork.branches import efficientnetv2
 from kerasfusion.roadwork.branches.ensemble import ADAPTED
@@ -56,6 +55,7 @@ def fit_parts(
     Raises:
         RequestError: cache and data differ, weights are missing, the run folder holds a run with other settings, or
             pictures of held-out photos are asked for and there are none.
+        KerasFusionError: the earlier run's checkpoints cannot be deleted.
     """
     training, validation = load_photos(config, manifest)
     if config.tracking.panels_every and validation is None:
@@ -65,7 +65,7 @@ def fit_parts(
     image_size = manifest["sizes"]["image"]
     parts = build_parts(config, image_size, training.features)
     if restart:
-        shutil.rmtree(config.run_folder / "checkpoints", ignore_errors=True)
+        forget_checkpoints(config.run_folder)
     claim_checkpoints(config.run_folder, settings_of(config, manifest))
     describe_run(config.run_folder, config)
     if parts.trunk is None:

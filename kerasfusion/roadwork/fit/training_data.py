@@ -137,7 +137,7 @@ def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
     """Read one split whole and join it with the branch cache.
 
     Raises:
-        RequestError: no photos, no cache of this split, or a cache of other photos or views.
+        RequestError: no photos or none that was readable, no cache of this split, or a cache of other photos or views.
     """
     refuse_other_views(config, manifest)
     samples = scan_at_home(config.data.root, (split,))
@@ -146,6 +146,12 @@ def load_split(config: RoadworkConfig, manifest: dict, split: str) -> Photos:
     digests = photo_digests(samples)
     branch_cache.refuse_other_photos(records, samples, list(digests.values()), skipped)
     digests = {name: digest for name, digest in digests.items() if name in records}
+    if not digests:
+        raise RequestError(
+            f"the branch cache holds no photo of {split}/: all of them were left out as unreadable",
+            where=config.data.root / split,
+            todo="mend them (kerasfusion data check names each), then run precompute again",
+        )
     groups = photo_groups(digests, read_groups(config.data.root))
     return _join([sample for sample in samples if sample.sample_id in digests], digests, groups, records)
 
