@@ -9,7 +9,6 @@ import numpy as np
 
 from kerasfusion.errors import RequestError, require
 from kerasfusion.figure_style import save_png
-from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.saving import load_model, save_model
@@ -25,7 +24,7 @@ from kerasfusion.roadwork.cascade.job import Answered, add_cascade, first_branch
 from kerasfusion.roadwork.cascade.record import read_cascade
 from kerasfusion.roadwork.challenge.views import describe_views
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, samples_at_home
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256, samples_at_home
 from kerasfusion.roadwork.data.split_groups import drawn_together, photo_groups, read_groups
 from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.evaluate.answers import answer, choose
@@ -86,7 +85,7 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
     samples = choose_photos(request)
     use_device(request.model, request.device)
     model, description = _plain(request.model)
-    for line in _warnings(request.split, description, _listing(samples)):
+    for line in _warnings(request.split, description, listing_sha256(samples)):
         report(f"warning: {line}")
     asked_first = first_branches(tuple(model.output), request.model) if request.disagree is not None else ()
     answered, known, logits = _answer(model, samples, asked_first, request)
@@ -100,7 +99,7 @@ def _run(request: Request, out: Path, report: Callable[[str], None]) -> dict[str
     found = fit(labels, logits, prior, request.config.seed, drawn_together(groups))
     said = _describe(found, labels, logits, prior) | {
         "split": request.split,
-        "data_sha256": _listing(samples),
+        "data_sha256": listing_sha256(samples),
         "unreadable": len(answered.unreadable),
         **describe_views(request.config.views),
         "seed": request.config.seed,
@@ -294,11 +293,6 @@ def _scores(labels: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str,
         "brier": brier(labels, p, weights),
         "ece": reliability(p, labels, weights=weights).ece,
     }
-
-
-def _listing(samples: list[Sample]) -> str:
-    """As precompute names a split's photos."""
-    return lines_sha256(f"{sample.sample_id} {sample.label}" for sample in samples)
 
 
 def _warnings(split: str, description: dict, listing: str) -> list[str]:

@@ -10,7 +10,14 @@ from kerasfusion.errors import RequestError
 from kerasfusion.figure_style import save_png
 from kerasfusion.files.kept_answers import answers_record, predictions_path
 from kerasfusion.files.one_writer import only_writer
-from kerasfusion.files.run_files import METRICS, keep_metrics, read_evaluated, read_metrics, record_evaluation
+from kerasfusion.files.run_files import (
+    METRICS,
+    keep_metrics,
+    read_evaluated,
+    read_metrics,
+    record_evaluation,
+    run_folder_of,
+)
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.images.decoding import read_image
 from kerasfusion.images.png import write_png
@@ -93,7 +100,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         request = replace(request, config=with_absolute_paths(request.config))
     if request.out is not None:
         require_folder(request.out)
-    folder = request.out or _run_folder(request.model)
+    folder = request.out or (request.model and run_folder_of(request.model))
     with only_writer(folder) if folder is not None else nullcontext():
         return _run(request, folder, report)
 
@@ -179,10 +186,6 @@ def _open(request: Request) -> tuple[Detector, dict | None]:
             expected=error.expected,
             todo=f"{error.todo or 'run precompute'}; or evaluate --no-default, which compares with nothing",
         ) from error
-
-
-def _run_folder(model: Path | None) -> Path | None:
-    return model.parent if model is not None and (model.parent / "config.yaml").is_file() else None
 
 
 def _look_at_kept(request: Request, folder: Path, report: Callable[[str], None]) -> None:

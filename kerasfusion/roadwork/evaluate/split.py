@@ -85,10 +85,7 @@ def evaluate(
     groups = drawn_together(list(photo_groups(digests, keys or {}).values()))
     report = full_report(said.labels, said.answers, BASELINE, groups, seed=seed)
     if cascaded is not None:
-        report[MAIN] |= {
-            "skipped": float(cascaded.at_once[:, 0].mean()),
-            "changed": float(cascaded.changed[:, 0].mean()),
-        }
+        report[MAIN] |= cascaded.shares
     challenges = challenge_reports(said.split, said.labels, said.views, said.kinds, BASELINE, groups, seed)
     return Evaluation(**vars(said), report=report, challenges=challenges, seed=seed, groups=groups, cascaded=cascaded)
 

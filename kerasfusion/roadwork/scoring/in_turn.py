@@ -72,10 +72,11 @@ def _windows(labels: np.ndarray, answers: np.ndarray, window: int, metric) -> np
     cells = np.stack([(labels == i) & (decision == j) & counted for i in (0, 1) for j in (0, 1)], axis=-1)
     values = metric(_sums(cells.astype(np.int64), window).reshape(*labels.shape, 2, 2))
     odd = _sums((present & ~counted).astype(np.int64)[..., None], window)[..., 0] > 0
-    for place in zip(*np.nonzero(odd), strict=True):
-        values[place] = _of_odd_window(labels[place[:-1]], rounded[place[:-1]], present[place[:-1]], place[-1], window)
     if metric is classification.mcc:
         values[odd] = 0.0  # refused, or of one true class
+        return values
+    for place in zip(*np.nonzero(odd), strict=True):
+        values[place] = _of_odd_window(labels[place[:-1]], rounded[place[:-1]], present[place[:-1]], place[-1], window)
     return values
 
 
