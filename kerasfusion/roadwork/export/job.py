@@ -127,7 +127,7 @@ def _pictures(model, description: dict, request: Request, report) -> dict[str, n
         return drawn_pictures(sizes)
     photos = choose_photos(folder)
     report(f"checking on {len(photos)} photos of {folder}")
-    return photo_pictures(photos, sizes)
+    return photo_pictures(photos, sizes, report)
 
 
 def _validation_photos(description: dict) -> Path | None:

@@ -71,7 +71,9 @@ class ModelProcess:
         """For a person; it has ended."""
         code = self._process.exitcode
         if code is not None and code < 0:
-            return f"was ended by {signal.Signals(-code).name}" if os.name == "posix" else f"was ended ({code})"
+            names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
+            by = names.get(-code, f"signal {-code}")
+            return f"was ended by {by}" if os.name == "posix" else f"was ended ({code})"
         return f"ended with exit code {code}"
 
 
