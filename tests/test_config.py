@@ -113,6 +113,8 @@ def nested_aliases(levels):
         ("seed: " + "9" * 5000, "not of its kind"),
         ("seed: [" + "1, " * 5000 + "]", "seed: "),
     ],
+    # The texts are too long for a list of the slowest tests.
+    ids=["aliases", "lists", "mappings", "items", "itself", "no date", "no number", "long number", "long list"],
 )
 @pytest.mark.parametrize("schema", [RoadworkConfig, DetectorSettings])
 def test_a_small_text_makes_neither_a_huge_message_nor_a_raw_error(tmp_path, schema, text, message):
