@@ -20,7 +20,7 @@ from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import FillsOnCluster
-from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos
+from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos, refuse_held_out_records
 from kerasfusion.roadwork.precompute.shards import FillsHere, plan_shards
 
 
@@ -104,6 +104,7 @@ def _fill_split(config, manifest, split, samples, filler, skip_unreadable) -> di
         pass
     if unreadable and not skip_unreadable:
         return unreadable
+    refuse_held_out_records(config, split, paths)
     manifest["splits"][split] |= {
         "complete": True,
         "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.address import Address, Place
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import note
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import Sample, hold_out
+from kerasfusion.roadwork.precompute.branch_cache import read_shard
 from kerasfusion.roadwork.yolo_training.record import read_record
 
 
@@ -21,6 +23,8 @@ def yolo_record(weights: Path) -> dict[str, Any]:
 
 def refuse_held_out_photos(config: RoadworkConfig, samples: Sequence[Sample], splits: Sequence[str]) -> None:
     """Check that YOLO has not learned from a photo of val/ or test/; of an older record, which cannot tell, say so.
+
+    Photos at an address are not read for that: see `refuse_held_out_records`.
 
     Args:
         config: names the weights.
@@ -38,9 +42,23 @@ def refuse_held_out_photos(config: RoadworkConfig, samples: Sequence[Sample], sp
         # Such a version knew of no groups.
         warn_of_others(record["train"], hold_out(learned, config.data.validation_fraction, config.seed, {})[0])
         return
+    if isinstance(config.data.root, Address):
+        return
     held_out = [sample for sample in samples if sample.split in splits and sample.split != "train"]
     digests = zip((sample.sample_id for sample in held_out), ordered_map(_digest, held_out), strict=True)
     refuse_seen(record["train_sha256"], dict(digests), config.data.root)
+
+
+def refuse_held_out_records(config: RoadworkConfig, split: str, shards: Sequence[Place]) -> None:
+    """The same of a split at an address, once its photos have been read: the cache has their digests.
+
+    Raises:
+        RequestError: as `refuse_held_out_photos`.
+    """
+    if isinstance(config.data.root, Address) and split != "train":
+        known = yolo_record(config.yolo_weights).get("train_sha256", [])
+        records = (record for path in shards for record in read_shard(path))
+        refuse_seen(known, {record.sample_id: record.image_sha256 for record in records}, config.data.root)
 
 
 def refuse_seen(learned: Sequence[str], held_out: Mapping[str, str | None], where: object) -> None:

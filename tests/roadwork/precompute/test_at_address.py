@@ -11,6 +11,7 @@ import pytest
 from kerasfusion.address import Address
 from kerasfusion.config import load_config, to_yaml
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import scan, scan_at_home
 from kerasfusion.roadwork.fit.training_data import load_photos, load_split
@@ -111,6 +112,18 @@ def test_a_second_run_makes_and_reads_nothing_again(there, asked, cached, tmp_pa
     precompute(config)
     assert not asked.counts("PUT", "shards") and not asked.counts("GET", ".jpg")
     assert tree(fetch("cache", tmp_path / "brought")) == tree(cached.cache.folder)
+
+
+def test_a_photo_that_yolo_has_learned_from_is_found_once_it_was_read(sent, photos, make_config, tmp_path, monkeypatch):
+    seen = scan(photos, ("test",))[3]
+    record = {"train": None, "train_sha256": [file_sha256(seen.path)]}
+    for name in ("seen_by_yolo", "manifest"):
+        monkeypatch.setattr(f"kerasfusion.roadwork.precompute.{name}.yolo_record", lambda weights: record)
+    config = make_config(tmp_path, f"data.root={sent}")
+    with pytest.raises(RequestError, match=f"learned from 1 of 12 held-out photos: {seen.sample_id}"):
+        precompute(config)
+    manifest = branch_cache.read_manifest(config.cache.folder)
+    assert [manifest["splits"][split]["complete"] for split in ("train", "val", "test")] == [True, True, False]
 
 
 def test_killed_and_resumed_makes_nothing_twice(asked, sent, make_config, tmp_path, cached):
