@@ -49,7 +49,8 @@ def make_photos(count: int, views: int):
 
     labels = np.repeat(np.arange(count, dtype=np.int32) % 2, views)
     half = np.full((len(labels), 2), 0.5, np.float32)
-    return Photos([sample(number) for number in range(count)], [f"{n:064x}" for n in range(count)], labels, half, half)
+    digests = [f"{number:064x}" for number in range(count)]
+    return Photos([sample(number) for number in range(count)], digests, digests, labels, half, half)
 
 
 def measure(rows: int, views: int, epochs: int, variant: str, folder: Path) -> dict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from kerasfusion.roadwork.data.image_kinds import image_suffix
 from kerasfusion.roadwork.detect.detector import Detection
 from kerasfusion.roadwork.service.answering import Answers, Broken, Opened, Unreadable
 from kerasfusion.roadwork.service.metrics import ServiceMetrics
@@ -46,7 +47,7 @@ class Waiting:
 
     Attributes:
         answer: future of an Answer.
-        is_large: whether it has LARGE pixels or more, or its size is not told by a header of JPEG or PNG.
+        is_large: whether it has LARGE pixels or more, or is a photo whose size no header of JPEG or PNG tells.
     """
 
     def __init__(self, photo: bytes, now: float, deadline: float):
@@ -186,11 +187,13 @@ class Batching:
 
 
 def _is_large(photo: bytes) -> bool:
-    """Whether its header says so; what is neither JPEG nor PNG waits with the large ones, whatever it is.
+    """Whether its header says so; of another kind than JPEG and PNG it waits with the large ones, whatever its size.
 
     This runs in the service's own process, where hostile bytes must take neither time nor the process: other formats
     are opened by libraries that decode at once, and of a file without end only the beginning is read.
     """
+    if image_suffix(photo) is None:
+        return False  # no photo, which is refused soon enough
     try:
         with Image.open(io.BytesIO(photo[:HEADER]), formats=("JPEG", "PNG")) as image:
             return image.width * image.height >= LARGE

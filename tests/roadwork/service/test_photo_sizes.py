@@ -44,5 +44,9 @@ def test_endless_headers_are_read_to_a_bound(monkeypatch):
 
     monkeypatch.setitem(JpegImagePlugin.MARKER, 0xFFF0, ("JPG0", "", read_segment))
     segments = b"\xff\xf0\x00\x02" * 250_000
-    assert are_large(b"\xff\xd8" + segments, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == [True, True]
+    assert are_large(b"\xff\xd8" + segments) == [True]
     assert 1000 < len(read) <= batching.HEADER // 4
+
+
+def test_what_is_no_photo_is_refused_with_its_batch():
+    assert are_large(b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"") == [False] * 3
