@@ -9,9 +9,10 @@ import hashlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +30,7 @@ MAX_PIXELS = 64_000_000
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 """Pillow's names of what is opened. It knows many more; for some it starts other programs (Ghostscript for EPS)."""
+_PLUGINS = ("Jpeg", "Png", "WebP", "Bmp", "Tiff", "Gif", "Avif")
 
 MAX_ASPECT_RATIO = 50
 """Largest ratio of a picture's sides. A strip is no photo, and enlarging its short side would take gigabytes."""
@@ -138,8 +140,16 @@ def open_image(source: Path | BinaryIO) -> Image.Image:
     Raises:
         What Pillow raises on anything else and on damaged files.
     """
-    Image.init()
+    _load_plugins()
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+@cache
+def _load_plugins() -> None:
+    """What Image.init would load is forty more, which takes as long as several photos."""
+    for name in _PLUGINS:
+        with suppress(ImportError):  # Pillow reads AVIF since 11.3
+            import_module(f"PIL.{name}ImagePlugin")
 
 
 def one_page(data: bytes, page: int | None) -> bytes:
