@@ -9,28 +9,23 @@ import hashlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError, install_command
+from kerasfusion.images.formats import open_image
 from kerasfusion.images.heif import is_heif, register_reader
 from kerasfusion.images.metadata import split_metadata, stored_orientation
 from kerasfusion.images.tiff_pages import is_reduced, page_offsets, starting_at
 
 MAX_PIXELS = 64_000_000
 """Largest width x height that is decoded (192 MB as RGB); a larger file is refused as a decompression bomb."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
-"""Pillow's names of what is opened. It knows many more; for some it starts other programs (Ghostscript for EPS)."""
-_PLUGINS = ("Jpeg", "Png", "WebP", "Bmp", "Tiff", "Gif", "Avif")
 
 MAX_ASPECT_RATIO = 50
 """Largest ratio of a picture's sides. A strip is no photo, and enlarging its short side would take gigabytes."""
@@ -132,24 +127,6 @@ def read_pages(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Stored]:
             if not is_reduced(image):
                 _refuse_several(image)
                 yield Stored(_upright(image, max_pixels, None, _without_alpha, keeps_values=True), None, b"")
-
-
-def open_image(source: Path | BinaryIO) -> Image.Image:
-    """Image.open for FORMATS alone, as far as this Pillow has them.
-
-    Raises:
-        What Pillow raises on anything else and on damaged files.
-    """
-    _load_plugins()
-    return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
-
-
-@cache
-def _load_plugins() -> None:
-    """What Image.init would load is forty more, which takes as long as several photos."""
-    for name in _PLUGINS:
-        with suppress(ImportError):  # Pillow reads AVIF since 11.3
-            import_module(f"PIL.{name}ImagePlugin")
 
 
 def one_page(data: bytes, page: int | None) -> bytes:

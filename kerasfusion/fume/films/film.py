@@ -13,7 +13,8 @@ from kerasfusion.fume.data.frame_reading import levels_of
 from kerasfusion.fume.films.camera_film import SUFFIXES as FLIR_SUFFIXES
 from kerasfusion.fume.films.camera_film import open_camera_film
 from kerasfusion.fume.films.video_file import open_video
-from kerasfusion.images.decoding import ImageError, Stored, open_image, read_pages
+from kerasfusion.images.decoding import ImageError, Stored, read_pages
+from kerasfusion.images.formats import open_image
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts", ".ts"})
 REFUSED_SUFFIXES = frozenset({".ats", ".sfmov"})

@@ -22,7 +22,7 @@ from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.fit.parts import build_parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.train import fit_parts, settings_of
-from kerasfusion.roadwork.fit.training_data import load_photos, load_split, stored_pixels
+from kerasfusion.roadwork.fit.training_data import load_photos, stored_pixels
 from kerasfusion.roadwork.head.fitting import fit_head
 from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
@@ -202,23 +202,6 @@ def test_a_restart_whose_checkpoints_are_held_is_refused(fitted, monkeypatch):
     with pytest.raises(KerasFusionError, match="cannot be deleted: Permission denied"):
         fit(fitted, restart=True, report=quiet)
     assert before and sorted((fitted.run_folder / "checkpoints").iterdir()) == before
-
-
-def test_a_split_of_which_no_photo_could_be_read_is_refused(make_config, cached, tmp_path):
-    config = make_config(tmp_path, f"data.root={tmp_path / 'photos'}")
-    broken = tmp_path / "photos" / "test" / "roadwork" / "a.jpg"
-    broken.parent.mkdir(parents=True)
-    broken.write_bytes(b"no photo")
-    shard = branch_cache.shard_path(config.cache.folder, "test", 0)
-    branch_cache.write_shard(shard, [])
-    manifest = branch_cache.read_manifest(cached.cache.folder)
-    manifest["splits"]["test"] |= {
-        "skipped": [{"sample_id": "test/roadwork/a.jpg", "reason": "no image"}],
-        "shards": [{"file": shard.name, "sha256": file_sha256(shard)}],
-    }
-    branch_cache.write_manifest(config.cache.folder, manifest)
-    with pytest.raises(RequestError, match=r"no photo of test/(.|\n)*data check"):
-        load_split(config, manifest, "test")
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])
