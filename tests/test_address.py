@@ -13,6 +13,8 @@ from kerasfusion.address import Address, is_address, place
 from kerasfusion.errors import KerasFusionError, RequestError
 from tests.material.s3_server import BUCKET, s3_server, system
 
+pytestmark = pytest.mark.commands  # what speaks to addresses takes seconds to start
+
 
 @pytest.fixture(scope="module")
 def asked():

@@ -9,6 +9,8 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.at_home import bring_home, home_folder
 from tests.material.s3_server import BUCKET, s3_server
 
+pytestmark = pytest.mark.commands  # what speaks to addresses takes seconds to start
+
 
 @pytest.fixture(scope="module")
 def asked():

@@ -21,7 +21,7 @@ from tests.material.hugging_face_vit import write_vit
 from tests.material.s3_server import BUCKET, fetch, s3_server, send, system
 from tests.roadwork.precompute.test_precompute import no_branches, tree
 
-pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
+pytestmark = [pytest.mark.usefixtures("yolo_in_this_process"), pytest.mark.commands]
 
 
 @pytest.fixture(scope="module")
