@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def installs(monkeypatch, checkout):
 
     monkeypatch.setattr(module("install"), "run_step", record)
     monkeypatch.setattr(environment, "_python_with_pip", version)
-    monkeypatch.setattr(module("install"), "check_disk", lambda root, builds: None)
+    monkeypatch.setattr(module("install"), "cache_variables", lambda root, builds: {})
     monkeypatch.setattr(module("torch_builds"), "has_nvidia_gpu", lambda: False)
     monkeypatch.setattr(module("torch_builds"), "cpu_index_lists", lambda pins: False)
     monkeypatch.setattr(module("torch_builds"), "installed", lambda python: PINS)
@@ -252,6 +253,23 @@ def test_too_little_room_is_said_before_anything_is_made(checkout, monkeypatch, 
     assert entry.run(lambda arguments: install.ensure(["yolo"], checkout)) == 1
     assert f"needs about {install.GIGABYTES['cpu']} GB, 1.0 GB are free at {checkout}" in capsys.readouterr().err
     assert not (checkout / ".venv" / "pyvenv.cfg").exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(6.5e9, "pip keeps no downloads in its cache: 6.5 GB are free"), (7.1e9, "")]
+)
+def test_where_wheels_fit_once_only_pip_keeps_none(checkout, monkeypatch, capsys, free, said):
+    install = module("install")
+    monkeypatch.delenv("PIP_NO_CACHE_DIR", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    usage = type(shutil.disk_usage(checkout))(100e9, 100e9 - free, free)
+    monkeypatch.setattr(install.shutil, "disk_usage", lambda path: usage)
+    variables = install.cache_variables(checkout, module("torch_builds").Builds("cpu", "CPU builds"))
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', 'cache', 'dir'])"
+    log = checkout / "log"
+    install.run_step("asking pip", [sys.executable, "-c", code], log=log, cwd=checkout, extra=variables)
+    assert ("cache is disabled" in log.read_text(encoding="utf-8")) == bool(said)
+    assert said in capsys.readouterr().out
 
 
 def test_a_disk_that_fills_up_on_the_way_is_said_and_the_rest_redone(checkout, installs, monkeypatch, tmp_path, capsys):

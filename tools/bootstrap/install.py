@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from bootstrap.lock import exclusive
 from bootstrap.steps import SetupError, StepError, run_step
 from bootstrap.torch_builds import Builds, Pins
 
-# On Linux x86_64 with every extra, CUDA builds: 9.4 GB of packages, 3.4 GB of wheels while pip unpacks them, and as
-# much again in pip's cache; with CPU builds 4.5, 1.0 and 1.0 GB. Minutes: two cores and a fast line.
-GIGABYTES = {"cuda": 17, "cpu": 7}
+# On Linux x86_64 with every extra, CUDA builds: 9.4 GB of packages and 3.4 GB of wheels while pip unpacks them; with
+# CPU builds 4.5 and 1.0 GB. pip's cache takes the wheels once more. Minutes: two cores and a fast line.
+GIGABYTES = {"cuda": 13, "cpu": 6}
+CACHE_GIGABYTES = {"cuda": 4, "cpu": 1}
 MINUTES = {"cuda": 7, "cpu": 5}
 CHECK_TORCH = (
     "import torch, torchvision\n"
@@ -49,8 +50,7 @@ def install(root: Path, extras: Sequence[str]) -> None:
     found = torch_builds.installed(environment.executable("python", root)) if exists else {}
     builds = torch_builds.choose(found, pins)
     print(builds.reason, flush=True)
-    if not exists:
-        check_disk(root, builds)
+    variables = {} if exists else cache_variables(root, builds)
     state = {
         "complete": False,
         "made_here": before.get("made_here", False) if exists else True,
@@ -61,7 +61,7 @@ def install(root: Path, extras: Sequence[str]) -> None:
     }
     environment.write_state(root, state)
     try:
-        _run_steps(root, state["extras"], builds, pins, exists)
+        _run_steps(root, state["extras"], builds, pins, exists, variables)
     except StepError as error:
         if error.disk_full:
             raise SetupError(disk_full_message(root)) from error
@@ -72,7 +72,9 @@ def install(root: Path, extras: Sequence[str]) -> None:
     environment.write_state(root, {**state, "complete": True})
 
 
-def _run_steps(root: Path, extras: Sequence[str], builds: Builds, pins: Pins, exists: bool) -> None:
+def _run_steps(
+    root: Path, extras: Sequence[str], builds: Builds, pins: Pins, exists: bool, variables: Mapping[str, str]
+) -> None:
     log, python = root / ".venv" / "install.log", str(environment.executable("python", root))
     log.write_bytes(b"")
     step = partial(run_step, log=log, cwd=root)
@@ -83,7 +85,7 @@ def _run_steps(root: Path, extras: Sequence[str], builds: Builds, pins: Pins, ex
     # A small /tmp in memory cannot hold the wheels: everything goes to the file system that was checked.
     temporary = root / ".venv" / "tmp"
     temporary.mkdir(exist_ok=True)
-    step = partial(step, extra=dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)))
+    step = partial(step, extra={**variables, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))})
     _install_packages(step, python, extras, builds, pins)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -111,14 +113,23 @@ def _install_packages(step: Step, python: str, extras: Sequence[str], builds: Bu
     step(label, pip + ours + torch_builds.default_arguments(builds, pins))
 
 
-def check_disk(root: Path, builds: Builds) -> None:
-    """Raise SetupError if the file system has too little room for a new installation."""
-    needed = GIGABYTES["cuda" if builds.brings_cuda else "cpu"]
-    if shutil.disk_usage(root).free < needed * 1e9:
+def cache_variables(root: Path, builds: Builds) -> dict[str, str]:
+    """What to set for pip, so that a new installation fits: no cache where there is room for each wheel once only.
+
+    Raises:
+        SetupError: the file system has too little room even so.
+    """
+    kind = "cuda" if builds.brings_cuda else "cpu"
+    free = shutil.disk_usage(root).free
+    if free < GIGABYTES[kind] * 1e9:
         raise SetupError(
-            f"Too little room: the installation needs about {needed} GB, {_free(root)}.\n"
+            f"Too little room: the installation needs about {GIGABYTES[kind]} GB, {_free(root)}.\n"
             "Make room and run the same command again."
         )
+    if free < (GIGABYTES[kind] + CACHE_GIGABYTES[kind]) * 1e9:
+        print(f"pip keeps no downloads in its cache: {_free(root)}", flush=True)
+        return {"PIP_NO_CACHE_DIR": "1"}
+    return {}
 
 
 def disk_full_message(root: Path) -> str:
