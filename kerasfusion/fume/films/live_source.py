@@ -99,7 +99,7 @@ class LiveSource:
         """(seconds since the first one that came, picture), until `stopped` is set or the sender ends.
 
         Raises:
-            ImageError: the camera fails, was taken away, or sends nothing that can be decoded.
+            ImageError: the camera fails, was taken away, or no frame of it has come and could be decoded.
         """
         newest = _Newest()
         # A read that waits for the camera cannot be called off: the thread ends with the next frame, or the process.
@@ -116,6 +116,8 @@ class LiveSource:
                 return
             answered = True
             yield time, stored_frame(frame)
+        if not answered:
+            raise ImageError("it was interrupted before the camera's first frame", where=self.device.name)
 
     def _read(self, newest: "_Newest") -> None:
         number, first, last = 0, None, -1.0

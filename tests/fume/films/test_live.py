@@ -110,6 +110,20 @@ def test_ctrl_c_ends_it_with_everything_written(model, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_before_the_first_frame_leaves_nothing_and_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(live_source, "find_device", lambda source: Device(GREY, "lavfi", f"camera {source}"))
+    camera, out = live_source.open_camera, tmp_path / "out"
+
+    def interrupted(source, how, stopped):
+        stopped.set()
+        return camera(source, how, stopped)
+
+    monkeypatch.setattr("kerasfusion.fume.films.live.open_camera", interrupted)
+    done = invoke(model, "--camera", 0, "--gas", "co2", "--out", out, code=1)
+    assert "it was interrupted before the camera's first frame\n  where: camera 0" in done.output
+    assert not out.exists()
+
+
 def test_what_is_sent_and_is_no_film_leaves_no_table(model, tmp_path):
     pipe = pipe_of(tmp_path / "nothing", b"no film" * 99)
     done = invoke(model, "--camera", pipe, "--gas", "co2", "--out", tmp_path / "out", code=1)

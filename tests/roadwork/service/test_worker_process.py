@@ -198,15 +198,16 @@ def test_a_photo_that_is_slow_to_decode_holds_up_none_of_its_batch(start, model,
 
 
 def test_large_photos_keep_no_other_waiting(start, model, pool):
-    """Each has 16 million pixels and takes half a second to decode; six take longer than the deadline."""
-    running = start(model=model, hostile=True, deadline_s=2)
+    """Each has 16 million pixels and takes half a second to decode; the others came last and are answered first."""
+    running = start(model=model, hostile=True, deadline_s=60)
     large = photo(slow_colour(0.5), size=(4000, 4000))
     first = [pool.submit(running.detect, large) for _ in range(6)]
     running.wait_for_queue(6)
     others = {level: pool.submit(running.detect, photo(level)) for level in LEVELS}
     for level, future in others.items():
         assert future.result().json()["p_roadwork"] == pytest.approx(level / 255)
-    assert {each.result().status_code for each in first} <= {200, 504}
+    assert not all(each.done() for each in first)
+    assert {each.result().status_code for each in first} == {200}
 
 
 @pytest.mark.parametrize("late", [{0}, {3}, {1, 2}, {0, 1, 2, 3}])
