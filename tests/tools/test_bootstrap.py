@@ -256,7 +256,7 @@ def test_too_little_room_is_said_before_anything_is_made(checkout, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("free", "said"), [(6.5e9, "pip keeps no downloads in its cache: 6.5 GB are free"), (7.1e9, "")]
+    ("free", "said"), [(7.5e9, "pip keeps no downloads in its cache: 7.5 GB are free"), (8.1e9, "")]
 )
 def test_where_wheels_fit_once_only_pip_keeps_none(checkout, monkeypatch, capsys, free, said):
     install = module("install")
