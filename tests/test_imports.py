@@ -58,9 +58,9 @@ ROADWORK = [
     "miner.plugin",
     "miner.check",
     "miner.rehearse",
-    "demo",
     "miner.legacy",
     "miner.hub",
+    "demo",
     "dry_run",
 ]
 FUME = [
