@@ -99,7 +99,7 @@ class YoloAugmentation:
         perspective: perspective strength.
         fliplr: chance of a horizontal flip.
         mixup: chance of mixing two images.
-        mosaic: chance of a four-image mosaic.
+        mosaic: acts nowhere, since ultralytics has no mosaics in classification; earlier configurations name it.
         erasing: chance of erasing a rectangle.
         auto_augment: colour and shape policy; null lets hsv_* act.
     """
@@ -114,7 +114,7 @@ class YoloAugmentation:
     perspective: Annotated[float, Field(ge=0, le=0.001)] = 0.0001
     fliplr: Probability = 0.5
     mixup: Probability = 0.1
-    mosaic: Probability = 1.0
+    mosaic: Probability = 0.0
     erasing: Annotated[float, Field(ge=0, le=0.9)] = 0.4
     auto_augment: Literal["randaugment", "autoaugment", "augmix"] | None = None
 

@@ -94,6 +94,7 @@ def test_data_commands_from_scenes_to_a_checked_split(tmp_path):
 def test_train_yolo_and_precompute_are_continued_where_they_are_done(config_file, tmp_path, photos):
     flags = ["--model", "yolo11n-cls.yaml", "--image-size", 32, "--epochs", 1, "--set", f"runs_folder={tmp_path}"]
     views = ["--set", "views.layout=letterbox", "--set", "views.count=2"]
+    flags += ["--set", "yolo.augmentation.mosaic=1"]
     estimate = run("train-yolo", "-c", config_file, *flags, *views, "--name", "other", "--dry-run")
     assert "a photo 2, layout letterbox" in estimate.output
     result = run("train-yolo", "-c", config_file, *flags, *views, "--name", "other")
