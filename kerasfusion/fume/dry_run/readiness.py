@@ -16,7 +16,7 @@ def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Packa
 
     Args:
         config: of the job.
-        asked, packages: see package_check.
+        asked, packages: what `declared` and `installed_packages` of machine/packages.py give.
         own: how commands name the configuration: "-c FILE ", or "" for the default one.
     """
     folder, root = config.run_folder, config.data.dataset_root

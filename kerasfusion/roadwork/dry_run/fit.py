@@ -15,7 +15,7 @@ from kerasfusion.roadwork.branches.one_file import Branches
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, try_out
-from kerasfusion.roadwork.fit.sources import features_name
+from kerasfusion.roadwork.fit.sources import FEATURES_BATCH, features_name
 from kerasfusion.roadwork.fit.training_data import (
     features_path,
     pixels_path,
@@ -128,10 +128,9 @@ def _training(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> 
     used = _uses_features(config)
     # The function that gives features is made for each role that lacks them.
     traced = sum(is_used and not is_there for is_used, is_there in zip(used, stored["features"], strict=False))
-    # As in train.py: a batch of features in validation is 256, whatever fit.batch is.
     held_out = len(request.validation or ())
     all_epochs = epochs + sum(each for _, each in request.folds)
-    batches = all_epochs * -(-held_out // (256 if used[1] else config.fit.batch))
+    batches = all_epochs * -(-held_out // (FEATURES_BATCH if used[1] else config.fit.batch))
     first = 1 if epochs else 0
     stages = [
         Stage("decode", _missing(request, stored["pixels"]), "views", trial.decode),

@@ -23,7 +23,7 @@ def list_steps(
     Args:
         config: of the job.
         weights: what `check_weights` found.
-        asked, packages: see package_check.
+        asked, packages: what `declared` and `installed_packages` of machine/packages.py give.
         own: how commands name the configuration: "-c FILE ", or "" for the default one.
     """
     samples, problem = _scan(config)

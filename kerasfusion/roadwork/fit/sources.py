@@ -16,6 +16,10 @@ from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.training_data import Photos, stored_features, stored_pixels
 from kerasfusion.roadwork.scoring.prior import prior_weights
 
+FEATURES_BATCH = 256
+"""Rows a batch of `in_order`, of features, whatever fit.batch is. They are small: with few photos, the number of
+batches is what an epoch's time goes into."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -139,6 +143,6 @@ def _transform(strength: str, folded: keras.Model | None):
 
 
 def in_order(config: RoadworkConfig, source: Source):
-    """All rows once. Features are small: with few photos, the number of batches is what an epoch's time goes into."""
-    batch = config.fit.batch if source.name == "image" else 256
+    """All rows once."""
+    batch = config.fit.batch if source.name == "image" else FEATURES_BATCH
     return plain_batches(source.gather, len(source.photos), batch)
