@@ -87,6 +87,12 @@ def read_decisions(table: Path) -> list[dict[str, str]]:
     Raises:
         RequestError: as `apply_decisions`, of the file alone.
     """
+    decided = [_cells(row, where=f"{table}, line {line}") for line, row in _read_rows(table)]
+    return [cells for cells in decided if cells[DECISION]]
+
+
+def _read_rows(table: Path) -> list[tuple[int, dict]]:
+    """The rows with their lines' numbers."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             separator = max(_SEPARATORS, key=file.readline().count)
@@ -107,29 +113,23 @@ def read_decisions(table: Path) -> list[dict[str, str]]:
             where=table,
             expected=f"{DECISION}, and {SHA256} or {PATH}, as in the table of `kerasfusion data suspects`",
         )
-    found = []
-    for line, row in rows:
-        if None in row:
-            raise RequestError(
-                "a row has more cells than there are columns",
-                where=f"{table}, line {line}",
-                todo="put what holds a separator into quotes",
-            )
-        cells = {name: (row.get(name) or "").strip() for name in ("sample_id", SHA256, PATH, LABEL, DECISION)}
-        cells[DECISION] = cells[DECISION].lower()
-        if not cells[DECISION]:
-            continue
-        if cells[DECISION] not in DECISIONS:
-            raise RequestError(
-                f"unknown decision {cells[DECISION]!r}", where=f"{table}, line {line}", expected=", ".join(DECISIONS)
-            )
-        if cells[LABEL] and parse_label(cells[LABEL]) is None:
-            raise RequestError(
-                f"unknown label {cells[LABEL]!r}", where=f"{table}, line {line}", expected=LABEL_SPELLINGS
-            )
-        if not (cells[SHA256] or cells[PATH]):
-            raise RequestError(
-                "a decision about no photo", where=f"{table}, line {line}", expected=f"{SHA256} or {PATH}"
-            )
-        found.append(cells)
-    return found
+    return rows
+
+
+def _cells(row: dict, where: str) -> dict[str, str]:
+    """The cells that count, checked where the row has a decision."""
+    if None in row:
+        raise RequestError(
+            "a row has more cells than there are columns", where=where, todo="put what holds a separator into quotes"
+        )
+    cells = {name: (row.get(name) or "").strip() for name in ("sample_id", SHA256, PATH, LABEL, DECISION)}
+    cells[DECISION] = cells[DECISION].lower()
+    if not cells[DECISION]:
+        return cells
+    if cells[DECISION] not in DECISIONS:
+        raise RequestError(f"unknown decision {cells[DECISION]!r}", where=where, expected=", ".join(DECISIONS))
+    if cells[LABEL] and parse_label(cells[LABEL]) is None:
+        raise RequestError(f"unknown label {cells[LABEL]!r}", where=where, expected=LABEL_SPELLINGS)
+    if not (cells[SHA256] or cells[PATH]):
+        raise RequestError("a decision about no photo", where=where, expected=f"{SHA256} or {PATH}")
+    return cells

@@ -109,16 +109,8 @@ def split_dataset(
         if labels is not None:
             photos, digests, decided = apply_decisions(photos, digests, src, Path(labels))
             paths = [photo.path for photo in photos]
-        keys, notes = group_keys(photos, src, group_regex, group_csv)
-        notes = decided + notes
-        groups = join_groups(digests, keys)
-        if group_similar:
-            alike, more = find_near_copies(paths, progress)
-            before, groups = len(set(groups)), join_groups(digests, keys, alike)
-            notes += [
-                f"{len(alike)} pairs of nearly identical photos: {before} groups became {len(set(groups))}",
-                *more,
-            ]
+        keys, about_keys = group_keys(photos, src, group_regex, group_csv)
+        groups, about_copies = _join(paths, digests, keys, group_similar, progress)
         splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
         wanted = [f"{part}/{CLASS_NAMES[photo.label]}/{photo.name}" for part, photo in zip(splits, photos, strict=True)]
         targets = free_names(wanted, digests)
@@ -126,7 +118,7 @@ def split_dataset(
         if group_similar or any(key is not None for key in keys):  # identical files are found again without it
             tables[GROUPS] = groups_text(dict(zip(targets, groups, strict=True)))
         _write_tree(out, dict(zip(targets, paths, strict=True)), tables, link, progress)
-        notes += listing.notes()
+        notes = [*decided, *about_keys, *about_copies, *listing.notes()]
         counts = collections.Counter((part, photo.label) for part, photo in zip(splits, photos, strict=True))
         table = {part: {name: counts[part, i] for i, name in enumerate(CLASS_NAMES)} for part in SPLITS}
         return SplitSummary(out, table, source, len(set(groups)), notes)
@@ -149,6 +141,19 @@ def _check_request(
     if out.is_mount():
         raise RequestError("OUT is a mounted drive", where=out, todo="name a new folder on it")
     require_folder(out.parent)
+
+
+def _join(
+    paths: list[Path], digests: list[str], keys: list[str | None], similar: bool, progress: Callable[..., Iterable]
+) -> tuple[list[str], list[str]]:
+    """The group of each photo, and what near copies changed, as lines to show."""
+    groups = join_groups(digests, keys)
+    if not similar:
+        return groups, []
+    alike, notes = find_near_copies(paths, progress)
+    joined = join_groups(digests, keys, alike)
+    became = f"{len(set(groups))} groups became {len(set(joined))}"
+    return joined, [f"{len(alike)} pairs of nearly identical photos: {became}", *notes]
 
 
 def _write_tree(
