@@ -32,8 +32,32 @@ def find_manifest(
     Raises:
         RequestError: it is of other settings; names each that differs.
     """
-    folder, yolo = config.cache.folder, yolo_record(config.yolo_weights)
-    identity = {
+    folder, identity = config.cache.folder, _identity(config, checkpoint, yolo_image_size)
+    if not (folder / cache.MANIFEST).exists():
+        return {**identity, **({"folds": folds.describe()} if folds else {}), "splits": {}}
+    manifest = cache.read_manifest(folder)
+    refuse_other_views(config, manifest)
+    refuse_other_folds(config, manifest)
+    if folds is not None:
+        refuse_other_classifiers(config, folds, manifest["folds"])
+    refuse_missing_features(config, manifest)
+    if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
+        del identity["vit"]["settings"]
+    compared = {key: value for key, value in manifest.items() if key not in ("splits", "folds")}
+    changed = differences(identity, compared)
+    if changed:
+        raise RequestError(
+            "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),
+            where=folder,
+            todo="name a new folder with --cache (or cache.folder), or delete this one",
+        )
+    return manifest
+
+
+def _identity(config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int) -> dict:
+    """What the answers of a cache follow from: weights, how pixels are made, views, versions."""
+    yolo = yolo_record(config.yolo_weights)
+    return {
         "format_version": cache.FORMAT_VERSION,
         "class_names": list(CLASS_NAMES),
         "shard_size": config.cache.shard_size,
@@ -61,25 +85,6 @@ def find_manifest(
         "versions": {name: version(name) for name in ("ultralytics", "keras-hub", "pillow")},
         **describe_views(config.views),
     }
-    if not (folder / cache.MANIFEST).exists():
-        return {**identity, **({"folds": folds.describe()} if folds else {}), "splits": {}}
-    manifest = cache.read_manifest(folder)
-    refuse_other_views(config, manifest)
-    refuse_other_folds(config, manifest)
-    if folds is not None:
-        refuse_other_classifiers(config, folds, manifest["folds"])
-    refuse_missing_features(config, manifest)
-    if "settings" not in manifest["vit"]:  # an older version's: what config.json said then is not known
-        del identity["vit"]["settings"]
-    compared = {key: value for key, value in manifest.items() if key not in ("splits", "folds")}
-    changed = differences(identity, compared)
-    if changed:
-        raise RequestError(
-            "the cache folder was made with other settings:\n  - " + "\n  - ".join(changed),
-            where=folder,
-            todo="name a new folder with --cache (or cache.folder), or delete this one",
-        )
-    return manifest
 
 
 def keeps_features(config: RoadworkConfig) -> bool:
