@@ -266,3 +266,17 @@ def fitted(make_config, build_once, cached):
     for name in ("runs", "pixels"):
         shutil.copytree(built / name, cached.runs_folder.parent / name, dirs_exist_ok=True)
     return cached
+
+
+@pytest.fixture(scope="module")
+def model(fitted):
+    """The one file of the finished run."""
+    return fitted.run_folder / "fusion.keras"
+
+
+@pytest.fixture(scope="module")
+def detector(model):
+    """Answers with `model`."""
+    from kerasfusion.roadwork.detect.detector import open_detector
+
+    return open_detector(model)

@@ -27,11 +27,6 @@ def config_file(fitted, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def model(fitted):
-    return fitted.run_folder / "fusion.keras"
-
-
 def test_help_imports_nothing_heavy():
     program = (
         "import sys; from kerasfusion.cli.main import main\n"

@@ -22,16 +22,6 @@ from tests.material.hugging_face_vit import SIZE
 
 
 @pytest.fixture(scope="module")
-def model(fitted):
-    return fitted.run_folder / "fusion.keras"
-
-
-@pytest.fixture(scope="module")
-def detector(model):
-    return open_detector(model)
-
-
-@pytest.fixture(scope="module")
 def paths(photos):
     return [sample.path for sample in scan(photos, ("test",))]
 

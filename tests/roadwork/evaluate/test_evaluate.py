@@ -30,18 +30,8 @@ pytestmark = pytest.mark.usefixtures("yolo_in_this_process")
 
 
 @pytest.fixture(scope="module")
-def model(fitted):
-    return fitted.run_folder / "fusion.keras"
-
-
-@pytest.fixture(scope="module")
 def parts(fitted):
     return fitted.run_folder / "trained_parts.keras"
-
-
-@pytest.fixture(scope="module")
-def detector(model):
-    return open_detector(model)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from PIL import Image
 from kerasfusion.cli.main import main
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.data.dataset import scan
-from kerasfusion.roadwork.detect.detector import Detector, open_detector
+from kerasfusion.roadwork.detect.detector import Detector
 from kerasfusion.roadwork.miner.check.job import check
 from kerasfusion.roadwork.miner.check.latency import measure_miner
 from kerasfusion.roadwork.miner.plugin.install import InstallRequest, install
@@ -26,16 +26,6 @@ from kerasfusion.roadwork.miner.plugin.layout import find_layout
 from tests.roadwork.miner.miner_tree import LAYOUTS, Miner, contents, without_kerasfusion, write_tree
 
 pytestmark = pytest.mark.trains  # the model that answers does
-
-
-@pytest.fixture(scope="module")
-def model(fitted):
-    return fitted.run_folder / "fusion.keras"
-
-
-@pytest.fixture(scope="module")
-def detector(model):
-    return open_detector(model)
 
 
 @pytest.fixture(scope="module")
