@@ -62,10 +62,9 @@ def synth(system: str, out: Path, seed: int, **flags):
 
 
 def _scenes(out: Path, seed: int, **counts: int):
-    from kerasfusion.progress import track
     from kerasfusion.roadwork.scenes.street import write_dataset
 
-    files = write_dataset(out, counts, seed, lambda scenes: track(scenes, "draw scenes"))
+    files = write_dataset(out, counts, seed)
     click.echo(f"{len(files)} roadwork scenes in {out}")
 
 
@@ -85,12 +84,9 @@ def _films(out: Path, seed: int, given: dict):
 def _plumes(out: Path, seed: int, originals: int, **choices):
     from kerasfusion.fume.data.annotations import GASES, STATES
     from kerasfusion.fume.plumes.dataset import write_dataset
-    from kerasfusion.progress import track
     from kerasfusion.reporting import table
 
-    splits = write_dataset(
-        out, originals, seed, **choices, progress=lambda work, total: track(work, "draw plumes", total=total)
-    )
+    splits = write_dataset(out, originals, seed, **choices)
     rows = []
     for split, frames in splits.items():
         row = {"split": split, "originals": len({frame.original_id for frame in frames}), "frames": len(frames)}

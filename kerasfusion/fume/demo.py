@@ -13,7 +13,6 @@ from kerasfusion.fume.evaluate.text import as_text
 from kerasfusion.fume.fit.job import fit
 from kerasfusion.fume.plumes.dataset import write_dataset
 from kerasfusion.fume.report.page import write_report
-from kerasfusion.progress import track
 from kerasfusion.reporting import table
 
 ORIGINALS = {"train": 300, "val": 60, "test": 75}
@@ -80,7 +79,6 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> dict:
         size=SIZE,
         copies=1,
         balanced=True,
-        progress=lambda work, total: track(work, "draw frames", total=total),
     )
     stage(f"pairing CO2 and CH4: kerasfusion data pair {root} --strategy original_based")
     report(table(pair_dataset(root, strategy="original_based", seed=seed).rows()))

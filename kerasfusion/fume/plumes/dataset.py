@@ -1,7 +1,7 @@
 """Generated dual-gas sets: frames, masks and annotations as `data pair` and training read them."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kerasfusion.fume.plumes.copies import augmented_copy
 from kerasfusion.fume.plumes.picture import Picture, draw_picture
 from kerasfusion.fume.plumes.plan import Original, plan
 from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
 
 SIDES = (32, 4096)
 """Smallest and largest width and height."""
@@ -31,7 +32,6 @@ def write_dataset(
     size: tuple[int, int] = (640, 480),
     copies: int = 3,
     balanced: bool = False,
-    progress: Callable[[Iterable, int], Iterable] | None = None,
 ) -> dict[str, list[Frame]]:
     """Write a set to out/{train,val,test}_annotations.csv, out/frames and out/masks.
 
@@ -46,7 +46,6 @@ def write_dataset(
         size: width and height of the frames in pixels.
         copies: augmented copies per frame, besides the frame itself (the public set has 20).
         balanced: as many originals of each state, and the same gases for each.
-        progress: wraps the iterable of originals' frames, whose number is its second argument, for a progress bar.
 
     Returns:
         {split: its frames}, in the order of the CSV files.
@@ -63,7 +62,7 @@ def write_dataset(
         for name in ("frames", "masks"):
             (out / name).mkdir(parents=True, exist_ok=True)
         written = ordered_map(lambda task: write_original(out, task, seed, size, copies), tasks)
-        frames = list(chain.from_iterable(progress(written, len(tasks)) if progress else written))
+        frames = list(chain.from_iterable(track(written, "draw plumes", total=len(tasks))))
         split_of = {original.original_id: original.split for original, _ in tasks}
         found = {split: [frame for frame in frames if split_of[frame.original_id] == split] for split in SPLITS}
         for split in SPLITS:

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,6 @@ def write_challenges(
     layout: str = MIX,
     level: str | int = MIX,
     views: int = 1,
-    progress: Callable[..., Iterable] = track,
     on: str = LOCAL,
 ) -> ChallengeSummary:
     """Write `views` challenges of each photo of SRC to OUT, in the same split and class folders.
@@ -85,7 +84,6 @@ def write_challenges(
         layout: of kinds.LAYOUTS, or MIX.
         level: of kinds.LEVELS, or MIX.
         views: challenges of each photo, 1 or more.
-        progress: called as kerasfusion.progress.track is, around reading the photos and around the challenges.
         on: "local", or the address of a Ray cluster whose machines share both folders.
 
     Raises:
@@ -98,13 +96,13 @@ def write_challenges(
     choice = Choice(layout, level, views)
     _check_out(src, out)
     with only_writer_of(out):
-        return _challenges(src, out, choice, progress, on)
+        return _challenges(src, out, choice, on)
 
 
-def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., Iterable], on: str) -> ChallengeSummary:
+def _challenges(src: Path, out: Path, choice: Choice, on: str) -> ChallengeSummary:
     photos, listing = find_photos(src, follow_links=True)
     summary = ChallengeSummary(out)
-    plan = planned_views(src, _digests(src, photos, summary, progress, on), choice)
+    plan = planned_views(src, _digests(src, photos, summary, on), choice)
     before = set(read_list(out))
     _refuse_others(out, before, plan)
     if out.is_dir():
@@ -112,7 +110,7 @@ def _challenges(src: Path, out: Path, choice: Choice, progress: Callable[..., It
     write_list(out, plan)
     missing = {view: path for view, path in plan.items() if view not in before or not (out / view.path).is_file()}
     summary.kept = len(plan) - len(missing)
-    _write(out, missing, choice, summary, progress, on)
+    _write(out, missing, choice, summary, on)
     made = [view for view in plan if view.photo not in summary.unreadable]
     write_list(out, made)
     summary.photos = len({view.photo for view in made})
@@ -135,12 +133,10 @@ def _check_out(src: Path, out: Path) -> None:
         )
 
 
-def _digests(
-    src: Path, photos: list[Photo], summary: ChallengeSummary, progress: Callable[..., Iterable], on: str
-) -> dict[Photo, str]:
+def _digests(src: Path, photos: list[Photo], summary: ChallengeSummary, on: str) -> dict[Photo, str]:
     """The sha256 of each photo that can be read; the others go to `summary.unreadable`."""
     needs = Needs({"SRC": [photo.path for photo in spread(photos, LOOKED_FOR)]}, {})
-    found = progress(map_on(on, _digest, photos, needs), "read", total=len(photos))
+    found = track(map_on(on, _digest, photos, needs), "read", total=len(photos))
     digests = {}
     for photo, (digest, reason) in zip(photos, found, strict=True):
         if reason:
@@ -170,20 +166,13 @@ def _refuse_others(out: Path, before: set[View], plan: Mapping[View, Path]) -> N
         )
 
 
-def _write(
-    out: Path,
-    missing: Mapping[View, Path],
-    choice: Choice,
-    summary: ChallengeSummary,
-    progress: Callable[..., Iterable],
-    on: str,
-) -> None:
+def _write(out: Path, missing: Mapping[View, Path], choice: Choice, summary: ChallengeSummary, on: str) -> None:
     """Make challenges photo by photo; photos that cannot be decoded go to `summary.unreadable`."""
     work = [(path, list(views)) for path, views in itertools.groupby(missing, missing.__getitem__)]
     # The list was just written: a machine that does not see it has another folder there.
     needs = Needs({"OUT": [out / LIST]}, {"OUT": out})
     made = map_on(on, partial(_make, out=out, choice=choice), work, needs)
-    results = progress(made, "challenges", total=len(work))
+    results = track(made, "challenges", total=len(work))
     for (_, views), reason in zip(work, results, strict=True):
         if reason:
             summary.unreadable[views[0].photo] = reason

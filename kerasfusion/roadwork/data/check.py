@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -72,15 +72,12 @@ class DataCheck:
         return dataclasses.asdict(self) | {"root": str(self.root), "usable": self.usable}
 
 
-def check_dataset(
-    root: Place, *, max_pixels: int = MAX_PIXELS, progress: Callable[..., Iterable] = track, on: str = LOCAL
-) -> DataCheck:
+def check_dataset(root: Place, *, max_pixels: int = MAX_PIXELS, on: str = LOCAL) -> DataCheck:
     """Decode every photo of an imagefolder and look for what would spoil training or its evaluation.
 
     Args:
         root: ROOT/{train,val,test}/{no_roadwork,roadwork}/; each photo of an address is read once, and not kept.
         max_pixels: larger images (width x height) count as unreadable.
-        progress: called as kerasfusion.progress.track is.
         on: "local", or the address of a Ray cluster on whose machines the photos are decoded.
 
     Raises:
@@ -95,7 +92,7 @@ def check_dataset(
     results = map_on(on, partial(_examine, max_pixels=max_pixels), samples, needs)
     check = DataCheck(root)
     shapes, same_bytes, fingerprints = [], defaultdict(list), {}
-    for sample, result in zip(samples, progress(results, "check", total=len(samples)), strict=True):
+    for sample, result in zip(samples, track(results, "check", total=len(samples)), strict=True):
         if isinstance(result, str):
             check.unreadable[sample.sample_id] = result
         else:

@@ -5,7 +5,7 @@ signs of its lowest frequencies), and two that differ in few bits are taken for 
 """
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +51,11 @@ def fingerprint(pixels: np.ndarray) -> np.ndarray:
     return phash(Image.fromarray(pixels), hash_size=16).hash.ravel()
 
 
-def find_near_copies(
-    paths: Sequence[Path], progress: Callable[..., Iterable] = track
-) -> tuple[list[tuple[int, int]], list[str]]:
+def find_near_copies(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[str]]:
     """Which photos show the same picture.
 
     Args:
         paths: N files.
-        progress: called as kerasfusion.progress.track is.
 
     Returns:
         The numbers of each two that do, and notes to show: photos that cannot be read are not compared.
@@ -67,7 +64,7 @@ def find_near_copies(
         RequestError: imagehash is not installed.
     """
     fingerprint(np.zeros((1, 1, 3), np.uint8))  # before all are read
-    found = list(progress(ordered_map(_fingerprint_of, paths), "compare", total=len(paths)))
+    found = list(track(ordered_map(_fingerprint_of, paths), "compare", total=len(paths)))
     read = [number for number, each in enumerate(found) if each is not None]
     pairs = near_pairs(np.array([found[number] for number in read]).reshape(-1, BITS))
     lost = [path.name for path, each in zip(paths, found, strict=True) if each is None]

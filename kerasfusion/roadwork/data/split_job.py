@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import errno
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +66,6 @@ def split_dataset(
     labels: Path | None = None,
     link: bool = False,
     follow_links: bool = False,
-    progress: Callable[..., Iterable] = track,
 ) -> SplitSummary:
     """Copy or hard-link the photos of SRC into OUT/{train,val,test}/{no_roadwork,roadwork}/.
 
@@ -89,7 +87,6 @@ def split_dataset(
         labels: a CSV of decisions about labels; see `apply_decisions`.
         link: hard links instead of copies.
         follow_links: also take what symbolic links reach that lead out of `src`.
-        progress: called as kerasfusion.progress.track is, around reading the photos and around writing them.
 
     Raises:
         RequestError: bad paths, shares, regex or CSV, or a CSV that names photos which are not there.
@@ -102,7 +99,7 @@ def split_dataset(
     with only_writer_of(out):
         photos, listing = find_photos(src, follow_links)
         paths = [photo.path for photo in photos]
-        digests = list(progress(ordered_map(source_sha256, paths), "read", total=len(paths)))
+        digests = list(track(ordered_map(source_sha256, paths), "read", total=len(paths)))
         labelled = collections.Counter(photo.label for photo in photos)
         source = {name: labelled[label] for label, name in enumerate(CLASS_NAMES)}
         decided: list[str] = []
@@ -110,14 +107,14 @@ def split_dataset(
             photos, digests, decided = apply_decisions(photos, digests, src, Path(labels))
             paths = [photo.path for photo in photos]
         keys, about_keys = group_keys(photos, src, group_regex, group_csv)
-        groups, about_copies = _join(paths, digests, keys, group_similar, progress)
+        groups, about_copies = _join(paths, digests, keys, group_similar)
         splits = assign_splits([photo.label for photo in photos], groups, shares, seed)
         wanted = [f"{part}/{CLASS_NAMES[photo.label]}/{photo.name}" for part, photo in zip(splits, photos, strict=True)]
         targets = free_names(wanted, digests)
         tables = {}
         if group_similar or any(key is not None for key in keys):  # identical files are found again without it
             tables[GROUPS] = groups_text(dict(zip(targets, groups, strict=True)))
-        _write_tree(out, dict(zip(targets, paths, strict=True)), tables, link, progress)
+        _write_tree(out, dict(zip(targets, paths, strict=True)), tables, link)
         notes = [*decided, *about_keys, *about_copies, *listing.notes()]
         counts = collections.Counter((part, photo.label) for part, photo in zip(splits, photos, strict=True))
         table = {part: {name: counts[part, i] for i, name in enumerate(CLASS_NAMES)} for part in SPLITS}
@@ -143,22 +140,18 @@ def _check_request(
     require_folder(out.parent)
 
 
-def _join(
-    paths: list[Path], digests: list[str], keys: list[str | None], similar: bool, progress: Callable[..., Iterable]
-) -> tuple[list[str], list[str]]:
+def _join(paths: list[Path], digests: list[str], keys: list[str | None], similar: bool) -> tuple[list[str], list[str]]:
     """The group of each photo, and what near copies changed, as lines to show."""
     groups = join_groups(digests, keys)
     if not similar:
         return groups, []
-    alike, notes = find_near_copies(paths, progress)
+    alike, notes = find_near_copies(paths)
     joined = join_groups(digests, keys, alike)
     became = f"{len(set(groups))} groups became {len(set(joined))}"
     return joined, [f"{len(alike)} pairs of nearly identical photos: {became}", *notes]
 
 
-def _write_tree(
-    out: Path, files: dict[str, Path], tables: dict[str, str], link: bool, progress: Callable[..., Iterable]
-) -> None:
+def _write_tree(out: Path, files: dict[str, Path], tables: dict[str, str], link: bool) -> None:
     partial = out.with_name(f"{out.name}.partial")
     if partial.exists():
         if not (partial / _MARK).is_file():
@@ -170,7 +163,7 @@ def _write_tree(
         with disk_errors(partial):
             partial.mkdir(parents=True)
             (partial / _MARK).touch()
-        for target, path in progress(files.items(), "link" if link else "copy", total=len(files)):
+        for target, path in track(files.items(), "link" if link else "copy", total=len(files)):
             _place(path, partial / target, link)
         for name, text in tables.items():
             write_text(partial / name, text)

@@ -10,7 +10,6 @@ from pathlib import Path
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import demo_folder, describe_run
-from kerasfusion.progress import track
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.check import check_dataset
 from kerasfusion.roadwork.data.dataset import SPLITS, hold_out, scan
@@ -91,7 +90,7 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> float:
     stage(
         f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {root} {counts} --seed {seed}"
     )
-    write_dataset(root, COUNTS, seed, lambda scenes: track(scenes, "draw scenes"))
+    write_dataset(root, COUNTS, seed)
     stage(f"checking them: kerasfusion data check {root}")
     check = check_dataset(root)
     for split, counts in check.counts.items():

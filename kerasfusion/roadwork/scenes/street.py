@@ -7,7 +7,6 @@ scenes says nothing about photos.
 
 import io
 import zlib
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.writing import write_file
+from kerasfusion.progress import track
 from kerasfusion.roadwork.scenes.canvas import Canvas, dull, hsv
 from kerasfusion.roadwork.scenes.decoys import bright_things
 from kerasfusion.roadwork.scenes.objects import street_things
@@ -113,12 +113,7 @@ def develop(image: Image.Image, light: tuple, rng: np.random.Generator) -> Image
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def write_dataset(
-    out: Path,
-    counts: dict[str, int],
-    seed: int = 42,
-    progress: Callable[[Iterable], Iterable] | None = None,
-) -> list[Path]:
+def write_dataset(out: Path, counts: dict[str, int], seed: int = 42) -> list[Path]:
     """Write counts[split] scenes per split to out/{split}/{no_roadwork,roadwork}/scene_00001.jpg, half roadwork.
 
     Of an odd count, one scene more is without roadwork. Scene k of a split depends on (seed, split, k) only, so a
@@ -128,7 +123,6 @@ def write_dataset(
         out: a folder that does not exist yet or is empty.
         counts: scenes per split, each 0 or more.
         seed: 0 or more.
-        progress: wraps the iterable of scenes, for a progress bar.
 
     Returns:
         The files in the order in which they were written.
@@ -145,7 +139,7 @@ def write_dataset(
             for name in CLASSES:
                 (out / split / name).mkdir(parents=True, exist_ok=True)
         scenes = [(split, k) for split, count in counts.items() for k in range(1, count + 1)]
-        return [write_scene(out, split, k, seed) for split, k in (progress(scenes) if progress else scenes)]
+        return [write_scene(out, split, k, seed) for split, k in track(scenes, "draw scenes")]
 
 
 def check_request(out: Path, counts: dict[str, int], seed: int) -> None:

@@ -21,10 +21,6 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.data.split_job import split_dataset
 
 
-def quiet(items, label, total=None, done=0):
-    return items
-
-
 def save(path, seed, shape=(30, 50)):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)).save(path)
@@ -41,10 +37,6 @@ def photos(tmp_path):
     return tmp_path / "src"
 
 
-def write(src, out, **choices):
-    return write_challenges(src, out, progress=quiet, **choices)
-
-
 def listed(out):
     with (out / "challenges.csv").open(newline="") as file:
         return list(csv.DictReader(file))
@@ -56,7 +48,7 @@ def files(out):
 
 def test_every_view_of_every_photo_is_a_file_in_the_photos_folder_and_in_the_list(photos, tmp_path):
     before = files(photos)
-    summary = write(photos, tmp_path / "out", views=4)
+    summary = write_challenges(photos, tmp_path / "out", views=4)
     rows = listed(tmp_path / "out")
     assert files(photos) == before
     assert {row["path"] for row in rows} | {"challenges.csv"} == files(tmp_path / "out").keys()
@@ -75,7 +67,7 @@ def test_every_view_of_every_photo_is_a_file_in_the_photos_folder_and_in_the_lis
 
 
 def test_the_files_are_what_the_photo_and_the_number_give(photos, tmp_path):
-    write(photos, tmp_path / "out", layout=MIX, level=MIX, views=2)
+    write_challenges(photos, tmp_path / "out", layout=MIX, level=MIX, views=2)
     for row in listed(tmp_path / "out"):
         pixels, digest = read_image(photos / row["photo"])
         stream = stream_of(digest, int(row["view"]))
@@ -85,16 +77,16 @@ def test_the_files_are_what_the_photo_and_the_number_give(photos, tmp_path):
 
 
 def test_neither_the_name_nor_the_folder_of_a_photo_changes_its_challenges(photos, tmp_path):
-    write(photos, tmp_path / "one", layout="crop", level=3)
+    write_challenges(photos, tmp_path / "one", layout="crop", level=3)
     (photos / "train/roadwork/a.jpg").rename(photos / "val/no_roadwork/z.jpg")
-    write(photos, tmp_path / "two", layout="crop", level=3)
+    write_challenges(photos, tmp_path / "two", layout="crop", level=3)
     moved = files(tmp_path / "two")["val/no_roadwork/z_view1_crop-3.jpg"]
     assert files(tmp_path / "one")["train/roadwork/a_view1_crop-3.jpg"] == moved
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_sizes_by_layout(photos, tmp_path, layout):
-    write(photos, tmp_path / "out", layout=layout)
+    write_challenges(photos, tmp_path / "out", layout=layout)
     shapes = {read_image(path)[0].shape for path in (tmp_path / "out").rglob("*.jpg")}
     assert shapes == ({(30, 50, 3)} if layout == "plain" else {(224, 224, 3)})
 
@@ -103,7 +95,7 @@ def test_without_split_folders_there_are_none_after_it(tmp_path):
     long = "x" * 250
     for i, place in enumerate(("Roadwork/a.jpg", "None/a.jpg", "None/A.jpg", "None/a.jpeg", f"Roadwork/{long}.png")):
         save(tmp_path / "src" / place, i)
-    summary = write(tmp_path / "src", tmp_path / "out", layout="letterbox", level=0)
+    summary = write_challenges(tmp_path / "src", tmp_path / "out", layout="letterbox", level=0)
     names = sorted(name for name in files(tmp_path / "out") if name != "challenges.csv")
     assert len({name.casefold() for name in names}) == len(names) == 5
     assert all(name.startswith(("roadwork/", "no_roadwork/")) for name in names)
@@ -114,37 +106,37 @@ def test_without_split_folders_there_are_none_after_it(tmp_path):
 
 def test_names_that_are_not_utf8_are_made_readable(tmp_path):
     save(tmp_path / "src" / "roadwork" / os.fsdecode(b"Stra\xdfe.jpg"), 1)
-    assert write(tmp_path / "src", tmp_path / "out", layout="plain").photos == 1
+    assert write_challenges(tmp_path / "src", tmp_path / "out", layout="plain").photos == 1
     assert files(tmp_path / "out").keys() == {"challenges.csv", "roadwork/Stra%DFe_view1_plain.jpg"}
 
 
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(photos, tmp_path):
     out = tmp_path / "out"
-    write(photos, out, views=3)
+    write_challenges(photos, out, views=3)
     whole = files(out)
     gone = sorted(name for name in whole if name.endswith(".jpg"))[::2]
     for name in gone:
         (out / name).unlink()
     (out / "train/roadwork/.left.jpg.999999.partial").write_bytes(b"half")
     untouched = {name: (out / name).stat().st_mtime_ns for name in whole.keys() - set(gone) - {"challenges.csv"}}
-    summary = write(photos, out, views=3)
+    summary = write_challenges(photos, out, views=3)
     assert files(out) == whole
     assert summary.kept == 18 - len(gone)
     assert untouched == {name: (out / name).stat().st_mtime_ns for name in untouched}
 
 
 def test_more_views_and_more_photos_are_added(photos, tmp_path):
-    write(photos, tmp_path / "out", views=1)
+    write_challenges(photos, tmp_path / "out", views=1)
     save(photos / "val/roadwork/new.jpg", 77)
-    write(photos, tmp_path / "out", views=3)
-    write(photos, tmp_path / "fresh", views=3)
+    write_challenges(photos, tmp_path / "out", views=3)
+    write_challenges(photos, tmp_path / "fresh", views=3)
     assert files(tmp_path / "out") == files(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("change", ["views", "layout", "level", "photo", "removed"])
 def test_a_folder_with_other_challenges_is_refused_and_left(photos, tmp_path, change):
     out = tmp_path / "out"
-    write(photos, out, layout="crop", level=2, views=2)
+    write_challenges(photos, out, layout="crop", level=2, views=2)
     before = files(out)
     asked = {"layout": "crop", "level": 2, "views": 2} | {
         "views": {"views": 1},
@@ -156,7 +148,7 @@ def test_a_folder_with_other_challenges_is_refused_and_left(photos, tmp_path, ch
     if change == "removed":
         (photos / "val/roadwork/c.jpg").unlink()
     with pytest.raises(RequestError, match=r"OUT holds \d+ challenges of other photos, kinds or views"):
-        write(photos, out, **asked)
+        write_challenges(photos, out, **asked)
     assert files(out) == before
 
 
@@ -167,7 +159,7 @@ def test_unreadable_photos_are_named_and_the_rest_is_made(photos, tmp_path):
     save(photos / "train/roadwork/strip.png", 5, (1, 3000))
     save(photos / "train/roadwork/tiny.png", 5, (1, 1))
     for _ in range(2):
-        summary = write(photos, tmp_path / "out", layout="letterbox", views=2)
+        summary = write_challenges(photos, tmp_path / "out", layout="letterbox", views=2)
         assert summary.unreadable.keys() == {
             "val/roadwork/c.jpg",
             "train/roadwork/empty.jpg",
@@ -176,7 +168,7 @@ def test_unreadable_photos_are_named_and_the_rest_is_made(photos, tmp_path):
         assert "3 photo(s) cannot be read" in summary.problems[0]
         assert len(listed(tmp_path / "out")) == len(files(tmp_path / "out")) - 1 == 12
     save(photos / "val/roadwork/c.jpg", 6)
-    assert write(photos, tmp_path / "out", layout="letterbox", views=2).photos == 7
+    assert write_challenges(photos, tmp_path / "out", layout="letterbox", views=2).photos == 7
 
 
 def test_out_is_not_inside_src_nor_a_file_nor_a_folder_of_other_things(photos, tmp_path):
@@ -194,7 +186,7 @@ def test_out_is_not_inside_src_nor_a_file_nor_a_folder_of_other_things(photos, t
         (tmp_path / "list", "not a list of challenges"),
     ):
         with pytest.raises(RequestError, match=message):
-            write(photos, out)
+            write_challenges(photos, out)
 
 
 def test_requests_that_cannot_be_met_are_refused_before_anything_is_written(photos, tmp_path):
@@ -205,25 +197,18 @@ def test_requests_that_cannot_be_met_are_refused_before_anything_is_written(phot
         ({"layout": "plain", "level": 1}, "undistorted"),
     ):
         with pytest.raises(RequestError, match=message):
-            write(photos, tmp_path / "out", **choices)
+            write_challenges(photos, tmp_path / "out", **choices)
     (tmp_path / "empty" / "roadwork").mkdir(parents=True)
     with pytest.raises(RequestError, match="no photo"):
-        write(tmp_path / "empty", tmp_path / "out")
+        write_challenges(tmp_path / "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_later_split_keeps_the_views_of_a_photo_together(tmp_path):
     for i in range(40):
         save(tmp_path / "src" / ("roadwork" if i % 2 else "no_roadwork") / f"{i}.jpg", i, (8, 8))
-    write(tmp_path / "src", tmp_path / "mix", views=3)
-    split_dataset(
-        tmp_path / "mix",
-        tmp_path / "split",
-        val=0.2,
-        test=0.2,
-        group_csv=tmp_path / "mix/challenges.csv",
-        progress=quiet,
-    )
+    write_challenges(tmp_path / "src", tmp_path / "mix", views=3)
+    split_dataset(tmp_path / "mix", tmp_path / "split", val=0.2, test=0.2, group_csv=tmp_path / "mix/challenges.csv")
     places = {}
     for path in (tmp_path / "split").rglob("*.jpg"):
         photo = path.name.partition("_view")[0]

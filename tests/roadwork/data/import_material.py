@@ -1,5 +1,6 @@
 """Small datasets in the forms that `data import` reads, and the tree that comes out, for its tests."""
 
+import contextlib
 import hashlib
 import io
 from pathlib import Path
@@ -7,12 +8,26 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pyarrow
+import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from kerasfusion.roadwork.data.importing import writing
 
-def quiet(items, label, total=None, done=0):
-    return items
+
+@contextlib.contextmanager
+def stopped_after(count: int, error: type[BaseException] = KeyboardInterrupt):
+    """An import within it ends with the error, once it has written so many images."""
+
+    def stopping(items, label, total=None, done=0):
+        for number, item in enumerate(items):
+            if number == count:
+                raise error
+            yield item
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(error):
+        patch.setattr(writing, "track", stopping)
+        yield
 
 
 def encode(seed: int, kind: str = "JPEG") -> bytes:

@@ -10,10 +10,6 @@ from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.check import check_dataset
 
 
-def quiet(items, label, total=None, done=0):
-    return items
-
-
 def encode(seed: int, size: tuple[int, int] = (24, 16), kind: str = "JPEG") -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -40,7 +36,7 @@ def test_a_sound_set_has_no_problems_and_no_warnings(tmp_path):
     root = make_set(tmp_path, {"train": (12, 10), "val": (10, 10), "test": (10, 10)})
     put(root, "train/roadwork/wide.png", encode(900, (64, 8), "PNG"))
     put(root, "train/roadwork/tall.jpg", encode(901, (10, 90)))
-    check = check_dataset(root, progress=quiet)
+    check = check_dataset(root)
     assert check.usable
     assert (check.problems, check.warnings) == ([], [])
     assert check.counts == {
@@ -61,7 +57,7 @@ def test_unreadable_images_are_named_with_the_reason(tmp_path):
     put(root, "train/roadwork/empty.png", b"")
     put(root, "val/no_roadwork/text.jpg", b"this is a text")
     put(root, "val/no_roadwork/large.jpg", encode(901, (300, 200)))
-    check = check_dataset(root, max_pixels=200 * 200, progress=quiet)
+    check = check_dataset(root, max_pixels=200 * 200)
     assert not check.usable
     assert list(check.unreadable) == [
         "train/roadwork/cut.jpg",
@@ -87,7 +83,7 @@ def test_identical_images_across_splits_and_with_two_labels(tmp_path):
     put(root, "val/roadwork/e.jpg", copy)
     put(root, "val/roadwork/f.jpg", copy)
     put(root, "val/roadwork/g.jpg", copy)
-    check = check_dataset(root, progress=quiet)
+    check = check_dataset(root)
     assert check.across_splits == [["test/roadwork/b.jpg", "train/roadwork/a.jpg"]]
     assert check.two_labels == [["train/no_roadwork/d.jpg", "train/roadwork/c.jpg"]]
     assert check.copies == 2
@@ -107,7 +103,7 @@ def test_identical_images_across_splits_and_with_two_labels(tmp_path):
     ],
 )
 def test_a_missing_class_or_training_set_is_a_problem(tmp_path, counts, problem):
-    check = check_dataset(make_set(tmp_path, counts), progress=quiet)
+    check = check_dataset(make_set(tmp_path, counts))
     assert check.problems == [problem]
 
 
@@ -115,7 +111,7 @@ def test_warnings(tmp_path):
     root = make_set(tmp_path, {"train": (22, 2), "val": (10, 9)})
     put(root, "train/roadwork/phone.dng", b"x")
     put(root, "validation/roadwork/1.jpg", encode(900))
-    check = check_dataset(root, progress=quiet)
+    check = check_dataset(root)
     assert check.usable
     assert check.warnings == [
         "train/ is unbalanced, 22 to 2: consider class weights",
@@ -127,14 +123,14 @@ def test_warnings(tmp_path):
 
 
 def test_ten_to_one_is_not_yet_strong(tmp_path):
-    check = check_dataset(make_set(tmp_path, {"train": (20, 2), "val": (10, 10), "test": (10, 10)}), progress=quiet)
+    check = check_dataset(make_set(tmp_path, {"train": (20, 2), "val": (10, 10), "test": (10, 10)}))
     assert check.warnings == []
 
 
 def test_json_holds_everything(tmp_path):
     root = make_set(tmp_path, {"train": (10, 10), "val": (10, 10), "test": (10, 10)})
     put(root, "train/roadwork/bad.jpg", b"bad")
-    read = json.loads(json.dumps(check_dataset(root, progress=quiet).to_json()))
+    read = json.loads(json.dumps(check_dataset(root).to_json()))
     assert read["usable"] is False
     assert read["root"] == str(root)
     assert list(read["unreadable"]) == ["train/roadwork/bad.jpg"]
@@ -145,11 +141,11 @@ def test_the_set_is_left_as_it_was(tmp_path):
     root = make_set(tmp_path, {"train": (3, 3)})
     put(root, "train/roadwork/bad.jpg", encode(900)[:-30])
     before = {path: path.read_bytes() for path in root.rglob("*.jpg")}
-    check_dataset(root, progress=quiet)
+    check_dataset(root)
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])
 def test_no_photos_is_a_wrong_request(tmp_path, folder):
     with pytest.raises(RequestError):
-        check_dataset(tmp_path / folder, progress=quiet)
+        check_dataset(tmp_path / folder)

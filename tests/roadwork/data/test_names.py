@@ -14,7 +14,7 @@ from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.data.importing.job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.data.target_names import free_names
-from tests.roadwork.data.import_material import encode, quiet, tree
+from tests.roadwork.data.import_material import encode, tree
 
 NOT_UTF8 = os.fsdecode(b"Stra\xdfe.jpg")
 
@@ -28,9 +28,9 @@ def make(root: Path, *names: str) -> Path:
 
 def test_names_that_are_not_utf8_are_made_readable_in_the_copy_and_refused_elsewhere(tmp_path):
     source = make(tmp_path / "src", f"roadwork/{NOT_UTF8}", "no_roadwork/1.jpg")
-    import_dataset(str(source), tmp_path / "in", progress=quiet)
+    import_dataset(str(source), tmp_path / "in")
     assert set(tree(tmp_path / "in")) == {"train/roadwork/Stra%DFe.jpg", "train/no_roadwork/1.jpg"}
-    split_dataset(source, tmp_path / "split", val=0, test=0, progress=quiet)
+    split_dataset(source, tmp_path / "split", val=0, test=0)
     assert set(tree(tmp_path / "split")) == set(tree(tmp_path / "in"))
     make(tmp_path / "set", f"train/roadwork/{NOT_UTF8}")
     for read in (scan, check_dataset):
@@ -41,10 +41,10 @@ def test_names_that_are_not_utf8_are_made_readable_in_the_copy_and_refused_elsew
 @pytest.mark.parametrize("length", [243, 247, 251])
 def test_names_up_to_the_longest_are_imported_and_split(tmp_path, length):
     source = make(tmp_path / "src", f"roadwork/{'b' * length}.jpg", "no_roadwork/1.jpg")
-    assert import_dataset(str(source), tmp_path / "in", progress=quiet).written == 2
+    assert import_dataset(str(source), tmp_path / "in").written == 2
     twice = make(tmp_path / "two", f"train/roadwork/{'b' * length}.jpg")
     make(twice, "test/roadwork/a.jpg", f"test/roadwork/{'b' * length}.jpg", "test/no_roadwork/c.jpg")
-    split_dataset(twice, tmp_path / "split", val=0, test=0, progress=quiet)
+    split_dataset(twice, tmp_path / "split", val=0, test=0)
     names = [Path(name).name for name in tree(tmp_path / "split")]
     assert len(names) == 4
     assert max(len(name) for name in names) <= 255
@@ -61,7 +61,7 @@ def test_accents_in_a_group_csv_match_in_either_spelling(tmp_path, form):
     rows = [f"roadwork/Bäume {n}.jpg,g{n % 2}" for n in range(4)] + ["no_roadwork/1.jpg,g2"]
     table = tmp_path / "groups.csv"
     table.write_text(unicodedata.normalize(other, "\n".join(["path,group", *rows])), encoding="utf-8")
-    assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=table, progress=quiet).groups == 3
+    assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=table).groups == 3
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_group_csvs_that_do_not_say_one_group_for_each_photo(tmp_path, rows, mes
     source = make(tmp_path / "src", "roadwork/a.jpg")
     (tmp_path / "g.csv").write_text(f"path,group\n{rows}\n")
     with pytest.raises(RequestError, match=message):
-        split_dataset(source, tmp_path / "out", group_csv=tmp_path / "g.csv", progress=quiet)
+        split_dataset(source, tmp_path / "out", group_csv=tmp_path / "g.csv")
 
 
 def test_flat_photos_with_a_metadata_csv_are_imported_and_split(tmp_path):
     source = make(tmp_path / "src", "a.jpg", "b.png", "deep/c.jpg")
     (source / "metadata.csv").write_text("\ufefffile_name,label\r\na.jpg,Roadwork\r\nb.png,0\r\ndeep/c.jpg,None\r\n")
-    import_dataset(str(source), tmp_path / "in", progress=quiet)
+    import_dataset(str(source), tmp_path / "in")
     want = {"train/roadwork/a.jpg", "train/no_roadwork/b.png", "train/no_roadwork/deep/c.jpg"}
     assert set(tree(tmp_path / "in")) == want
-    split_dataset(source, tmp_path / "split", val=0, test=0, progress=quiet)
+    split_dataset(source, tmp_path / "split", val=0, test=0)
     assert set(tree(tmp_path / "split")) == want
 
 
@@ -103,22 +103,22 @@ def test_a_metadata_csv_that_does_not_fit_is_refused(tmp_path, rows, message):
     make(tmp_path, "c.jpg")
     (source / "metadata.csv").write_text(f"file_name,label\n{rows}\n")
     with pytest.raises(RequestError, match=message):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
 
 
 def test_loose_photos_and_other_suffixes_are_told(tmp_path):
     make(tmp_path / "loose", "1.jpg", "2.jpg")
     with pytest.raises(RequestError, match=r"2 photos lie beside the class folders"):
-        import_dataset(str(tmp_path / "loose"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "loose"), tmp_path / "out")
     make(tmp_path / "raw", "roadwork/1.dng", "roadwork/2.dng")
     with pytest.raises(RequestError, match=r"no photo in the folder \(other files: 2 .dng\)"):
-        import_dataset(str(tmp_path / "raw"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "raw"), tmp_path / "out")
 
 
 def test_what_cannot_be_reached_ends_split_and_scan_with_exit_code_1(tmp_path):
     root = make(tmp_path / "set", "train/roadwork/1.jpg", "train/no_roadwork/2.jpg")
     (root / "train" / "roadwork" / "gone.jpg").symlink_to("/nowhere.jpg")
-    for read in (scan, lambda path: split_dataset(path, tmp_path / "out", progress=quiet)):
+    for read in (scan, lambda path: split_dataset(path, tmp_path / "out")):
         with pytest.raises(KerasFusionError, match=r"gone.jpg: the link leads nowhere: /nowhere.jpg") as raised:
             read(root)
         assert raised.value.exit_code == 1

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.roadwork.data import split_job
 from kerasfusion.roadwork.data.split_groups import join_groups
 from kerasfusion.roadwork.data.split_job import split_dataset
-
-
-def quiet(items, label, total=None, done=0):
-    return items
 
 
 def write(path: Path, content: str) -> None:
@@ -43,7 +40,7 @@ def split_by_content(out: Path) -> dict[str, str]:
 def test_every_photo_arrives_once_and_the_source_is_unchanged(tmp_path):
     source = make_source(tmp_path / "src")
     before = tree(source)
-    summary = split_dataset(source, tmp_path / "new" / "out", progress=quiet)
+    summary = split_dataset(source, tmp_path / "new" / "out")
     assert tree(source) == before
     assert sorted(tree(tmp_path / "new" / "out").values()) == sorted(before.values())
     assert summary.counts == {
@@ -60,7 +57,7 @@ def test_the_split_depends_on_content_and_seed_not_on_names(tmp_path):
     for i, path in enumerate(sorted(make_source(tmp_path / "b").rglob("*.jpg"), reverse=True)):
         path.rename(path.with_name(f"renamed{i:03d}.jpg"))
     for name, seed in (("a", 42), ("b", 42), ("a", 7)):
-        split_dataset(tmp_path / name, tmp_path / f"out-{name}-{seed}", seed=seed, progress=quiet)
+        split_dataset(tmp_path / name, tmp_path / f"out-{name}-{seed}", seed=seed)
     first = split_by_content(tmp_path / "out-a-42")
     assert split_by_content(tmp_path / "out-b-42") == first
     assert split_by_content(tmp_path / "out-a-7") != first
@@ -72,7 +69,7 @@ def test_identical_files_stay_together_even_with_two_labels(tmp_path):
     for i in range(10):
         for copy in range(3):
             write(source / ("roadwork" if copy else "no_roadwork") / f"copy{copy}_{i}.jpg", f"same {i}")
-    split_dataset(source, tmp_path / "out", progress=quiet)
+    split_dataset(source, tmp_path / "out")
     splits = collections.defaultdict(set)
     for path in (tmp_path / "out").rglob("copy*.jpg"):
         splits[path.read_text()].add(path.relative_to(tmp_path / "out").parts[0])
@@ -83,7 +80,7 @@ def test_identical_files_stay_together_even_with_two_labels(tmp_path):
 def test_a_group_regex_keeps_groups_whole_across_classes(tmp_path):
     source = make_source(tmp_path / "src")
     write(source / "roadwork" / "lonely.jpg", "lonely")
-    summary = split_dataset(source, tmp_path / "out", group_regex=r"^(video\d+)_", progress=quiet)
+    summary = split_dataset(source, tmp_path / "out", group_regex=r"^(video\d+)_")
     splits = collections.defaultdict(set)
     for path in (tmp_path / "out").rglob("video*.jpg"):
         splits[path.name.split("_")[0]].add(path.relative_to(tmp_path / "out").parts[0])
@@ -99,7 +96,7 @@ def test_a_group_csv_keeps_groups_whole(tmp_path):
     paths = sorted(tree(source))
     lines = ["path,group", *(f"{path},site{i % 8}" for i, path in enumerate(paths))]
     (tmp_path / "groups.csv").write_text("\n".join(lines))
-    split_dataset(source, tmp_path / "out", group_csv=tmp_path / "groups.csv", progress=quiet)
+    split_dataset(source, tmp_path / "out", group_csv=tmp_path / "groups.csv")
     where = split_by_content(tmp_path / "out")
     for site in range(8):
         assert len({where[(source / path).read_text()] for path in paths[site::8]}) == 1
@@ -123,7 +120,7 @@ def test_split_folders_are_pooled_and_equal_names_lose_nothing(tmp_path):
     write(source / "test" / "None" / "same.jpg", "twin")
     write(source / "train" / "None" / "notes.txt", "not a photo")
     write(source / "train" / "None" / ".hidden.jpg", "hidden")
-    summary = split_dataset(source, tmp_path / "out", val=0.25, test=0.25, progress=quiet)
+    summary = split_dataset(source, tmp_path / "out", val=0.25, test=0.25)
     arrived = sorted(path.read_text() for path in (tmp_path / "out").rglob("*.*") if path.is_file())
     expected = [
         f"{s} {label} {i}" for s in ("train", "validation", "test") for label in ("no", "yes") for i in range(12)
@@ -135,7 +132,7 @@ def test_split_folders_are_pooled_and_equal_names_lose_nothing(tmp_path):
 
 def test_hard_links_share_the_bytes(tmp_path):
     source = make_source(tmp_path / "src", per_class=5)
-    split_dataset(source, tmp_path / "out", link=True, progress=quiet)
+    split_dataset(source, tmp_path / "out", link=True)
     inodes = {path.stat().st_ino for path in source.rglob("*.jpg")}
     assert {path.stat().st_ino for path in (tmp_path / "out").rglob("*.jpg")} == inodes
 
@@ -147,11 +144,11 @@ def test_no_hard_links_here(tmp_path, monkeypatch):
     source = make_source(tmp_path / "src", per_class=5)
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(KerasFusionError, match="leave out --link"):
-        split_dataset(source, tmp_path / "out", link=True, progress=quiet)
+        split_dataset(source, tmp_path / "out", link=True)
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
-def test_an_interrupted_split_leaves_nothing_and_can_be_repeated(tmp_path):
+def test_an_interrupted_split_leaves_nothing_and_can_be_repeated(tmp_path, monkeypatch):
     def interrupt(items, label, total=None, done=0):
         for count, item in enumerate(items):
             if label == "copy" and count == 3:
@@ -159,10 +156,11 @@ def test_an_interrupted_split_leaves_nothing_and_can_be_repeated(tmp_path):
             yield item
 
     source = make_source(tmp_path / "src", per_class=5)
-    with pytest.raises(KeyboardInterrupt):
-        split_dataset(source, tmp_path / "out", progress=interrupt)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(split_job, "track", interrupt)
+        split_dataset(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
-    split_dataset(source, tmp_path / "out", progress=quiet)
+    split_dataset(source, tmp_path / "out")
     assert len(tree(tmp_path / "out")) == 10
 
 
@@ -171,10 +169,10 @@ def test_what_a_killed_split_left_is_replaced_but_a_stranger_s_folder_is_not(tmp
     left = tmp_path / "out.partial"
     write(left / "train" / "roadwork" / "half.jpg", "half")
     with pytest.raises(RequestError, match="exists already"):
-        split_dataset(source, tmp_path / "out", progress=quiet)
+        split_dataset(source, tmp_path / "out")
     assert (left / "train" / "roadwork" / "half.jpg").is_file()
     (left / ".unfinished-split").touch()
-    split_dataset(source, tmp_path / "out", progress=quiet)
+    split_dataset(source, tmp_path / "out")
     assert not left.exists()
     assert len(tree(tmp_path / "out")) == 10
 
@@ -187,17 +185,17 @@ def test_a_full_disk_is_found_before_and_during_the_copy(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
     with pytest.raises(KerasFusionError, match="not enough disk space"):
-        split_dataset(source, tmp_path / "out", progress=quiet)
+        split_dataset(source, tmp_path / "out")
     monkeypatch.undo()
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(KerasFusionError, match="no space left"):
-        split_dataset(source, tmp_path / "out", progress=quiet)
+        split_dataset(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
 def test_an_empty_output_folder_is_taken(tmp_path):
     (tmp_path / "out").mkdir()
-    split_dataset(make_source(tmp_path / "src", per_class=5), tmp_path / "out", progress=quiet)
+    split_dataset(make_source(tmp_path / "src", per_class=5), tmp_path / "out")
     assert len(tree(tmp_path / "out")) == 10
 
 
@@ -232,6 +230,6 @@ def test_wrong_requests_change_nothing(tmp_path, change, message):
     request = {"src": "src", "out": "out"} | change
     paths = {key: tmp_path / request.pop(key) for key in ("src", "out", "group_csv") if key in request}
     with pytest.raises(RequestError, match=message):
-        split_dataset(**paths, **request, progress=quiet)
+        split_dataset(**paths, **request)
     assert tree(tmp_path) == before
     assert not (tmp_path / "out").exists()

@@ -1,6 +1,5 @@
 """Bring a labelled image set into the imagefolder layout OUT/{split}/{no_roadwork,roadwork}/, byte for byte."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import remove_partial_files
-from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.data.imagefolder import find_photos
 from kerasfusion.roadwork.data.importing import sources
@@ -55,7 +53,6 @@ def import_dataset(
     update: bool = False,
     allow_remote: bool = False,
     follow_links: bool = False,
-    progress: Callable[..., Iterable] = track,
 ) -> ImportSummary:
     """Write the images of SOURCE to OUT/{split}/{no_roadwork,roadwork}/, their encoded bytes unchanged.
 
@@ -71,7 +68,6 @@ def import_dataset(
         update: where the source's photos or labels are others than those in OUT, take them.
         allow_remote: fetch images that rows name by an http, https or hf address.
         follow_links: follow symbolic links that lead out of the source.
-        progress: called as kerasfusion.progress.track is, around the images of each split whose number is known.
 
     Raises:
         RequestError: no such source or split, OUT holds something else, or the source has changed since.
@@ -89,10 +85,10 @@ def import_dataset(
     folder = None if kind == "hub" else Path(location) if Path(location).is_dir() else Path(location).parent
     asked = _Source(source, kind, location, only, Reach(folder, frozenset(), allow_remote, follow_links))
     with only_writer_of(out):
-        return _import(asked, out, update, progress)
+        return _import(asked, out, update)
 
 
-def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Iterable]) -> ImportSummary:
+def _import(asked: _Source, out: Path, update: bool) -> ImportSummary:
     source = asked.text
     record = load_record(out)
     identity = _identity(asked, out, None if update else record)
@@ -106,7 +102,7 @@ def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Ite
         remove_partial_files(out)
     record.examine()
     summary = ImportSummary(source, out, record.identity)
-    _write(asked, record, summary, progress, reread=record.updating)
+    _write(asked, record, summary, reread=record.updating)
     if record.updating and asked.only is None:  # the other splits are still to be read again
         record.updating = False
         record.save()
@@ -115,24 +111,20 @@ def _import(asked: _Source, out: Path, update: bool, progress: Callable[..., Ite
     return summary
 
 
-def _write(
-    asked: _Source, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
-) -> None:
+def _write(asked: _Source, record: ImportRecord, summary: ImportSummary, reread: bool) -> None:
     if asked.kind == "imagefolder":
-        given = _write_folder(asked, record, summary, progress)
+        given = _write_folder(asked, record, summary)
     else:
-        given = write_splits(_open_splits(asked, record.identity), record, summary, progress, reread)
+        given = write_splits(_open_splits(asked, record.identity), record, summary, reread)
     if reread:
         record.forget({path for path in record.digests.keys() - given if asked.only in (None, path.partition("/")[0])})
 
 
-def _write_folder(
-    asked: _Source, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
-) -> set[str]:
+def _write_folder(asked: _Source, record: ImportRecord, summary: ImportSummary) -> set[str]:
     """Paths below OUT of all that the source gives."""
     photos, listing = find_photos(Path(asked.location), asked.reach.follow_links)
     targets = photo_targets(photos, Path(asked.location), asked.only)
-    write_photos(targets, record, summary, progress)
+    write_photos(targets, record, summary)
     summary.notes += listing.notes()
     if all(photo.split is None for photo in photos):
         summary.notes.append(

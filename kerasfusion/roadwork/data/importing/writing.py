@@ -1,7 +1,7 @@
 """Write the images of an opened source into an imagefolder, each file whole, skipping those that are there."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
@@ -9,6 +9,7 @@ from kerasfusion.files.digests import source_sha256
 from kerasfusion.files.writing import read_source, require_free_space, write_file
 from kerasfusion.images.listing import IMAGE_SUFFIXES
 from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import track
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.image_kinds import image_suffix
 from kerasfusion.roadwork.data.imagefolder import Photo
@@ -20,7 +21,6 @@ def write_splits(
     splits: list[SplitRows],
     record: ImportRecord,
     summary: ImportSummary,
-    progress: Callable[..., Iterable],
     reread: bool = False,
 ) -> set[str]:
     """Write each row to {split}/{class}/{split}_{row:06d}.{suffix}; rows that an earlier run wrote are passed over.
@@ -31,7 +31,6 @@ def write_splits(
         splits: opened.
         record: examined.
         summary: of this run.
-        progress: called as kerasfusion.progress.track is.
         reread: the rows may be others than those that were written: read all.
 
     Returns:
@@ -45,7 +44,7 @@ def write_splits(
         there = sum((record.out / path).stat().st_size for path in record.whole)
         require_free_space(record.out, max(0, sum(sizes) - there))
     record.save()
-    return {path for split in splits for path in _import_rows(split, record, summary, progress, reread)}
+    return {path for split in splits for path in _import_rows(split, record, summary, reread)}
 
 
 def row_digests(rows: SplitRows) -> Iterator[tuple[str, str]]:
@@ -54,9 +53,7 @@ def row_digests(rows: SplitRows) -> Iterator[tuple[str, str]]:
         yield _row_path(rows.split, row, label, data, name), hashlib.sha256(data).hexdigest()
 
 
-def _import_rows(
-    rows: SplitRows, record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable], reread: bool
-) -> set[str]:
+def _import_rows(rows: SplitRows, record: ImportRecord, summary: ImportSummary, reread: bool) -> set[str]:
     row = 0 if reread else record.rows_done(rows.split)
     summary.kept += row
     of_split = {path for path in record.digests if row_number(rows.split, path) is not None}
@@ -64,7 +61,7 @@ def _import_rows(
         return set()
     images = rows.read(row)
     if rows.num_rows is not None:
-        images = progress(images, f"import {rows.split}", total=rows.num_rows, done=row)
+        images = track(images, f"import {rows.split}", total=rows.num_rows, done=row)
     current = set()
     for label, data, name in images:
         path = _row_path(rows.split, row, label, data, name)
@@ -130,9 +127,7 @@ def photo_digests(paths: Iterable[Path]) -> Iterator[str]:
     return ordered_map(source_sha256, paths)
 
 
-def write_photos(
-    targets: dict[str, Path], record: ImportRecord, summary: ImportSummary, progress: Callable[..., Iterable]
-) -> None:
+def write_photos(targets: dict[str, Path], record: ImportRecord, summary: ImportSummary) -> None:
     """Copy the photos of an imagefolder to their targets, those that are not there whole.
 
     Adds to `summary`.
@@ -149,5 +144,5 @@ def write_photos(
     require_free_space(record.out, sum(path.stat().st_size for path in missing.values()))
     record.save()
     summary.kept += len(targets) - len(missing)
-    for target, path in progress(missing.items(), "import", total=len(targets), done=len(targets) - len(missing)):
+    for target, path in track(missing.items(), "import", total=len(targets), done=len(targets) - len(missing)):
         _write(target, read_source(path), record, summary)

@@ -9,7 +9,7 @@ import pytest
 
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.data.importing.job import import_dataset
-from tests.roadwork.data.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
+from tests.roadwork.data.import_material import encode, make_rows, sha256, stopped_after, tree, write_parquet
 
 LABELS = [0, 1, 0, 1, 0, 1]
 CORRECTED = [0, 1, 1, 1, 0, 1]
@@ -61,33 +61,29 @@ def called(kind: str, number: int) -> str:
 )
 def test_a_changed_source_is_said_with_its_rows_and_taken_on_request(tmp_path, kind, photos, labels, number, message):
     out = tmp_path / "out"
-    import_dataset(write_source(kind, tmp_path / "src", PHOTOS, LABELS), out, progress=quiet)
+    import_dataset(write_source(kind, tmp_path / "src", PHOTOS, LABELS), out)
     assert tree(out) == expected(kind, PHOTOS, LABELS)
     source = write_source(kind, tmp_path / "src", photos, labels)
     changed = f"the source has changed since: 1 differ: {message.format(called(kind, number))}\n"
     with pytest.raises(RequestError) as raised:
-        import_dataset(source, out, progress=quiet)
+        import_dataset(source, out)
     assert changed in str(raised.value)
     assert "--update" in str(raised.value)
     assert tree(out) == expected(kind, PHOTOS, LABELS)
-    import_dataset(source, out, update=True, progress=quiet)
+    import_dataset(source, out, update=True)
     assert tree(out) == expected(kind, photos, labels)
-    assert import_dataset(source, out, progress=quiet).written == 0
+    assert import_dataset(source, out).written == 0
 
 
 @pytest.mark.parametrize("kind", ["parquet", "folder"])
 def test_a_killed_update_is_taken_up_again(tmp_path, kind):
     out = tmp_path / "out"
-    import_dataset(write_source(kind, tmp_path / "src", PHOTOS, LABELS), out, progress=quiet)
+    import_dataset(write_source(kind, tmp_path / "src", PHOTOS, LABELS), out)
     source = write_source(kind, tmp_path / "src", REPLACED, CORRECTED)
 
-    def stop(items, label, total=None, done=0):
-        yield next(iter(items))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        import_dataset(source, out, update=True, progress=stop)
-    import_dataset(source, out, progress=quiet)
+    with stopped_after(1):
+        import_dataset(source, out, update=True)
+    import_dataset(source, out)
     assert tree(out) == expected(kind, REPLACED, CORRECTED)
 
 
@@ -106,34 +102,28 @@ def write_two_splits(kind: str, folder: Path, splits: dict[str, list[bytes]]) ->
 @pytest.mark.parametrize("kind", ["parquet", "folder"])
 def test_an_update_forgets_a_split_that_the_source_no_longer_has(tmp_path, kind):
     out = tmp_path / "out"
-    import_dataset(
-        write_two_splits(kind, tmp_path / "src", {"train": PHOTOS[:4], "test": PHOTOS[4:]}), out, progress=quiet
-    )
+    import_dataset(write_two_splits(kind, tmp_path / "src", {"train": PHOTOS[:4], "test": PHOTOS[4:]}), out)
     assert [path.partition("/")[0] for path in tree(out)] == ["test"] * 2 + ["train"] * 4
     source = write_two_splits(kind, tmp_path / "src", {"train": PHOTOS})
-    summary = import_dataset(source, out, update=True, progress=quiet)
+    summary = import_dataset(source, out, update=True)
     assert tree(out) == expected(kind, PHOTOS, LABELS)
     assert summary.counts == {"train": {"no_roadwork": 3, "roadwork": 3}}
     assert not (out / "test").exists()
     assert '"test"' not in (out / "import.json").read_text() and "test/" not in (out / "import.sha256").read_text()
-    assert import_dataset(source, out, progress=quiet).written == 0
+    assert import_dataset(source, out).written == 0
 
 
 @pytest.mark.parametrize("kind", ["parquet", "folder"])
 def test_an_update_that_went_on_with_one_split_still_has_the_others_to_read(tmp_path, kind):
     out = tmp_path / "out"
     splits = {"train": PHOTOS, "test": [encode(20, "BMP"), encode(21, "BMP")]}
-    import_dataset(write_two_splits(kind, tmp_path / "src", splits), out, progress=quiet)
+    import_dataset(write_two_splits(kind, tmp_path / "src", splits), out)
     source = write_two_splits(kind, tmp_path / "src", {**splits, "train": REPLACED})
 
-    def stop(items, label, total=None, done=0):
-        raise KeyboardInterrupt
-        yield
-
-    with pytest.raises(KeyboardInterrupt):
-        import_dataset(source, out, update=True, progress=stop)
-    import_dataset(source, out, split="test", progress=quiet)
-    import_dataset(source, out, progress=quiet)
+    with stopped_after(0):
+        import_dataset(source, out, update=True)
+    import_dataset(source, out, split="test")
+    import_dataset(source, out)
     assert {path: sha for path, sha in tree(out).items() if path.startswith("train")} == expected(
         kind, REPLACED, LABELS
     )
@@ -144,11 +134,11 @@ def test_an_update_that_went_on_with_one_split_still_has_the_others_to_read(tmp_
 def test_damage_of_equal_size_is_noticed_and_mended(tmp_path, kind):
     out = tmp_path / "out"
     source = write_source(kind, tmp_path / "src", PHOTOS, LABELS)
-    import_dataset(source, out, progress=quiet)
+    import_dataset(source, out)
     name = sorted(expected(kind, PHOTOS, LABELS))[1]
     data = (out / name).read_bytes()
     (out / name).write_bytes(data[:60] + bytes(40) + data[100:])
-    summary = import_dataset(source, out, progress=quiet)
+    summary = import_dataset(source, out)
     assert summary.mended == [name]
     assert any(name in note for note in summary.notes)
     assert summary.written == 1
@@ -156,7 +146,7 @@ def test_damage_of_equal_size_is_noticed_and_mended(tmp_path, kind):
 
 
 def test_the_digests_are_in_the_form_of_sha256sum(tmp_path):
-    import_dataset(write_source("parquet", tmp_path / "src", PHOTOS, LABELS), tmp_path / "out", progress=quiet)
+    import_dataset(write_source("parquet", tmp_path / "src", PHOTOS, LABELS), tmp_path / "out")
     lines = (tmp_path / "out" / "import.sha256").read_text().splitlines()
     assert dict(reversed(line.split("  ")) for line in lines) == expected("parquet", PHOTOS, LABELS)
     if shutil.which("sha256sum"):
@@ -166,4 +156,4 @@ def test_the_digests_are_in_the_form_of_sha256sum(tmp_path):
 def test_an_update_takes_the_whole_source(tmp_path):
     source = write_source("parquet", tmp_path / "src", PHOTOS, LABELS)
     with pytest.raises(RequestError, match="whole source"):
-        import_dataset(source, tmp_path / "out", split="train", update=True, progress=quiet)
+        import_dataset(source, tmp_path / "out", split="train", update=True)

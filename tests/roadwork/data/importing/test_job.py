@@ -11,7 +11,7 @@ import pytest
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.data.importing import writing
 from kerasfusion.roadwork.data.importing.job import import_dataset
-from tests.roadwork.data.import_material import encode, make_rows, quiet, sha256, tree, write_parquet
+from tests.roadwork.data.import_material import encode, make_rows, sha256, stopped_after, tree, write_parquet
 
 pytestmark = pytest.mark.commands
 
@@ -23,16 +23,6 @@ SUFFIXES = (".jpg", ".png", ".webp", ".bmp", ".gif", ".tif")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf-cache")
-
-
-def stop_after(count: int, error: type[BaseException]):
-    def progress(items, label, total=None, done=0):
-        for number, item in enumerate(items):
-            if number == count:
-                raise error
-            yield item
-
-    return progress
 
 
 @pytest.fixture
@@ -58,7 +48,7 @@ def hub_like(tmp_path) -> tuple[Path, dict[str, str]]:
 
 def test_parquet_bytes_are_copied_as_they_are(hub_like, tmp_path):
     source, expected = hub_like
-    summary = import_dataset(str(source), tmp_path / "out", progress=quiet)
+    summary = import_dataset(str(source), tmp_path / "out")
     assert tree(tmp_path / "out") == expected
     assert summary.counts == {
         "train": {"no_roadwork": 174, "roadwork": 86},
@@ -71,9 +61,9 @@ def test_parquet_bytes_are_copied_as_they_are(hub_like, tmp_path):
 
 def test_one_split_then_the_other(hub_like, tmp_path):
     source, expected = hub_like
-    import_dataset(str(source), tmp_path / "out", split="test", progress=quiet)
+    import_dataset(str(source), tmp_path / "out", split="test")
     assert set(tree(tmp_path / "out")) == {name for name in expected if name.startswith("test/")}
-    summary = import_dataset(str(source), tmp_path / "out", progress=quiet)
+    summary = import_dataset(str(source), tmp_path / "out")
     assert tree(tmp_path / "out") == expected
     assert (summary.written, summary.kept) == (260, 130)
 
@@ -82,9 +72,9 @@ def test_one_split_then_the_other(hub_like, tmp_path):
 def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path, error, monkeypatch):
     source, expected = hub_like
     out = tmp_path / "out"
-    import_dataset(str(source), tmp_path / "undisturbed", progress=quiet)
-    with pytest.raises(error):
-        import_dataset(str(source), out, progress=stop_after(157, error))
+    import_dataset(str(source), tmp_path / "undisturbed")
+    with stopped_after(157, error):
+        import_dataset(str(source), out)
     assert tree(out).items() <= expected.items()
     assert len(tree(out)) == 157
 
@@ -93,7 +83,7 @@ def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path
     monkeypatch.setattr(
         writing.SplitRows, "read", lambda self, row=0: reads.append((self.split, row)) or real_read(self, row)
     )
-    summary = import_dataset(str(source), out, progress=quiet)
+    summary = import_dataset(str(source), out)
     assert tree(out) == expected
     assert (out / "import.json").read_bytes() == (tmp_path / "undisturbed" / "import.json").read_bytes()
     assert (summary.written, summary.kept) == (390 - 157, 157)
@@ -103,23 +93,23 @@ def test_a_stopped_import_goes_on_and_ends_with_the_same_tree(hub_like, tmp_path
 def test_a_second_run_writes_nothing_and_mends_what_is_damaged(hub_like, tmp_path):
     source, expected = hub_like
     out = tmp_path / "out"
-    import_dataset(str(source), out, progress=quiet)
+    import_dataset(str(source), out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*_*.*")}
-    assert import_dataset(str(source), out, progress=quiet).written == 0
+    assert import_dataset(str(source), out).written == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*_*.*")} == times
     (out / "train/no_roadwork/train_000000.jpg").write_bytes(b"cut")
     (out / "train/roadwork/train_000001.png").unlink()
     (out / "train/roadwork/.train_000004.gif.partial").write_bytes(b"left by a kill")
-    assert import_dataset(str(source), out, progress=quiet).written == 2
+    assert import_dataset(str(source), out).written == 2
     assert tree(out) == expected
 
 
 def test_a_moved_source_is_the_same_source(hub_like, tmp_path):
     source, expected = hub_like
-    with pytest.raises(RuntimeError):
-        import_dataset(str(source), tmp_path / "out", progress=stop_after(30, RuntimeError))
+    with stopped_after(30, RuntimeError):
+        import_dataset(str(source), tmp_path / "out")
     source.rename(tmp_path / "elsewhere")
-    import_dataset(str(tmp_path / "elsewhere"), tmp_path / "out", progress=quiet)
+    import_dataset(str(tmp_path / "elsewhere"), tmp_path / "out")
     assert tree(tmp_path / "out") == expected
 
 
@@ -136,7 +126,7 @@ def test_a_dataset_saved_to_disk(tmp_path, kind):
         images.pop("validation")
         saved["train"].save_to_disk(tmp_path / "saved")
     before = tree(tmp_path / "saved")
-    import_dataset(str(tmp_path / "saved"), tmp_path / "out", progress=quiet)
+    import_dataset(str(tmp_path / "saved"), tmp_path / "out")
     expected = {}
     for split, data in images.items():
         split = {"train": "train", "validation": "val"}[split]
@@ -159,7 +149,7 @@ def test_an_imagefolder_with_split_folders(tmp_path, prefix):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(encode(number))
     before = tree(source)
-    summary = import_dataset(f"{prefix}{source}", tmp_path / "out", progress=quiet)
+    summary = import_dataset(f"{prefix}{source}", tmp_path / "out")
     assert tree(tmp_path / "out") == {new: before[old] for old, new in files.items()}
     assert tree(source) == before
     assert len(summary.notes) == 2
@@ -172,14 +162,14 @@ def test_an_imagefolder_without_split_folders_goes_to_train(tmp_path):
         path = tmp_path / "src" / ("roadwork" if i % 2 else "no_roadwork") / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(i))
-    with pytest.raises(KeyboardInterrupt):
-        import_dataset(str(tmp_path / "src"), tmp_path / "out", progress=stop_after(2, KeyboardInterrupt))
-    summary = import_dataset(str(tmp_path / "src"), tmp_path / "out", progress=quiet)
+    with stopped_after(2):
+        import_dataset(str(tmp_path / "src"), tmp_path / "out")
+    summary = import_dataset(str(tmp_path / "src"), tmp_path / "out")
     assert summary.counts == {"train": {"no_roadwork": 3, "roadwork": 3}}
     assert (summary.written, summary.kept) == (4, 2)
     assert "kerasfusion data split" in summary.notes[0]
     with pytest.raises(RequestError, match="no split test"):
-        import_dataset(str(tmp_path / "src"), tmp_path / "out", split="test", progress=quiet)
+        import_dataset(str(tmp_path / "src"), tmp_path / "out", split="test")
 
 
 def test_two_files_for_one_name_are_refused(tmp_path):
@@ -187,7 +177,7 @@ def test_two_files_for_one_name_are_refused(tmp_path):
         (tmp_path / "src" / name).mkdir(parents=True)
         (tmp_path / "src" / name / "1.jpg").write_bytes(encode(1))
     with pytest.raises(RequestError, match="same name"):
-        import_dataset(str(tmp_path / "src"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "src"), tmp_path / "out")
 
 
 def test_a_full_disk_leaves_no_half_file(hub_like, tmp_path, monkeypatch):
@@ -195,7 +185,7 @@ def test_a_full_disk_leaves_no_half_file(hub_like, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(KerasFusionError, match="not enough disk space"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     real_write = Path.write_bytes
 
@@ -207,22 +197,22 @@ def test_a_full_disk_leaves_no_half_file(hub_like, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", write_part)
     with pytest.raises(KerasFusionError, match="no space left on the disk"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
     monkeypatch.setattr(Path, "write_bytes", real_write)
     assert tree(tmp_path / "out").items() <= expected.items()
-    import_dataset(str(source), tmp_path / "out", progress=quiet)
+    import_dataset(str(source), tmp_path / "out")
     assert tree(tmp_path / "out") == expected
 
 
 def test_another_source_is_kept_out(hub_like, tmp_path):
     source, _ = hub_like
-    import_dataset(str(source), tmp_path / "out", split="test", progress=quiet)
+    import_dataset(str(source), tmp_path / "out", split="test")
     before = tree(tmp_path / "out")
     write_parquet(tmp_path / "other" / "test.parquet", {"image": [encode(1)], "label": [1]})
     with pytest.raises(RequestError, match="another source"):
-        import_dataset(str(tmp_path / "other"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "other"), tmp_path / "out")
     with pytest.raises(RequestError, match="not empty"):
-        import_dataset(str(source), source, progress=quiet)
+        import_dataset(str(source), source)
     assert tree(tmp_path / "out") == before
 
 
@@ -250,7 +240,7 @@ def test_wrong_requests(tmp_path, monkeypatch, source, split, message):
     (tmp_path / "strange" / "cats").mkdir(parents=True)
     write_parquet(tmp_path / "a.parquet", {"image": [encode(1)], "label": [1]})
     with pytest.raises(RequestError, match=message):
-        import_dataset(source, Path("out"), split=split, progress=quiet)
+        import_dataset(source, Path("out"), split=split)
     assert not (tmp_path / "out").exists()
 
 
@@ -258,13 +248,13 @@ def test_out_inside_the_source_is_refused(tmp_path):
     (tmp_path / "src" / "roadwork").mkdir(parents=True)
     (tmp_path / "src" / "roadwork" / "1.jpg").write_bytes(encode(1))
     with pytest.raises(RequestError, match="inside SOURCE"):
-        import_dataset(str(tmp_path / "src"), tmp_path / "src" / "out", progress=quiet)
+        import_dataset(str(tmp_path / "src"), tmp_path / "src" / "out")
 
 
 def test_damaged_parquet_is_reported(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(KerasFusionError, match="cannot open the Parquet files"):
-        import_dataset(str(tmp_path / "a.parquet"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "a.parquet"), tmp_path / "out")
 
 
 def test_a_hub_out_of_reach_says_what_else_can_be_done(tmp_path, monkeypatch):
@@ -273,7 +263,7 @@ def test_a_hub_out_of_reach_says_what_else_can_be_done(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", unreachable)
     with pytest.raises(KerasFusionError, match="ConnectionError: Name or service not known") as raised:
-        import_dataset("hf:natix-network-org/roadwork", tmp_path / "out", progress=quiet)
+        import_dataset("hf:natix-network-org/roadwork", tmp_path / "out")
     assert raised.value.exit_code == 1
     assert "https://huggingface.co/datasets/natix-network-org/roadwork/tree/main" in str(raised.value)
     assert "kerasfusion data import FOLDER OUT" in str(raised.value)
@@ -299,15 +289,15 @@ def test_a_hub_dataset_stays_at_its_commit(hub_like, tmp_path, monkeypatch):
     write_parquet(tmp_path / "x.parquet", {"image": [b""]})
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
     monkeypatch.setattr(datasets, "load_dataset_builder", local_builder)
-    with pytest.raises(RuntimeError):
-        import_dataset("hf:natix-network-org/roadwork", tmp_path / "out", progress=stop_after(120, RuntimeError))
+    with stopped_after(120, RuntimeError):
+        import_dataset("hf:natix-network-org/roadwork", tmp_path / "out")
     head[0] = "newer"
-    summary = import_dataset("hf:natix-network-org/roadwork", tmp_path / "out", progress=quiet)
+    summary = import_dataset("hf:natix-network-org/roadwork", tmp_path / "out")
     assert summary.identity == "hub:natix-network-org/roadwork@c0ffee"
     assert tree(tmp_path / "out") == expected
     assert asked == [None]
     with pytest.raises(RequestError, match="another source"):
-        import_dataset("hf:natix-network-org/roadwork@newer", tmp_path / "out", progress=quiet)
+        import_dataset("hf:natix-network-org/roadwork@newer", tmp_path / "out")
 
 
 def test_a_hub_dataset_of_image_files_is_streamed(tmp_path, monkeypatch):
@@ -321,7 +311,7 @@ def test_a_hub_dataset_of_image_files_is_streamed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         huggingface_hub.HfApi, "dataset_info", lambda *_, **__: huggingface_hub.hf_api.DatasetInfo(id="a/b", sha="1")
     )
-    import_dataset("hf:a/b", tmp_path / "out", progress=quiet)
+    import_dataset("hf:a/b", tmp_path / "out")
     hub = {digest: name.split("/")[:2] for name, digest in tree(tmp_path / "hub").items()}
     names = {"None": "no_roadwork", "Roadwork": "roadwork"}
     out = {digest: name.split("/")[:2] for name, digest in tree(tmp_path / "out").items()}
@@ -333,4 +323,4 @@ def test_without_the_datasets_package_the_message_says_what_to_install(tmp_path,
     monkeypatch.setitem(sys.modules, "datasets", None)
     for source in (str(tmp_path / "a.parquet"), "hf:natix-network-org/roadwork"):
         with pytest.raises(KerasFusionError, match=r'pip install .* -e "\.\[train\]"'):
-            import_dataset(source, tmp_path / "out", progress=quiet)
+            import_dataset(source, tmp_path / "out")

@@ -11,7 +11,7 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.roadwork.data.importing import reach
 from kerasfusion.roadwork.data.importing.job import import_dataset
 from tests.material.odd_photos import lock
-from tests.roadwork.data.import_material import encode, quiet, sha256, tree, write_parquet
+from tests.roadwork.data.import_material import encode, sha256, tree, write_parquet
 
 SECRET = b"root:x:0:0"
 
@@ -38,7 +38,7 @@ def test_a_row_that_leads_out_is_named_and_nothing_is_written(tmp_path, source, 
     write_parquet(source / "a.parquet", {"image": cells, "label": [1]})
     for more in ({}, {"allow_remote": True, "follow_links": True}):
         with pytest.raises(KerasFusionError, match=r"outside the source.*\n.*split train, row 0"):
-            import_dataset(str(source), tmp_path / "out", progress=quiet, **more)
+            import_dataset(str(source), tmp_path / "out", **more)
     assert tree(tmp_path / "out") == {}
 
 
@@ -52,7 +52,7 @@ def test_a_saved_dataset_that_leads_out_is_refused(tmp_path, source):
     rows = datasets.Dataset.from_dict({"image": cells, "label": [1]}, features)
     rows.save_to_disk(tmp_path / "saved")
     with pytest.raises(KerasFusionError, match="outside the source"):
-        import_dataset(str(tmp_path / "saved"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "saved"), tmp_path / "out")
 
 
 def test_a_link_in_the_source_needs_permission_to_lead_out(tmp_path, source):
@@ -60,8 +60,8 @@ def test_a_link_in_the_source_needs_permission_to_lead_out(tmp_path, source):
     (source / "link.jpg").symlink_to(tmp_path / "photo.jpg")
     write_parquet(source / "a.parquet", {"image": ["link.jpg"], "label": [1]})
     with pytest.raises(KerasFusionError, match=r"outside the source.*\n.*row 0(.*\n)*.*--follow-links"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
-    import_dataset(str(source), tmp_path / "out", follow_links=True, progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
+    import_dataset(str(source), tmp_path / "out", follow_links=True)
     assert list(tree(tmp_path / "out").values()) == [sha256(encode(1))]
 
 
@@ -70,8 +70,8 @@ def test_addresses_are_fetched_on_request_alone(tmp_path, source, monkeypatch, a
     monkeypatch.setattr(reach, "_fetch", lambda _: encode(3))
     write_parquet(source / "a.parquet", {"image": [address], "label": [1]})
     with pytest.raises(KerasFusionError, match=r"an address.*\n.*row 0(.*\n)*.*--allow-remote"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
-    import_dataset(str(source), tmp_path / "out", allow_remote=True, progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
+    import_dataset(str(source), tmp_path / "out", allow_remote=True)
     assert list(tree(tmp_path / "out").values()) == [sha256(encode(3))]
 
 
@@ -79,7 +79,7 @@ def test_addresses_are_fetched_on_request_alone(tmp_path, source, monkeypatch, a
 def test_other_kinds_of_address_are_never_opened(tmp_path, source, address):
     write_parquet(source / "a.parquet", {"image": [address], "label": [1]})
     with pytest.raises(KerasFusionError, match="outside the source"):
-        import_dataset(str(source), tmp_path / "out", allow_remote=True, progress=quiet)
+        import_dataset(str(source), tmp_path / "out", allow_remote=True)
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
@@ -87,7 +87,7 @@ def test_other_kinds_of_address_are_never_opened(tmp_path, source, address):
 def test_base64_text_is_an_image(tmp_path, source, kind, prefix):
     text = prefix + base64.b64encode(encode(5, kind)).decode()
     write_parquet(source / "a.parquet", {"image": [text], "label": [0]})
-    import_dataset(str(source), tmp_path / "out", progress=quiet)
+    import_dataset(str(source), tmp_path / "out")
     assert list(tree(tmp_path / "out").values()) == [sha256(encode(5, kind))]
 
 
@@ -97,7 +97,7 @@ def test_no_error_prints_a_whole_photo(tmp_path, source):
     ):
         path = write_parquet(source / f"{number}.parquet", columns)
         with pytest.raises(KerasFusionError) as raised:
-            import_dataset(str(path), tmp_path / f"out{number}", progress=quiet)
+            import_dataset(str(path), tmp_path / f"out{number}")
         assert len(str(raised.value)) < 1000
 
 
@@ -108,9 +108,9 @@ def test_a_link_out_of_an_imagefolder_needs_permission(tmp_path):
     (tmp_path / "store" / "2.jpg").write_bytes(encode(2))
     (tmp_path / "src" / "roadwork" / "site").symlink_to(tmp_path / "store")
     with pytest.raises(KerasFusionError, match="site: the link leads out"):
-        import_dataset(str(tmp_path / "src"), tmp_path / "out", progress=quiet)
+        import_dataset(str(tmp_path / "src"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    import_dataset(str(tmp_path / "src"), tmp_path / "out", follow_links=True, progress=quiet)
+    import_dataset(str(tmp_path / "src"), tmp_path / "out", follow_links=True)
     assert set(tree(tmp_path / "out")) == {"train/roadwork/1.jpg", "train/roadwork/site/2.jpg"}
 
 
@@ -119,18 +119,18 @@ def test_shards_whose_columns_differ_are_named(tmp_path, source, other):
     write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
     write_parquet(source / "train-1.parquet", other)
     with pytest.raises(KerasFusionError, match=r"different columns\n.*train-1.parquet"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
 
 
 def test_a_stray_metadata_parquet_is_left_out(tmp_path, source):
     write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
     write_parquet(source / "metadata.parquet", {"rows": [1]})
-    assert import_dataset(str(source), tmp_path / "out", progress=quiet).written == 1
+    assert import_dataset(str(source), tmp_path / "out").written == 1
     (source / "train-0.parquet").unlink()
     (source / "deep").rmdir()
     (source / "roadwork").mkdir()
     (source / "roadwork" / "1.jpg").write_bytes(encode(1))
-    assert import_dataset(str(source), tmp_path / "out2", progress=quiet).written == 1
+    assert import_dataset(str(source), tmp_path / "out2").written == 1
 
 
 def test_checksums_of_pages_are_verified(tmp_path, source):
@@ -144,14 +144,14 @@ def test_checksums_of_pages_are_verified(tmp_path, source):
     data[data.index(photo) + 5000] ^= 1
     path.write_bytes(data)
     with pytest.raises(KerasFusionError, match=r"cannot read a row.*CRC"):
-        import_dataset(str(path), tmp_path / "out", progress=quiet)
+        import_dataset(str(path), tmp_path / "out")
 
 
 def test_hidden_parquet_files_and_those_of_systems_are_left_out(tmp_path, source):
     write_parquet(source / "deep" / "TRAIN.PARQUET", {"image": [encode(1)], "label": [1]})
     for name in ("._a.parquet", ".cache/a.parquet", "__MACOSX/a.parquet", "deep/@eaDir/a.parquet"):
         write_parquet(source / name, {"image": [encode(2)], "label": [1]})
-    assert import_dataset(str(source), tmp_path / "out", progress=quiet).written == 1
+    assert import_dataset(str(source), tmp_path / "out").written == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -160,10 +160,10 @@ def test_a_link_out_of_a_folder_of_parquet_files_needs_permission(tmp_path, sour
     far = write_parquet(tmp_path / "far" / "train-1.parquet", {"image": [encode(2)], "label": [1]})
     (source / "train-1.parquet").symlink_to(far if kind == "file" else far.parent)
     with pytest.raises(KerasFusionError, match=r"train-1\.parquet: the link leads out") as caught:
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
     assert caught.value.exit_code == 1
     assert not (tmp_path / "out").exists()
-    assert import_dataset(str(source), tmp_path / "out", follow_links=True, progress=quiet).written == 2
+    assert import_dataset(str(source), tmp_path / "out", follow_links=True).written == 2
 
 
 @pytest.mark.parametrize("target", ["/nowhere/a.parquet", "."])
@@ -171,7 +171,7 @@ def test_a_link_that_leads_nowhere_or_in_a_circle_costs_no_rows_without_a_word(t
     write_parquet(source / "train-0.parquet", {"image": [encode(1)], "label": [1]})
     (source / "train-1.parquet").symlink_to(target)
     with pytest.raises(KerasFusionError, match=r"train-1\.parquet: the link leads (nowhere|back)"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")
 
 
 def test_a_locked_folder_of_parquet_files_is_named(tmp_path, source, monkeypatch):
@@ -179,4 +179,4 @@ def test_a_locked_folder_of_parquet_files_is_named(tmp_path, source, monkeypatch
     write_parquet(source / "locked" / "train-1.parquet", {"image": [encode(2)], "label": [1]})
     lock(monkeypatch, "locked")
     with pytest.raises(KerasFusionError, match="locked: cannot enter the folder: Permission denied"):
-        import_dataset(str(source), tmp_path / "out", progress=quiet)
+        import_dataset(str(source), tmp_path / "out")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from kerasfusion.errors import KerasFusionError
+from kerasfusion.roadwork.data import split_job
 from kerasfusion.roadwork.data.importing.job import import_dataset
 from kerasfusion.roadwork.data.split_job import split_dataset
 from tests.material.odd_photos import write_set
-from tests.roadwork.data.import_material import quiet
 
 NAME = "plain7.jpg"
 """Of test/roadwork."""
@@ -39,19 +39,20 @@ def bad_block(monkeypatch, at):
 def test_the_photo_is_named(source, tmp_path, monkeypatch, at, copy):
     bad_block(monkeypatch, at)
     with pytest.raises(KerasFusionError, match="cannot read the file: Input/output error") as caught:
-        copy(source, tmp_path / "out", progress=quiet)
+        copy(source, tmp_path / "out")
     assert str(caught.value.where) == str(source / "test" / "roadwork" / NAME)
     assert caught.value.exit_code == 1
 
 
-def test_so_is_one_that_goes_before_it_is_linked(source, tmp_path):
+def test_so_is_one_that_goes_before_it_is_linked(source, tmp_path, monkeypatch):
     def going(items, label, total=None, done=0):
         if label == "link":
             (source / "test" / "roadwork" / NAME).unlink()
         return items
 
+    monkeypatch.setattr(split_job, "track", going)
     with pytest.raises(KerasFusionError, match="cannot read the file: No such file") as caught:
-        split_dataset(source, tmp_path / "out", link=True, progress=going)
+        split_dataset(source, tmp_path / "out", link=True)
     assert str(caught.value.where) == str(source / "test" / "roadwork" / NAME)
 
 
@@ -65,6 +66,6 @@ def test_a_copy_that_cannot_be_written_is_still_the_one_that_is_named(source, tm
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(KerasFusionError, match="cannot write the file: Read-only") as caught:
-        split_dataset(source, tmp_path / "out", progress=quiet)
+        split_dataset(source, tmp_path / "out")
     assert NAME in str(caught.value.where)
     assert source not in Path(caught.value.where).parents
