@@ -4,7 +4,6 @@ After every epoch one file holds all that changes: weights, optimizer, random st
 own BackupAndRestore keeps neither the callbacks' state nor an undivided file.
 """
 
-import csv
 import io
 import json
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 import pydantic
 
 from kerasfusion.errors import DamagedError, KerasFusionError
+from kerasfusion.files.csv_table import csv_of_dicts
 from kerasfusion.files.json_yaml import refuse_other_shape
 from kerasfusion.files.writing import write_file, write_text
 
@@ -263,11 +263,7 @@ def write_checkpoint(path: Path, state: Checkpoint) -> None:
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
     """Write the history as CSV, one row an epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]) if history else ["epoch"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
+    write_text(path, csv_of_dicts(list(history[0]) if history else ["epoch"], history))
 
 
 def _variables(model: keras.Model, with_optimizer: bool = True):

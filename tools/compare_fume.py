@@ -26,7 +26,8 @@ from compare_fume.summary import as_table, side_by_side, training_rows  # noqa: 
 from compare_fume.trainings import Budget, Trainings  # noqa: E402
 from kerasfusion.cli.synth import Size  # noqa: E402
 from kerasfusion.errors import RequestError, install_hint  # noqa: E402
-from kerasfusion.fume.data.csv_rows import write_rows  # noqa: E402
+from kerasfusion.files.csv_table import csv_of_dicts  # noqa: E402
+from kerasfusion.files.writing import write_text  # noqa: E402
 
 WORK = Path(tempfile.gettempdir()) / "kerasfusion-compare-fume"
 
@@ -61,7 +62,7 @@ def main(sets, data: Path | None, originals: int, work: Path, as_json: bool, **b
         reached = Trainings(work, Budget(**budget), _say).all_of(found)
         rows, trainings = side_by_side(reached), training_rows(reached)
         for name, kept in (("compare_fume", rows), ("trainings", trainings)):
-            write_rows(work / f"{name}.csv", list(kept[0]), kept)
+            write_text(work / f"{name}.csv", csv_of_dicts(list(kept[0]), kept))
         return rows, trainings
 
     rows, trainings = command.alone(work, compare)

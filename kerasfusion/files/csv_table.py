@@ -1,13 +1,36 @@
-"""Our own CSV files, read back with a message where one is damaged."""
+"""Our own CSV files: their text, and reading them back with a message where one is damaged."""
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kerasfusion.errors import DamagedError, KerasFusionError
 
 Row = tuple[int, dict[str, str]]
 """Number of the line on which a row ends, and its cells by column."""
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """What a CSV file holds: the columns' names, then a line for each row. None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def csv_of_dicts(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """As `csv_text`, of rows by column; a column that a row lacks stays empty.
+
+    Raises:
+        ValueError: a row has another column.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read_rows(path: Path, what: str, needed: Sequence[str] = (), todo: str | None = None) -> list[Row]:

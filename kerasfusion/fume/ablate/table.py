@@ -1,11 +1,10 @@
 """The ablation's table: one row a run, for the terminal, as CSV and as Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasfusion.files.csv_table import csv_of_dicts
 from kerasfusion.files.writing import write_text
 from kerasfusion.fume.ablate.configs import changes
 from kerasfusion.fume.ablate.results import Result
@@ -143,11 +142,7 @@ def _csv(rows: Sequence[Row]) -> str:
         for name, value in row.items():
             line |= {f"{name}_low": low, f"{name}_high": high} if name.endswith("_ci95") else {name: value}
         lines.append({name: "-" if value is None else value for name, value in line.items()})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_of_dicts(list(lines[0]), lines)
 
 
 def _markdown(rows: Sequence[Row]) -> str:

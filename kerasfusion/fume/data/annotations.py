@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.csv_rows import name_ten, parse_rows, write_rows
+from kerasfusion.files.csv_table import csv_of_dicts
+from kerasfusion.files.writing import write_text
+from kerasfusion.fume.data.csv_rows import name_ten, parse_rows
 
 GASES = ("co2", "ch4")
 """The gases, in the order of `modality_mask` and of `gas_type`."""
@@ -92,23 +94,20 @@ def read_frames(path: Path) -> list[Frame]:
 
 def write_frames(path: Path, frames: Iterable[Frame]) -> None:
     """Write frames as `read_frames` reads them."""
-    write_rows(
-        path,
-        COLUMNS,
-        (
-            {
-                "frame_path": frame.frame_path,
-                "mask_path": frame.mask_path,
-                "gas_type": frame.gas,
-                "ph_value": frame.ph_value,
-                "class_name": frame.state,
-                "class_id": frame.class_id,
-                "original_sample_id": frame.original_id,
-                "augmentation_id": frame.augmentation_id,
-            }
-            for frame in frames
-        ),
+    rows = (
+        {
+            "frame_path": frame.frame_path,
+            "mask_path": frame.mask_path,
+            "gas_type": frame.gas,
+            "ph_value": frame.ph_value,
+            "class_name": frame.state,
+            "class_id": frame.class_id,
+            "original_sample_id": frame.original_id,
+            "augmentation_id": frame.augmentation_id,
+        }
+        for frame in frames
     )
+    write_text(path, csv_of_dicts(COLUMNS, rows))
 
 
 def check_files(root: Path, frames: Collection[Frame]) -> None:

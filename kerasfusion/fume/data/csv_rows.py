@@ -1,13 +1,11 @@
 """CSV files row by row: a bad row is named by its line, all bad rows of a file at once."""
 
 import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.writing import write_text
 
 Row = TypeVar("Row")
 
@@ -38,19 +36,6 @@ def parse_rows(path: Path, columns: Sequence[str], parse: Callable[[dict[str, st
     if problems:
         raise RequestError(f"{len(problems)} row(s) are not valid:{name_ten(problems)}", where=path)
     return parsed
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> None:
-    """Write a CSV in one step; a column that a row lacks stays empty.
-
-    Raises:
-        KerasFusionError: the file cannot be written; what was there before stays.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def name_ten(problems: Sequence[str]) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kerasfusion.files.csv_table import csv_of_dicts
+from kerasfusion.files.writing import write_text
 from kerasfusion.fume.data.annotations import GASES, STATES, parse_class, parse_id, parse_ph, relative_path
-from kerasfusion.fume.data.csv_rows import parse_rows, write_rows
+from kerasfusion.fume.data.csv_rows import parse_rows
 
 COLUMNS = (
     "co2_frame",
@@ -118,7 +120,7 @@ def read_samples(path: Path, labelled: bool = True) -> list[Sample]:
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Write samples as `read_samples` reads them; what is unknown becomes an empty cell."""
-    write_rows(path, COLUMNS, (sample_row(sample) for sample in samples))
+    write_text(path, csv_of_dicts(COLUMNS, map(sample_row, samples)))
 
 
 def parse_sample(row: dict[str, str], source: str, labelled: bool = True) -> Sample:

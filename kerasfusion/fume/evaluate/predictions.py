@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.files.csv_table import csv_of_dicts
+from kerasfusion.files.writing import write_text
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import STATES
-from kerasfusion.fume.data.csv_rows import parse_rows, write_rows
+from kerasfusion.fume.data.csv_rows import parse_rows
 from kerasfusion.fume.data.samples import COLUMNS, parse_sample, sample_row
 from kerasfusion.fume.evaluate.boundary import CONTOURS
 from kerasfusion.fume.evaluate.split import CLASSES, NO_BOUNDARIES, NO_PIXELS, Answers, Asked, by_output
@@ -35,7 +37,8 @@ def write_predictions(path: Path, answers: Answers) -> None:
     masks = [f"{output}{suffix}" for output in answers.pixels for suffix in (*_iou_suffixes(), PIXELS)]
     masks += [f"{output}{suffix}" for output in answers.boundaries for suffix in BOUNDARY]
     states = STATE_COLUMNS if answers.states is not None else ()
-    write_rows(path, [*OF_QUESTION, *COLUMNS, *states, *masks], _rows(answers))
+    columns = [*OF_QUESTION, *COLUMNS, *states, *masks]
+    write_text(path, csv_of_dicts(columns, _rows(answers)))
 
 
 def read_predictions(path: Path) -> Answers:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasfusion.files.csv_table import csv_text
 from kerasfusion.files.one_writer import only_writer_of
+from kerasfusion.files.writing import write_text
 from kerasfusion.fume.data.annotations import GASES
-from kerasfusion.fume.data.csv_rows import write_rows
 from kerasfusion.fume.data.masks import plume_pixels
 from kerasfusion.fume.films.video_file import VideoWriter, require_video
 from kerasfusion.fume.plumes.dataset import check_request
@@ -42,6 +43,5 @@ def write_films(out: Path, plan: FilmPlan) -> list[Path]:
                     film.write(time, np.repeat(picture.frame[..., None], 3, axis=-1))
                     areas.append(plume_pixels(picture.mask))
             columns[f"{gas}_plume_px"] = areas
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        write_rows(out / TRUTH, list(columns), rows)
+        write_text(out / TRUTH, csv_text(list(columns), zip(*columns.values(), strict=True)))
     return [out / f"{gas}.mp4" for gas in GASES]

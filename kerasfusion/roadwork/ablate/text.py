@@ -1,9 +1,8 @@
 """What an ablation found, in words: for the terminal and as CSV."""
 
-import csv
-import io
 from dataclasses import asdict
 
+from kerasfusion.files.csv_table import csv_of_dicts
 from kerasfusion.reporting import table
 from kerasfusion.roadwork.ablate.record import FULL, Ablation, Row, Useless
 
@@ -48,11 +47,7 @@ def as_csv(found: Ablation) -> str:
                 else:
                     line[key] = " ".join(value) if key == "branches" else "" if value is None else value
             lines.append(line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_of_dicts(list(lines[0]), lines)
 
 
 def _shown(row: Row) -> dict[str, object]:

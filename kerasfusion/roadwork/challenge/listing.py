@@ -1,12 +1,12 @@
 """The list of a folder of challenges: which view of which photo each file is. OUT/challenges.csv keeps it."""
 
 import csv
-import io
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import csv_text
 from kerasfusion.files.writing import write_text
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 
@@ -48,11 +48,7 @@ def write_list(out: Path, views: Iterable[View]) -> None:
     Raises:
         KerasFusionError: the disk refuses.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(view, column) for column in COLUMNS] for view in views)
-    write_text(out / LIST, text.getvalue())
+    write_text(out / LIST, csv_text(COLUMNS, map(astuple, views)))
 
 
 def read_list(out: Path) -> list[View]:

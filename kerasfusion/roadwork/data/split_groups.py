@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import csv_text
 from kerasfusion.files.digests import source_sha256
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
@@ -126,11 +127,7 @@ def _csv_keys(photos: list[Photo], src: Path, group_csv: Path) -> list[str | Non
 
 def groups_text(group_of: Mapping[str, str]) -> str:
     """What groups.csv holds: {path relative to the root: group}."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "group"])
-    writer.writerows(sorted(group_of.items()))
-    return text.getvalue()
+    return csv_text(["path", "group"], sorted(group_of.items()))
 
 
 def read_groups(root: Place) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Every answer of an evaluation, kept as predictions_SPLIT.csv beside its metrics."""
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import DamagedError, RequestError
+from kerasfusion.files.csv_table import csv_text
 from kerasfusion.files.kept_answers import refuse_other_answers
 from kerasfusion.files.writing import write_text
 
@@ -49,27 +49,24 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     Raises:
         KerasFusionError: the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "sample_id",
-            "image_sha256",
-            "label",
-            *predictions.answers,
-            *([STAGE] if predictions.stages else []),
-            *([GROUP] if predictions.groups else []),
-            "unreadable",
-        ]
-    )
+    columns = [
+        "sample_id",
+        "image_sha256",
+        "label",
+        *predictions.answers,
+        *([STAGE] if predictions.stages else []),
+        *([GROUP] if predictions.groups else []),
+        "unreadable",
+    ]
+    rows = []
     for row, name in enumerate(predictions.sample_ids):
         # Nine digits bring a float32 back as it was, so that no answer crosses 0.5.
         given = ["" if np.isnan(p[row]) else f"{p[row]:.9g}" for p in predictions.answers.values()]
         about = [name, predictions.digests.get(name, ""), int(predictions.labels[row])]
         stage = [predictions.stages[row]] if predictions.stages else []
         group = [predictions.groups[row]] if predictions.groups else []
-        writer.writerow([*about, *given, *stage, *group, predictions.unreadable.get(name, "")])
-    write_text(path, text.getvalue())
+        rows.append([*about, *given, *stage, *group, predictions.unreadable.get(name, "")])
+    write_text(path, csv_text(columns, rows))
 
 
 def read_predictions(path: Path, again: str = "kerasfusion evaluate writes it") -> Predictions:

@@ -3,8 +3,6 @@
 out_of_fold.csv has a row a view; out_of_fold.json beside it has its digest, by which it is known to be whole.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.files.csv_table import damaged, read_rows
+from kerasfusion.files.csv_table import csv_text, damaged, read_rows
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.writing import write_text
@@ -52,14 +50,12 @@ def write_fold_answers(folder: Path, kept: FoldAnswers, classifiers: Sequence[st
     Raises:
         KerasFusionError: the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*ABOUT, *kept.answers])
+    rows = []
     for photo, name in enumerate(kept.sample_ids):
         about = [name, kept.digests[photo], int(kept.labels[photo]), int(kept.folds[photo])]
         for view, said in enumerate(zip(*(probs[photo] for probs in kept.answers.values()), strict=True)):
-            writer.writerow([*about, view, *(f"{p:.9g}" for p in said)])
-    write_text(folder / ANSWERS, text.getvalue())
+            rows.append([*about, view, *(f"{p:.9g}" for p in said)])
+    write_text(folder / ANSWERS, csv_text([*ABOUT, *kept.answers], rows))
     write_json(folder / RECORD, {"answers_sha256": file_sha256(folder / ANSWERS), "yolo": list(classifiers)})
 
 

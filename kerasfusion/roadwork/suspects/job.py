@@ -1,13 +1,12 @@
 """Find the training photos of a run whose labels are probably wrong, and write them down for a person to decide."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasfusion.address import Place, place
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import csv_text
 from kerasfusion.files.json_yaml import read_yaml
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import write_text
@@ -106,16 +105,14 @@ def _root_of(run: Path) -> Place | None:
 
 
 def _table(kept: FoldAnswers, doubts: Doubts) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     about = ["sample_id", "image_sha256", "label", "suggested", "suspicion", "branches"]
-    writer.writerow([*about, *kept.answers, DECISION])
+    rows = []
     for photo in doubts.suspects:
         label = kept.labels[photo]
         said = [f"{probs[photo, 0]:.4f}" for probs in kept.answers.values()]
         found = [CLASS_NAMES[label], CLASS_NAMES[1 - label], f"{doubts.suspicion[photo]:.4f}", doubts.branches[photo]]
-        writer.writerow([kept.sample_ids[photo], kept.digests[photo], *found, *said, ""])
-    return text.getvalue()
+        rows.append([kept.sample_ids[photo], kept.digests[photo], *found, *said, ""])
+    return csv_text([*about, *kept.answers, DECISION], rows)
 
 
 def _sections(kept: FoldAnswers, doubts: Doubts, root: Place | None, most: int, table: Path) -> list[Section]:
