@@ -68,16 +68,6 @@ def levels_of(stored: Stored, how: FrameReading, where: object) -> np.ndarray:
         raise type(error)(error.what, where=where, expected=error.expected, todo=error.todo) from error
 
 
-def read_counts(path: Path, how: FrameReading = PLAIN) -> np.ndarray | None:
-    """The counts or degrees of a frame's file, (H, W); None for a picture of 8 bits.
-
-    Raises:
-        ImageError: the file cannot be read, or a value is not finite.
-    """
-    stored = read_stored(path, how.page)
-    return stored.pixels if _is_long(stored.pixels) else None
-
-
 def propose_range(values: np.ndarray) -> str:
     """The setting that takes most of these counts or degrees in, as it is typed."""
     low, high = np.percentile(values[np.isfinite(values)], USUAL)
