@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from kerasfusion.address import Address, is_address
 from kerasfusion.errors import RequestError
 from kerasfusion.yaml_text import parse_setting_value, parse_yaml
 
 Schema = TypeVar("Schema")
+
+STRICT_KEYS = ConfigDict(extra="forbid")
+"""Of every section's dataclass: a key that it does not have is an error."""
 
 LONGEST_SHOWN = 200
 """Characters of a wrong value in a message."""

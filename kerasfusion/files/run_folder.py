@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -130,6 +130,29 @@ def existing_part(path: Path) -> Path:
     """The path itself if it is there, else the nearest folder above it that is."""
     # Path.exists raises where a folder above may not be looked into.
     return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
+
+
+def refuse_used(out: Path, what: str, numbers: Mapping[str, int]) -> None:
+    """Check what is asked for where something is generated: a folder of its own, and numbers of 0 or more.
+
+    Args:
+        out: the folder.
+        what: is generated into it, for the message.
+        numbers: the seed and what is counted, by name.
+
+    Raises:
+        RequestError: the folder holds something or is a file, or a number is negative.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RequestError(
+            f"the folder for the generated {what} is already in use",
+            where=out,
+            expected="a folder that does not exist or is empty",
+            todo="name another folder, or remove this one first",
+        )
+    for name, value in numbers.items():
+        if value < 0:
+            raise RequestError(f"{name} is {value}", where=name, expected="0 or more", todo="give another number")
 
 
 @contextmanager

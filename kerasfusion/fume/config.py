@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from kerasfusion.config import STRICT_KEYS
 from kerasfusion.fume.config_augmentation import Augmentation
 from kerasfusion.fume.config_reading import FrameReading, MaskReading
 from kerasfusion.fume.config_training import Training
-from kerasfusion.fume.config_types import STRICT_KEYS, Count, Probability
+from kerasfusion.fume.config_types import Count, Probability
 from kerasfusion.trackers.settings import Epochs, Tracking, WandbMode
 
 Side = Annotated[int, Field(ge=32, le=4096, multiple_of=8)]

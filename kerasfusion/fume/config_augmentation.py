@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.fume.config_types import STRICT_KEYS, Positive, Probability, Weight
+from kerasfusion.config import STRICT_KEYS
+from kerasfusion.fume.config_types import Positive, Probability, Weight
 
 Degrees = Annotated[float, Field(ge=0, le=180)]
 

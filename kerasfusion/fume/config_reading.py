@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.fume.config_types import PIXEL_CLASSES, STRICT_KEYS, Count
+from kerasfusion.config import STRICT_KEYS
+from kerasfusion.fume.config_types import PIXEL_CLASSES, Count
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]

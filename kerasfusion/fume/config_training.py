@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.fume.config_types import STRICT_KEYS, Count, Positive, Probability, Weight
+from kerasfusion.config import STRICT_KEYS
+from kerasfusion.fume.config_types import Count, Positive, Probability, Weight
 
 
 def _with_a_limit(gamma: float) -> float:

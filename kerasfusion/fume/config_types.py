@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
-
-STRICT_KEYS = ConfigDict(extra="forbid")
+from pydantic import Field
 
 PIXEL_CLASSES = ("background", "tube", "gas")
 """What a pixel of a mask can be, in the order of its values."""

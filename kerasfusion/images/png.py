@@ -10,7 +10,7 @@ from kerasfusion.files.writing import write_file
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 as a PNG, in one step.
+    """Write (H, W) or (H, W, 3) uint8 as a PNG, in one step.
 
     Raises:
         KerasFusionError: the file cannot be written.

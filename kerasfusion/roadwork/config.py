@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.address import Address, place
+from kerasfusion.config import STRICT_KEYS
 from kerasfusion.images.decoding import MAX_PIXELS
 from kerasfusion.trackers.settings import Tracking
-
-STRICT_KEYS = ConfigDict(extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+
+from kerasfusion.config import STRICT_KEYS
 
 WandbMode = Literal["online", "offline", "disabled"]
 Epochs = Annotated[int, Field(ge=0)]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT_KEYS)
 class Tracking:
     """What each epoch is reported to, beside history.csv, which is always written.
 

@@ -7,7 +7,13 @@ import yaml
 
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files import run_folder
-from kerasfusion.files.run_folder import claim_checkpoints, describe_run, forget_checkpoints, require_folder
+from kerasfusion.files.run_folder import (
+    claim_checkpoints,
+    describe_run,
+    forget_checkpoints,
+    refuse_used,
+    require_folder,
+)
 from kerasfusion.machine.device import select_device
 from kerasfusion.roadwork.config import RoadworkConfig
 
@@ -68,6 +74,17 @@ def test_a_folder_that_is_anothers_is_refused_with_what_to_do(tmp_path, monkeypa
     with pytest.raises(RequestError) as refused:
         require_folder(tmp_path / "new" / "deeper")
     assert (refused.value.where, refused.value.todo) == (tmp_path, "name another one")
+
+
+def test_only_an_empty_folder_is_generated_into_and_only_with_numbers_that_count(tmp_path):
+    refuse_used(tmp_path, "scenes", {"seed": 0})
+    refuse_used(tmp_path / "new", "scenes", {"seed": 0})
+    (tmp_path / "mine.txt").write_text("mine")
+    for used in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(RequestError, match="the folder for the generated scenes is already in use"):
+            refuse_used(used, "scenes", {"seed": 0})
+    with pytest.raises(RequestError, match="copies is -1"):
+        refuse_used(tmp_path / "new", "scenes", {"seed": 0, "copies": -1})
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):

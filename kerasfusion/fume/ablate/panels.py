@@ -13,11 +13,12 @@ from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.frames import resize_frame, resize_mask
-from kerasfusion.fume.data.masks import COLOURS, GAS, coloured, union_of, write_png
+from kerasfusion.fume.data.masks import COLOURS, GAS, coloured, union_of
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.panels import INK, MARGIN, OUTLINE, PALE, PAPER, outline, spread
 from kerasfusion.fume.evaluate.split import read_truth
 from kerasfusion.fume.mask_files.reading import read_mask
+from kerasfusion.images.png import write_png
 
 SAMPLES = 3
 WIDTH, GAP, LINE = 176, 6, 16

@@ -1,15 +1,14 @@
 """Masks: from a network's probabilities, of both gases together, and as files."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from kerasfusion.files.writing import write_file
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.frames import resize_mask
+from kerasfusion.images.png import write_png
 
 GAS = PIXEL_CLASSES.index("gas")
 
@@ -63,17 +62,6 @@ def plume_pixels(mask: np.ndarray) -> int:
 def coloured(mask: np.ndarray) -> np.ndarray:
     """(H, W) uint8 classes -> (H, W, 3) uint8 RGB in COLOURS."""
     return COLOURS[mask]
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write (H, W) or (H, W, 3) uint8 as a PNG, in one step.
-
-    Raises:
-        KerasFusionError: the file cannot be written.
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    write_file(path, buffer.getvalue())
 
 
 def write_mask(folder: Path, name: str, mask: np.ndarray) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.errors import RequestError
-from kerasfusion.fume.data.masks import write_png
 from kerasfusion.fume.detect.answering import Network
+from kerasfusion.images.png import write_png
 from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
 from kerasfusion.reporting import table
 

@@ -9,13 +9,14 @@ from kerasfusion.errors import RequestError
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frames import resize_mask
 from kerasfusion.fume.data.gas_names import GAS_IN_NAME, without_gas
-from kerasfusion.fume.data.masks import plume_pixels, write_mask, write_png
+from kerasfusion.fume.data.masks import plume_pixels, write_mask
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
 from kerasfusion.fume.detect.panels import overlay
 from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.listing import list_photos
+from kerasfusion.images.png import write_png
 from kerasfusion.parallel import ordered_map
 
 READ_AHEAD = 16

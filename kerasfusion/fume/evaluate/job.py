@@ -10,7 +10,7 @@ import numpy as np
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer
-from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
+from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics, run_folder_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import list_files, refuse_missing
 from kerasfusion.fume.data.mask_check import check_masks
@@ -87,7 +87,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Evaluation:
         ImageError: a file cannot be read.
         KerasFusionError: another run is writing the folder that it is kept in.
     """
-    folder = request.out or _run_folder(request.model)
+    folder = request.out or run_folder_of(request.model)
     if request.save_masks and folder is None:
         raise RequestError("--save-masks needs a folder", todo="name one with --out")
     with only_writer(folder) if folder is not None else nullcontext():
@@ -189,10 +189,6 @@ def _mask_writer(folder: Path) -> Callable[[Asked, Answer], None]:
             write_mask(folder, Path(frame.frame_path).with_suffix("").as_posix(), mask)
 
     return write
-
-
-def _run_folder(model: Path) -> Path | None:
-    return model.parent if (model.parent / "config.yaml").is_file() else None
 
 
 def _keep(result: Evaluation, network: Network, record: dict[str, object], request: Request, folder: Path) -> None:

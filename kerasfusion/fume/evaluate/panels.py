@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from kerasfusion.fume.data.annotations import STATES
-from kerasfusion.fume.data.masks import write_png
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import Network
 from kerasfusion.fume.detect.panels import spread
 from kerasfusion.fume.evaluate.split import Answers, read_truth
+from kerasfusion.images.png import write_png
 
 
 def write_panels(

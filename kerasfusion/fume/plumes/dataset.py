@@ -10,6 +10,7 @@ from PIL import Image
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer_of
+from kerasfusion.files.run_folder import refuse_used
 from kerasfusion.files.writing import write_file
 from kerasfusion.fume.data.annotations import SPLITS, Frame, annotation_path, write_frames
 from kerasfusion.fume.plumes.copies import augmented_copy
@@ -72,16 +73,7 @@ def write_dataset(
 
 def check_request(out: Path, seed: int, size: tuple[int, int], copies: int) -> None:
     """Raise RequestError where write_dataset would fail or mix its files with others."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(
-            "the folder for the generated frames is already in use",
-            where=out,
-            expected="a folder that does not exist or is empty",
-            todo="name another folder, or remove this one first",
-        )
-    for name, value in (("seed", seed), ("copies", copies)):
-        if value < 0:
-            raise RequestError(f"{name} is {value}", where=name, expected="0 or more", todo="give another number")
+    refuse_used(out, "frames", {"seed": seed, "copies": copies})
     if not all(SIDES[0] <= side <= SIDES[1] for side in size) or max(size) > 2 * min(size):
         raise RequestError(
             f"size is {size[0]}x{size[1]}",

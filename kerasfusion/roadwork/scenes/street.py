@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from kerasfusion.errors import RequestError
 from kerasfusion.files.one_writer import only_writer_of
+from kerasfusion.files.run_folder import refuse_used
 from kerasfusion.files.writing import write_file
 from kerasfusion.progress import track
 from kerasfusion.roadwork.scenes.canvas import Canvas, dull, hsv
@@ -132,28 +132,15 @@ def write_dataset(out: Path, counts: dict[str, int], seed: int = 42) -> list[Pat
         KerasFusionError: a file cannot be written, or another run is writing `out`.
     """
     out = Path(out)
-    check_request(out, counts, seed)
+    numbers = {"seed": seed} | counts
+    refuse_used(out, "scenes", numbers)
     with only_writer_of(out):
-        check_request(out, counts, seed)  # another one may just have filled it
+        refuse_used(out, "scenes", numbers)  # another one may just have filled it
         for split in counts:
             for name in CLASSES:
                 (out / split / name).mkdir(parents=True, exist_ok=True)
         scenes = [(split, k) for split, count in counts.items() for k in range(1, count + 1)]
         return [write_scene(out, split, k, seed) for split, k in track(scenes, "draw scenes")]
-
-
-def check_request(out: Path, counts: dict[str, int], seed: int) -> None:
-    """Raise RequestError where write_dataset would fail or mix its files with others."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(
-            "the folder for the generated scenes is already in use",
-            where=out,
-            expected="a folder that does not exist or is empty",
-            todo="name another folder, or remove this one first",
-        )
-    for name, value in (("seed", seed), *counts.items()):
-        if value < 0:
-            raise RequestError(f"{name} is {value}", where=name, expected="0 or more", todo="give another number")
 
 
 def write_scene(out: Path, split: str, k: int, seed: int) -> Path:

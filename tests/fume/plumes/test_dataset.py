@@ -160,18 +160,6 @@ def test_apportion_keeps_the_sum_and_the_minimum(count, minimum, expected):
     assert list(apportion({"a": 70, "b": 20, "c": 10}, count, minimum).values()) == expected
 
 
-@pytest.mark.parametrize("kind", ["file", "folder with a file"])
-def test_an_output_in_use_is_refused_and_left_alone(tmp_path, kind):
-    out = tmp_path / "set"
-    kept = out if kind == "file" else out / "mine.txt"
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text("mine")
-    with pytest.raises(RequestError, match="already in use"):
-        write_dataset(out, 3, size=SIZE)
-    assert kept.read_text() == "mine"
-    assert [path.name for path in tmp_path.rglob("*")] == (["set"] if kind == "file" else ["set", "mine.txt"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -60,18 +60,6 @@ def test_seed_split_and_number_each_change_the_scene(tmp_path):
     assert len(set(data)) == 16
 
 
-@pytest.mark.parametrize("kind", ["file", "folder with a file"])
-def test_an_output_in_use_is_refused_and_left_alone(tmp_path, kind):
-    out = tmp_path / "set"
-    kept = out if kind == "file" else out / "mine.txt"
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text("mine")
-    with pytest.raises(RequestError, match="already in use"):
-        write_dataset(out, {"train": 2})
-    assert kept.read_text() == "mine"
-    assert [path.name for path in tmp_path.rglob("*")] == (["set"] if kind == "file" else ["set", "mine.txt"])
-
-
 def test_an_empty_folder_is_accepted(tmp_path):
     assert len(write_dataset(tmp_path, {"train": 2})) == 2
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from kerasfusion.config import to_dict
-from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.fume.evaluate.mask_figures import mask_title
 from kerasfusion.fume.fit.history_figures import compared_curves
 from kerasfusion.fume.report.page import made_by
@@ -12,8 +11,9 @@ from kerasfusion.fume.report.two_runs.disagreements import disagreements_section
 from kerasfusion.fume.report.two_runs.pair import Pair, compared_views, read_pair
 from kerasfusion.fume.report.two_runs.side_by_side import side_by_side
 from kerasfusion.fume.report.words import VIEWS, counted, difference_text, masks_of
-from kerasfusion.report_page.blocks import Block, Chart, Note, Paragraph, Section, Table
+from kerasfusion.report_page.blocks import Block, Chart, Note, Section
 from kerasfusion.report_page.page import write_page
+from kerasfusion.report_page.settings import settings_section
 
 
 def write_comparison(first: Path, second: Path, out: Path | None = None, data: Path | None = None) -> Path:
@@ -37,7 +37,7 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
     compared = compared_views(pair)
     sections = [
         Section("Side by side", side_by_side(pair, compared)),
-        Section("Settings that differ", _settings(pair)),
+        settings_section(*(to_dict(run.config) for run in pair.runs), *pair.names),
         disagreements_section(pair, data),
         Section("Training curves", _curves(pair)),
     ]
@@ -79,13 +79,6 @@ def _mask_words(b: str, a: str, parts: dict[str, Any]) -> list[str]:
 
 def _with_interval(found: dict[str, Any]) -> str:
     return f"{found['difference']:+.3f} (95 % interval {difference_text(found['ci95'])})"
-
-
-def _settings(pair: Pair) -> list[Block]:
-    rows = settings_side_by_side(*(to_dict(run.config) for run in pair.runs), *pair.names)
-    if not rows:
-        return [Paragraph("None: both runs have the same settings.")]
-    return [Table(rows, "Of config.yaml; settings that are not here are the same in both.")]
 
 
 def _curves(pair: Pair) -> list[Block]:

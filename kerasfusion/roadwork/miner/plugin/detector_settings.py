@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.config import load_config
+from kerasfusion.config import STRICT_KEYS, load_config
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.config import STRICT_KEYS
 
 MODEL_NAME = "fusion.keras"
 _PATHS = ("model_path", "googlenet_fusion_path", "yolo_weights_path")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from kerasfusion.address import Place, place
-from kerasfusion.files.run_files import settings_side_by_side
 from kerasfusion.report_page.blocks import Block, Chart, Facts, Note, Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
+from kerasfusion.report_page.settings import settings_section
 from kerasfusion.roadwork.evaluate.comparison import against_each, full_report, in_words_of_test
 from kerasfusion.roadwork.evaluate.predictions import Predictions
 from kerasfusion.roadwork.report.page import made_by
@@ -41,7 +41,7 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
     compared = _compare(pair)
     sections = [
         Section("Side by side", _values(pair, compared)),
-        Section("Settings that differ", _settings(pair)),
+        settings_section(*(run.config for run in pair.runs), *pair.names),
         *_answers(pair, data),
         Section("Training", _training(pair)),
     ]
@@ -127,13 +127,6 @@ def _unpaired(pair: Pair) -> list[Block]:
         Note(f"The answers of {run.name} were not kept.", run.evaluate_command(pair.split), kind="missing")
         for run in without
     ]
-
-
-def _settings(pair: Pair) -> list[Block]:
-    rows = settings_side_by_side(*(run.config for run in pair.runs), *pair.names)
-    if not rows:
-        return [Paragraph("None: both runs have the same settings.")]
-    return [Table(rows, "Of config.yaml; settings that are not here are the same in both.")]
 
 
 def _answers(pair: Pair, data: Place | None) -> list[Section]:
