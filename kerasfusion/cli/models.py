@@ -9,8 +9,6 @@ from kerasfusion.cli.options import ANY_PATH
 from kerasfusion.cli.quiet import import_tensorflow
 from kerasfusion.cli.systems import refuse_options, system_of_model
 
-FUME_NETWORK = "fume.keras"
-
 
 @click.command()
 @click.argument("run_or_model", type=ANY_PATH)
@@ -45,10 +43,11 @@ def export(ctx, run_or_model: Path, **options):
     """
     from kerasfusion.formats.converting import refuse_missing_precision
     from kerasfusion.formats.measuring import DIGITS
+    from kerasfusion.fume.config import MODEL
     from kerasfusion.reporting import table
 
     refuse_missing_precision(options["format"], options["precision"])  # before TensorFlow, which takes seconds to load
-    network = run_or_model / FUME_NETWORK
+    network = run_or_model / MODEL
     if network.is_file() or (run_or_model.is_file() and system_of_model(run_or_model) == "fume"):
         from kerasfusion.files.run_folder import require_folder
 

@@ -13,6 +13,9 @@ from kerasfusion.fume.config_training import Training
 from kerasfusion.fume.config_types import Count, Probability
 from kerasfusion.trackers.settings import Epochs, Tracking, WandbMode
 
+MODEL = "fume.keras"
+"""Of a run folder: the trained network."""
+
 Side = Annotated[int, Field(ge=32, le=4096, multiple_of=8)]
 
 

@@ -115,7 +115,7 @@ class Trainings:
 
     def _model(self, side: str, folder: Path) -> Path:
         """The file that is asked; torch's weights in our graph, whose answers are the same (bench_fume compares)."""
-        from kerasfusion.fume.fit.job import MODEL
+        from kerasfusion.fume.config import MODEL
 
         model = folder / MODEL
         if side != OURS:

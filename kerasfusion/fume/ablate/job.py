@@ -20,7 +20,7 @@ from kerasfusion.fume.ablate.results import Result, read_result
 from kerasfusion.fume.ablate.seeds import configuration_of, gather
 from kerasfusion.fume.ablate.significance import against_first
 from kerasfusion.fume.ablate.table import Row, rows_of, write_table
-from kerasfusion.fume.fit.job import MODEL
+from kerasfusion.fume.config import MODEL
 
 _CONFIGS = "configs"
 STDERR = 2

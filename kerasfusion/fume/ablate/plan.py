@@ -13,7 +13,7 @@ from kerasfusion.files.digests import file_sha256, json_sha256, lines_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.run_files import METRICS, read_metrics
 from kerasfusion.files.run_folder import binding_settings, differences
-from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
 from kerasfusion.fume.data.samples import Sample, read_samples, with_gases
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
@@ -209,8 +209,6 @@ def _again(config: FumeConfig) -> str:
 
 
 def _found(config: FumeConfig, samples: dict[str, int]) -> Run:
-    from kerasfusion.fume.fit.job import MODEL
-
     folder = config.run_folder
     state = checkpoint_of(config)
     is_trained = state.finished and (folder / MODEL).is_file()
@@ -220,8 +218,6 @@ def _found(config: FumeConfig, samples: dict[str, int]) -> Run:
 
 def _evaluated(config: FumeConfig) -> dict[str, str | None]:
     """Digests of the network, of the files that it is asked about, and of what metrics.json says of them."""
-    from kerasfusion.fume.fit.job import MODEL
-
     data, folder = config.data, config.run_folder
     samples = compared_samples(config)
     files = [

@@ -8,7 +8,7 @@ from kerasfusion.files.run_files import METRICS, read_metrics
 from kerasfusion.fume.ablate.plan import SPLIT, checkpoint_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES
-from kerasfusion.fume.evaluate.job import NETWORK
+from kerasfusion.fume.evaluate.job import COSTS
 from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch
 
 
@@ -66,7 +66,7 @@ def read_result(config: FumeConfig) -> Result:
         report, epochs = read_metrics(metrics), checkpoint_of(config).history
         parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
         best = best_epoch(epochs, config)
-        return Result(config, parts, report[NETWORK], _history(epochs, config), best)
+        return Result(config, parts, report[COSTS], _history(epochs, config), best)
     except KeyError as error:
         raise DamagedError(
             f"the run's files are damaged: no {error}", where=metrics, todo=f"delete {metrics} and run this again"

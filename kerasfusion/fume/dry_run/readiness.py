@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.data.frames import refuse_missing
 from kerasfusion.fume.data.samples import read_samples
@@ -23,7 +23,7 @@ def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Packa
     paired = all(config.data.paired_csv(split).is_file() for split in SPLITS)
     data, pairs = _data_need(config, paired), _pairs_need(config) if paired else None
     lacks = {extra: lacks_extra(extra, asked, packages) for extra in ("train", "export")}
-    model, metrics = folder / "fume.keras", folder / "metrics.json"
+    model, metrics = folder / MODEL, folder / "metrics.json"
     made, listed = after(model.is_file(), model), after(paired, "the set of paired CSV files")
     table = folder.parent / "ablation" / "ablation.csv"
     return [

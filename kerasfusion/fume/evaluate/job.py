@@ -26,7 +26,7 @@ from kerasfusion.fume.evaluate.split import Answers, Asked, evaluate
 from kerasfusion.machine.device import use_device
 
 TIMED_RUNS, WARMUP = 10, 2
-NETWORK = "network"
+COSTS = "network"
 """Key of metrics.json beside the splits: what the network costs."""
 
 
@@ -119,7 +119,7 @@ def _run(request: Request, folder: Path | None, report: Callable[[str], None]) -
     found = report_views(answers, request.split, seed=request.config.experiment.seed)
     for line in one_answer(found):
         report(f"warning: {line}")
-    found[NETWORK] = costs(network, {gas: data.dataset_root / frame.frame_path for gas, frame in _typical(samples)})
+    found[COSTS] = costs(network, {gas: data.dataset_root / frame.frame_path for gas, frame in _typical(samples)})
     result = Evaluation(request.split, answers, found)
     if folder is not None:
         _keep(result, network, record, request, folder)

@@ -3,7 +3,7 @@
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.evaluate.boundary import CONTOURS
-from kerasfusion.fume.evaluate.job import NETWORK, Evaluation
+from kerasfusion.fume.evaluate.job import COSTS, Evaluation
 from kerasfusion.reporting import table
 
 STATE_COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "cohen_kappa", "n", "n_groups")
@@ -25,7 +25,7 @@ SURE = {
 
 def as_text(result: Evaluation) -> str:
     """States, masks, both together, intervals, and what an answer costs."""
-    views = {name: parts for name, parts in result.report.items() if name != NETWORK}
+    views = {name: parts for name, parts in result.report.items() if name != COSTS}
     main = views[result.split]
     sections = []
     if "state" in main:
@@ -39,7 +39,7 @@ def as_text(result: Evaluation) -> str:
         sections += ["joint score, 0.5 mIoU + 0.5 balanced accuracy"]
         sections += [_table(views, ("joint",), ("score", "miou", "balanced_accuracy")), ""]
     sections += [f"95 % bootstrap intervals, {result.split}; whole originals drawn", table(_intervals(main)), ""]
-    return "\n".join([*sections, _cost_line(result.report[NETWORK])])
+    return "\n".join([*sections, _cost_line(result.report[COSTS])])
 
 
 def _table(views: dict[str, dict], parts, columns) -> str:

@@ -11,12 +11,11 @@ from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.saving import load_model
 from kerasfusion.formats.converting import Exported, Target, choose_name, convert, refuse_missing_precision
 from kerasfusion.formats.keras_file import is_product
-from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.samples import paired_path
 from kerasfusion.fume.export.check import compare
 from kerasfusion.fume.export.samples import CheckSamples, drawn_samples, read_check_samples
 
-NETWORK = "fume.keras"
 MIN_PRODUCTS = 0.5
 """Least share of a network's weights in matrix products with which int8 that leaves convolutions alone is offered."""
 
@@ -54,7 +53,7 @@ def run(request: Request, report: Callable[[str], None] = print) -> Exported:
         KerasFusionError: the file does not answer as it should and is not kept, or another run is writing it.
     """
     refuse_missing_precision(request.format, request.precision)
-    source = request.source / NETWORK if request.source.is_dir() else request.source
+    source = request.source / MODEL if request.source.is_dir() else request.source
     out = choose_name(source, request.format, request.precision, request.out)
     with only_writer_of(out):
         return _run(request, source, out, report)
@@ -66,7 +65,7 @@ def _run(request: Request, source: Path, out: Path, report: Callable[[str], None
         raise RequestError(
             "exports are made from the float32 network",
             where=source,
-            expected=f"{NETWORK} as `kerasfusion fit` left it",
+            expected=f"{MODEL} as `kerasfusion fit` left it",
         )
     if request.precision == "int8" and request.format != "litert":
         _refuse_few_products(model, request.format, source)

@@ -11,7 +11,7 @@ from kerasfusion.files.earlier_file import earlier_model
 from kerasfusion.files.one_writer import only_writer
 from kerasfusion.files.run_folder import claim_checkpoints, describe_run, forget_checkpoints, require_folder
 from kerasfusion.files.saving import save_model
-from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.frames import Frames, list_files, refuse_missing
 from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.modality import REMEDY, dependence
@@ -21,8 +21,6 @@ from kerasfusion.fume.fit.history_figures import history_curves
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
 from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
-
-MODEL = "fume.keras"
 
 
 def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None] = print) -> Path:

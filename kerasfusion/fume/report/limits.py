@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from kerasfusion.files.digests import file_sha256
+from kerasfusion.fume.config import MODEL
 from kerasfusion.fume.data.annotations import STATES
 from kerasfusion.fume.evaluate.split import Answers
 from kerasfusion.fume.evaluate.state_figures import CHANCE
-from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import counted
 from kerasfusion.metrics.reliability import reliability

@@ -12,12 +12,11 @@ from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
 from kerasfusion.files.run_files import EVALUATED, METRICS, read_environment, read_evaluated, read_latency
 from kerasfusion.fume.ablate.results import learns
-from kerasfusion.fume.config import FumeConfig
+from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.predictions import read_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
-from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.fume.report.checks import check_answers, check_metrics, check_records
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kerasfusion.fume.config import MODEL
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.detect.answer_panels import answer_rows
 from kerasfusion.fume.detect.answering import Network
 from kerasfusion.fume.detect.panels import PanelRow, row_pictures
 from kerasfusion.fume.evaluate.split import read_truth
-from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.limits import same_model
 from kerasfusion.fume.report.run import Run
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from kerasfusion.fume.config import MODEL
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.mask_figures import mask_title
 from kerasfusion.fume.evaluate.state_figures import CHANCE
-from kerasfusion.fume.fit.job import MODEL
 from kerasfusion.fume.report.run import Run
 from kerasfusion.fume.report.words import DIGITS, counted, interval_text, masks_of, value_text, with_intervals
 from kerasfusion.report_page.blocks import Details, Note, Number, Numbers, Section, Table
