@@ -3,7 +3,7 @@
 `evaluate`, `predict`, `benchmark` and a miner all use it, so that none of them can make its inputs in a way of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,32 +201,19 @@ class Detector:
         return read_image(Path(photo), self._max_pixels)[0]
 
 
-def open_detector(
-    path: Path | str,
-    tta: bool = False,
-    precision: str | None = None,
-    report: Callable[[str], None] = lambda line: None,
-    full: bool = False,
-) -> Detector:
+def open_detector(path: Path | str, tta: bool = False, full: bool = False) -> Detector:
     """Open a model file.
 
     Args:
         path: `fusion.keras` or an export of it (`.xml`, `.onnx`, `.tflite`); also `trained_parts.keras`, for photos
             whose `other_inputs` the caller brings.
         tta: see Detector.
-        precision: None takes the file as it is; "float32", "bfloat16" or "int8" takes the export in that precision
-            that lies beside it; "auto" tries them all on this machine and takes the fastest.
-        report: is told which file that is.
         full: see Detector.
 
     Raises:
-        RequestError: not there, not a model of this program, or no such export.
+        RequestError: not there, or not a model of this program.
     """
     path = Path(path)
-    if precision is not None:
-        from kerasfusion.roadwork.detect.precision import choose_file
-
-        path = choose_file(path, precision, report)
     return Detector(open_model(path), tta, where=path, full=full)
 
 
