@@ -93,13 +93,12 @@ class Stored:
         return np.pad(self.palette, ((0, 256), (0, 0)))[self.pixels]
 
 
-def read_stored(path: Path, page: int | None = None, max_pixels: int = MAX_PIXELS) -> Stored:
+def read_stored(path: Path, page: int | None = None) -> Stored:
     """Read an image file whose samples are numbers, such as counts of a camera or classes: nothing is scaled or cut.
 
     Args:
         path: the file.
         page: which page of a TIFF that has several, from 1; pages of a reduced size do not count.
-        max_pixels: largest width x height accepted.
 
     Raises:
         ImageError: the file cannot be read, is not a whole image, has several pages and none is named, or channels of
@@ -107,26 +106,26 @@ def read_stored(path: Path, page: int | None = None, max_pixels: int = MAX_PIXEL
     """
     with _naming(path):
         data = _read_bytes(path)
-        with _opened(one_page(data, page), max_pixels) as (image, orientation):
+        with _opened(one_page(data, page), MAX_PIXELS) as (image, orientation):
             _refuse_several(image)
-            pixels = _upright(image, max_pixels, orientation, _without_alpha, keeps_values=True)
+            pixels = _upright(image, MAX_PIXELS, orientation, _without_alpha, keeps_values=True)
             colours = image.getpalette("RGB") if image.mode in ("P", "PA") else None
             palette = None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
             return Stored(pixels, palette, data)
 
 
-def read_pages(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Stored]:
+def read_pages(path: Path) -> Iterator[Stored]:
     """Every page of a TIFF, one at a time, as `read_stored` gives one; pages of a reduced size are left out.
 
     Raises:
         ImageError: as `read_stored`; names the file.
     """
-    with _naming(path), _as_image_errors(max_pixels), open_image(path) as image:
+    with _naming(path), _as_image_errors(MAX_PIXELS), open_image(path) as image:
         for number in range(getattr(image, "n_frames", 1)):
             image.seek(number)
             if not is_reduced(image):
                 _refuse_several(image)
-                yield Stored(_upright(image, max_pixels, None, _without_alpha, keeps_values=True), None, b"")
+                yield Stored(_upright(image, MAX_PIXELS, None, _without_alpha, keeps_values=True), None, b"")
 
 
 def one_page(data: bytes, page: int | None) -> bytes:

@@ -10,9 +10,7 @@ from kerasfusion.fume.evaluate.split import Answers, read_truth
 from kerasfusion.images.png import write_png
 
 
-def write_panels(
-    network: Network, answers: Answers, root: Path, count: int, folder: Path, seed: int = 42
-) -> list[Path]:
+def write_panels(network: Network, answers: Answers, root: Path, count: int, folder: Path, seed: int) -> list[Path]:
     """Answer a spread of samples again and draw them: some of each state, and some that were answered wrongly.
 
     Args:

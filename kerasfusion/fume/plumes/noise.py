@@ -3,10 +3,11 @@
 import numpy as np
 from PIL import Image
 
+GAIN = 0.55
+"""Weight of a grid relative to the next coarser one."""
 
-def smooth_noise(
-    rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int = 1, gain: float = 0.55
-) -> np.ndarray:
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int) -> np.ndarray:
     """Multi-octave value noise: random grids, each half as coarse as the one before, enlarged without corners.
 
     Args:
@@ -14,7 +15,6 @@ def smooth_noise(
         shape: (H, W) of the field.
         cell: width of the coarsest grid's cells, as a share of H.
         octaves: number of grids.
-        gain: weight of a grid relative to the next coarser one.
 
     Returns:
         (H, W) float32 of mean about 0 and standard deviation about 1.
@@ -22,7 +22,7 @@ def smooth_noise(
     height, width = shape
     total, power = np.zeros(shape, np.float32), 0.0
     for octave in range(octaves):
-        share, weight = cell / 2**octave, gain**octave
+        share, weight = cell / 2**octave, GAIN**octave
         grid_size = (int(width / height / share) + 2, int(1 / share) + 2)
         if octave and (grid_size[0] > width or grid_size[1] > height):
             break  # cells smaller than a pixel: that is the sensor's noise, which comes later

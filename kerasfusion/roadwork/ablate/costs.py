@@ -27,20 +27,19 @@ class Cost:
     mb: float
 
 
-def measure_costs(fusion: Path, branches: tuple[str, ...], runs: int = RUNS) -> dict[str, Cost]:
+def measure_costs(fusion: Path, branches: tuple[str, ...]) -> dict[str, Cost]:
     """Time each branch of the one file by itself, on a drawn photo of 1280 x 720 pixels.
 
     Args:
         fusion: `fusion.keras`, with these branches.
         branches: their names.
-        runs: measured answers of each.
     """
     model, _ = load_model(fusion)
-    return {name: _measure(model, name, runs) for name in branches}
+    return {name: _measure(model, name) for name in branches}
 
 
-def _measure(model, branch: str, runs: int) -> Cost:
+def _measure(model, branch: str) -> Cost:
     inputs = {name: model.input[name] for name in pictures_of([branch])}
     alone = keras.Model(inputs, {branch: model.output[branch]})
-    stages = measure_latency(lambda: Detector(serve(alone, {})), runs=runs, warmup=WARMUP)["stages"]
+    stages = measure_latency(lambda: Detector(serve(alone, {})), runs=RUNS, warmup=WARMUP)["stages"]
     return Cost(stages["preprocess"]["p50_ms"] + stages["forward"]["p50_ms"], 4 * alone.count_params() / 1e6)

@@ -18,6 +18,8 @@ CLIENT = "ray://"
 CLIENT_PORT = 10001
 PATIENCE_S = 5.0
 """How long a cluster's port is waited for."""
+TRIES = 3
+"""How often a session is asked for."""
 START = "RAY_USAGE_STATS_ENABLED=0 ray start --head --ray-client-server-port 10001"
 
 
@@ -200,12 +202,12 @@ def connected(address: str) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _begin_session(ray, address: str, tries: int = 3) -> None:
+def _begin_session(ray, address: str) -> None:
     """Let Ray connect; again where the port answers and the process that it starts for us does not.
 
     Ray forks that process beside the threads of gRPC, and now and then it does not get up.
     """
-    for left in reversed(range(tries)):
+    for left in reversed(range(TRIES)):
         try:
             ray.init(address, log_to_driver=False, logging_level="critical")
             return

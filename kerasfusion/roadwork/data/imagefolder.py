@@ -31,7 +31,7 @@ class Photo:
     name: str
 
 
-def find_photos(root: Path, follow_links: bool = False) -> tuple[list[Photo], PhotoListing]:
+def find_photos(root: Path, follow_links: bool) -> tuple[list[Photo], PhotoListing]:
     """List the image files of an imagefolder in the order of their paths.
 
     A folder without class folders but with a metadata.csv (columns file_name and label) is one too.

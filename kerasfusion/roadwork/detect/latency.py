@@ -104,8 +104,8 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def drawn_photo(size: tuple[int, int] = (1280, 720)) -> bytes:
+def drawn_photo() -> bytes:
     """A generated street as a JPEG of a dashcam's size."""
     encoded = io.BytesIO()
-    draw_scene(np.random.default_rng(0), roadwork=True).resize(size).save(encoded, "JPEG", quality=90)
+    draw_scene(np.random.default_rng(0), roadwork=True).resize((1280, 720)).save(encoded, "JPEG", quality=90)
     return encoded.getvalue()

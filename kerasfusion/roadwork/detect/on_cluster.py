@@ -43,10 +43,10 @@ def predict_on_cluster(
     address: str,
     model: Path,
     images: Sequence[str],
-    batch: int = 8,
-    tta: bool = False,
-    device: str = "auto",
-    full: bool = False,
+    batch: int,
+    tta: bool,
+    device: str,
+    full: bool,
 ) -> Iterator[Answer]:
     """`predict` on a cluster's machines, which all see the photos under the same paths.
 

@@ -35,11 +35,11 @@ class Told:
     lines: Sequence[str]
 
 
-def worst_mistakes(kept: Predictions, output: str, most: int = MOST) -> list[Told]:
+def worst_mistakes(kept: Predictions, output: str) -> list[Told]:
     """The photos that an output was surest of and had wrong, the surest first; unreadable ones are none of them."""
     p, valid = clean_answers(kept.answers[output])
     wrong = np.flatnonzero(valid & (decide(p) != kept.labels))
-    rows = wrong[np.argsort(-np.abs(p[wrong] - 0.5), kind="stable")][:most]
+    rows = wrong[np.argsort(-np.abs(p[wrong] - 0.5), kind="stable")][:MOST]
     return [told(kept, row, output) for row in rows]
 
 

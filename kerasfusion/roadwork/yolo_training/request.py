@@ -69,7 +69,7 @@ def plan_trainings(
     folder: Path,
     seed: int,
     views: Views,
-    folds: Folds | None = None,
+    folds: Folds | None,
 ) -> list[Training]:
     """The classifiers that are asked for: one without each fold, then that of all photos.
 

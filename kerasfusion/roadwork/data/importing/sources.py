@@ -114,7 +114,7 @@ def open_saved(folder: Path, only: str | None, reach: Reach) -> list[SplitRows]:
     return [_saved_rows(split, saved[own], reach) for split, own in _choose(saved, only).items()]
 
 
-def parquet_files(path: Path, follow_links: bool = False) -> list[Path]:
+def parquet_files(path: Path, follow_links: bool) -> list[Path]:
     """The Parquet files that `path` is or holds, sorted, but for tables that only describe others.
 
     What is passed over, and which links are followed, is as for photos.

@@ -17,12 +17,7 @@ from kerasfusion.roadwork.data.importing.record import ImportRecord, ImportSumma
 from kerasfusion.roadwork.data.importing.rows import SplitRows
 
 
-def write_splits(
-    splits: list[SplitRows],
-    record: ImportRecord,
-    summary: ImportSummary,
-    reread: bool = False,
-) -> set[str]:
+def write_splits(splits: list[SplitRows], record: ImportRecord, summary: ImportSummary, reread: bool) -> set[str]:
     """Write each row to {split}/{class}/{split}_{row:06d}.{suffix}; rows that an earlier run wrote are passed over.
 
     Adds to `summary`. The record in OUT is kept up to date, so that a killed run can go on.
