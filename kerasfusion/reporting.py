@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 
 
@@ -29,8 +29,9 @@ def table(
     return "\n".join(_align(line, widths, right) for line in lines)
 
 
-def command_line(words: Sequence[str]) -> str:
+def command_line(words: Iterable[object]) -> str:
     """Words as one line for this system's shell: cmd knows no single quotes, and others take a backslash away."""
+    words = [str(word) for word in words]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 

@@ -1,5 +1,6 @@
 """YAML that comes from outside: no key twice, and neither aliases nor nesting that make a small text a huge value."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,15 @@ def parse_setting_value(text: str) -> Any:
     value = parse_yaml(text)  # first: where nesting is too deep, scanning alone would take long
     ends = [token.end_mark.index for token in yaml.scan(text) if not isinstance(token, _NO_CONTENT)]
     return text.strip() if text[max(ends, default=0) :].strip() else value
+
+
+def setting_value(text: str) -> str:
+    """What stands for a text on the command line, so that `parse_setting_value` reads the text back: 7 needs quotes."""
+    try:
+        is_plain = parse_setting_value(text) == text
+    except yaml.YAMLError:
+        is_plain = False
+    return text if is_plain else json.dumps(text, ensure_ascii=False)  # JSON is YAML
 
 
 _NO_CONTENT = (yaml.StreamStartToken, yaml.StreamEndToken, yaml.BlockEndToken)

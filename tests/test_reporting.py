@@ -41,6 +41,13 @@ def test_a_path_with_backslashes_alone_needs_no_quotes_on_windows(monkeypatch):
     assert command_line(["fit", "-c", r"C:\runs\a.yaml"]) == r"fit -c C:\runs\a.yaml"
 
 
+def test_paths_and_numbers_are_words_too(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert command_line(("kerasfusion", "report", Path("my runs/a"), "--seed", 7)) == (
+        "kerasfusion report 'my runs/a' --seed 7"
+    )
+
+
 def test_columns_choose_and_order_what_is_shown():
     rows = [{"a": 1, "b": "x", "c": 2}, {"a": 10}]
     assert table(rows, columns=["b", "a"]).splitlines() == ["b   a", "-  --", "x   1", "-  10"]

@@ -78,15 +78,13 @@ def doctor(ctx, config_file: Path | None, settings: tuple[str, ...], on: str, as
     ctx.exit(1 if is_blocked else 0)
 
 
-def _own(system: str, file: Path | None, settings: tuple[str, ...]) -> str:
-    """How a command names the configuration."""
-    from kerasfusion.reporting import command_line
-
+def _own(system: str, file: Path | None, settings: tuple[str, ...]) -> list[str]:
+    """The words by which a command names the configuration."""
     given = settings or (("system=fume",) if file is None and system == "fume" else ())
-    return command_line([*(["-c", str(file)] if file else []), *(word for text in given for word in ("--set", text))])
+    return [*(["-c", str(file)] if file else []), *(word for text in given for word in ("--set", text))]
 
 
-def _of_system(system: str, config, asked, packages, is_reachable, own: str) -> tuple[dict[str, list], list]:
+def _of_system(system: str, config, asked, packages, is_reachable, own: list[str]) -> tuple[dict[str, list], list]:
     """Findings and steps of a system."""
     from kerasfusion.trackers.login import check_tracker
 

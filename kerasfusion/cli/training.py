@@ -193,6 +193,7 @@ def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **fl
 
         click.echo(f"model: {fit_fume(config, restart, click.echo)}")
         return
+    from kerasfusion.reporting import command_line
     from kerasfusion.roadwork.fit.job import fit as run
 
     result = run(config, restart, click.echo)
@@ -201,4 +202,5 @@ def fit(config_file, settings, restart: bool, dry_run: bool, as_json: bool, **fl
         click.echo(f"model: {result.fusion}")
     else:
         click.echo(f"not composed yet: {result.reason}")
-        click.echo(f"once they are at hand: kerasfusion export {result.parts} --yolo best.pt --vit SOURCE")
+        export = command_line(["kerasfusion", "export", result.parts, "--yolo", "best.pt", "--vit", "SOURCE"])
+        click.echo(f"once they are at hand: {export}")

@@ -10,6 +10,7 @@ import pydantic
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.json_yaml import read_json, read_yaml, update_json
+from kerasfusion.yaml_text import setting_value
 
 METRICS, EVALUATED, LATENCY, ENVIRONMENT = "metrics.json", "evaluated.json", "latency.json", "environment.json"
 
@@ -96,6 +97,19 @@ def record_latency(model: Path, result: dict[str, Any]) -> Path | None:
 def run_folder_of(model: Path) -> Path | None:
     """The run folder that a model's file lies in, if it lies in one."""
     return model.parent if (model.parent / "config.yaml").is_file() else None
+
+
+def own_settings(folder: Path) -> list[str]:
+    """The words by which a command takes a run folder's configuration, and works in this very folder.
+
+    In a folder that was copied or renamed the configuration names the other one still.
+    """
+    path, here = folder / "config.yaml", folder.resolve()
+    tree = read_yaml(path) or {}
+    name_key, named = ("experiment.name", tree["experiment"]) if "experiment" in tree else ("name", tree)
+    is_named = Path(str(tree.get("runs_folder")), str(named.get("name"))).resolve() == here
+    changes = {} if is_named else {"runs_folder": str(here.parent), name_key: here.name}
+    return ["-c", str(path), *(word for key in changes for word in ("--set", f"{key}={setting_value(changes[key])}"))]
 
 
 def system_of_run(folder: Path) -> str:

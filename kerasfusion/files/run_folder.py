@@ -17,6 +17,7 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.one_writer import LOCK, only_writer
 from kerasfusion.files.writing import own_partial, write_text
+from kerasfusion.reporting import command_line
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
 
@@ -184,7 +185,7 @@ def _refuse_foreign(folder: Path) -> None:
 def environment() -> dict[str, Any]:
     """Python, system and package versions, and the command line."""
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) or _version(IN_PLACE_OF.get(name, name)) for name in PACKAGES},

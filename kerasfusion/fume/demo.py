@@ -13,7 +13,7 @@ from kerasfusion.fume.evaluate.text import as_text
 from kerasfusion.fume.fit.job import fit
 from kerasfusion.fume.plumes.dataset import write_dataset
 from kerasfusion.fume.report.page import write_report
-from kerasfusion.reporting import table
+from kerasfusion.reporting import command_line, table
 
 ORIGINALS = {"train": 300, "val": 60, "test": 75}
 SIZE = (128, 96)
@@ -68,8 +68,9 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> dict:
     config = demo_config(folder, seed)
     own, root = config.run_folder / "config.yaml", config.data.dataset_root
 
-    def stage(text: str) -> None:
-        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
+    def stage(text: str, *command: object) -> None:
+        shown = f": {command_line(['kerasfusion', *command])}" if command else ""
+        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}{shown}")
 
     stage(f"drawing frames of {sum(ORIGINALS.values())} originals, as `kerasfusion data synth fume` does")
     write_dataset(
@@ -80,14 +81,14 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> dict:
         copies=1,
         balanced=True,
     )
-    stage(f"pairing CO2 and CH4: kerasfusion data pair {root} --strategy original_based")
+    stage("pairing CO2 and CH4", "data", "pair", root, "--strategy", "original_based")
     report(table(pair_dataset(root, strategy="original_based", seed=seed).rows()))
-    stage(f"training FUME-FastSCNN: kerasfusion fit -c {own}")
+    stage("training FUME-FastSCNN", "fit", "-c", own)
     model = fit(config, report=report)
-    stage(f"evaluating: kerasfusion evaluate {model}")
+    stage("evaluating", "evaluate", model)
     result = run(Request(model=model, config=config, panels=6), report)
     report("\n" + as_text(result))
-    stage(f"all of it on one page: kerasfusion report {config.run_folder}")
+    stage("all of it on one page", "report", config.run_folder)
     report(f"report: {write_report(config.run_folder)}")
     stage(f"done; panels and figures are in {config.run_folder}")
     return result.report

@@ -1,15 +1,21 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, read_yaml
 from kerasfusion.files.run_files import (
+    own_settings,
     record_evaluation,
     record_latency,
     settings_side_by_side,
     system_of_run,
 )
+from kerasfusion.files.run_folder import describe_run
+from kerasfusion.fume.config import FumeConfig
+from kerasfusion.roadwork.config import RoadworkConfig
 
 
 def test_records_of_several_splits_and_files_stand_side_by_side(tmp_path):
@@ -52,6 +58,18 @@ def test_the_system_is_what_the_run_says(tmp_path):
         system_of_run(tmp_path / "metrics.json")
     with pytest.raises(RequestError, match="does not exist"):
         system_of_run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("schema", [RoadworkConfig, FumeConfig])
+@pytest.mark.parametrize("name", ["first", "first-old", "2026", "1e3"])
+def test_a_run_folder_that_was_renamed_is_the_one_that_its_commands_work_in(tmp_path, monkeypatch, schema, name):
+    monkeypatch.chdir(tmp_path)
+    name_key = "name" if schema is RoadworkConfig else "experiment.name"
+    describe_run(Path("my runs/first"), load_config(schema, settings=["runs_folder=my runs", f"{name_key}=first"]))
+    folder = Path("my runs/first").rename(Path("my runs", name))
+    option, path, *rest = own_settings(folder)
+    assert (option, path, rest[::2]) == ("-c", str(folder / "config.yaml"), [] if name == "first" else ["--set"] * 2)
+    assert load_config(schema, Path(path), rest[1::2]).run_folder.resolve() == folder.resolve()
 
 
 def test_only_settings_that_differ_are_listed():

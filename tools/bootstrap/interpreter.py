@@ -77,7 +77,7 @@ def require_supported():
         return
     found = others()
     if found:
-        text += "\nInstalled here and suitable: {} {}".format(found[0], " ".join(sys.argv))
+        text += f"\nInstalled here and suitable: {found[0]} {subprocess.list2cmdline(sys.argv)}"
     elif not facts()["has_venv"] or not OLDEST <= sys.version_info[:2] <= NEWEST:
         text += "\nPython can be had from https://www.python.org/downloads/ or your system's packages."
     print(text, file=sys.stderr)

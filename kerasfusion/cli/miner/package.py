@@ -35,6 +35,7 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
     --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY
     """
     from kerasfusion.files.run_folder import require_folder
+    from kerasfusion.reporting import command_line
     from kerasfusion.roadwork.miner.hub import upload
     from kerasfusion.roadwork.miner.hub.folder import Request, make_folder
 
@@ -56,8 +57,8 @@ def package(push: str | None, private: bool, as_json: bool, **choices):
         click.echo(f"written: {made.folder / name}")
     if made.evidence.missing:
         click.echo(f"validated: no, {made.evidence.missing}")
-        model = choices["model"]
-        click.echo(f"  to have it so: kerasfusion evaluate {model} --out FOLDER, then --evaluation FOLDER/metrics.json")
+        evaluate = command_line(["kerasfusion", "evaluate", choices["model"], "--out", "FOLDER"])
+        click.echo(f"  to have it so: {evaluate}, then --evaluation FOLDER/metrics.json")
     else:
         click.echo("validated: yes, this file was evaluated, and it answered in a process of its own")
     click.echo(f"uploaded: {url}" if url else "nothing was uploaded (--push OWNER/NAME does that)")

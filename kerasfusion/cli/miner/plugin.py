@@ -32,6 +32,7 @@ def install(path: Path, **choices):
 
     Example: kerasfusion miner install streetvision-subnet --service http://127.0.0.1:8100
     """
+    from kerasfusion.reporting import command_line
     from kerasfusion.roadwork.miner.plugin.install import InstallRequest
     from kerasfusion.roadwork.miner.plugin.install import install as put
     from kerasfusion.roadwork.miner.plugin.miner_env import read_env
@@ -52,9 +53,10 @@ def install(path: Path, **choices):
         for name, value in request.variables.items():
             click.echo(f"  {name}={value}")
     if request.service_url and request.model:
-        click.echo(f"the service, in an environment of its own: kerasfusion miner serve {request.model}")
+        serve = command_line(["kerasfusion", "miner", "serve", request.model])
+        click.echo(f"the service, in an environment of its own: {serve}")
     click.echo(PAUSED)
-    click.echo(f"next: kerasfusion miner check {path}")
+    click.echo(f"next: {command_line(['kerasfusion', 'miner', 'check', path])}")
 
 
 @click.command()

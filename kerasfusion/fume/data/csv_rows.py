@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kerasfusion.errors import RequestError
+from kerasfusion.reporting import command_line
 
 Row = TypeVar("Row")
 
@@ -66,5 +67,6 @@ def _numbered_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict]]
 
 def _how_to_make(path: Path) -> str:
     if path.name.startswith("paired_"):
-        return f"kerasfusion data pair {path.parent}, or name the dataset's folder with --data (data.dataset_root)"
+        pair = command_line(["kerasfusion", "data", "pair", path.parent])
+        return f"{pair}, or name the dataset's folder with --data (data.dataset_root)"
     return "name the folder that holds {train,val,test}_annotations.csv"

@@ -20,6 +20,7 @@ from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
+from kerasfusion.reporting import command_line
 
 READING = 4
 """Raised when a file's pixels come to be read as others: what earlier versions decoded is then not taken."""
@@ -181,10 +182,11 @@ def _read_pair(frame: GasFrame, data: Data) -> np.ndarray:
     grey = read_frame(root / frame.frame_path, data.frames)
     mask = read_mask(root / frame.mask_path, data.masks, frame.frame_path)
     if grey.shape != mask.shape:
+        pair = command_line(["kerasfusion", "data", "pair", root])
         raise ImageError(
             sizes_differ(mask.shape, grey.shape),
             where=root / frame.mask_path,
             expected="a mask of the frame's size",
-            todo=f"export it anew at that size, or take its row out; kerasfusion data pair {root} names all such masks",
+            todo=f"export it anew at that size, or take its row out; {pair} names all such masks",
         )
     return np.stack([resize_frame(grey, *data.image_size), resize_mask(mask, *data.image_size)])

@@ -1,6 +1,6 @@
 """How far the fume job is, step by step, and what each step still needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.fume.config import MODEL, FumeConfig
@@ -9,15 +9,16 @@ from kerasfusion.fume.data.frames import refuse_missing
 from kerasfusion.fume.data.samples import read_samples
 from kerasfusion.machine.findings import Need, Step, after, plan_extra, plan_step
 from kerasfusion.machine.packages import Declared, Package, lacks_extra
+from kerasfusion.reporting import command_line
 
 
-def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Package], own: str) -> list[Step]:
+def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Package], own: Sequence[str]) -> list[Step]:
     """The steps in the order of the work.
 
     Args:
         config: of the job.
         asked, packages: what `declared` and `installed_packages` of machine/packages.py give.
-        own: how commands name the configuration: "-c FILE ", or "" for the default one.
+        own: words by which commands name the configuration: "-c", "FILE"; none for the default one.
     """
     folder, root = config.run_folder, config.data.dataset_root
     paired = all(config.data.paired_csv(split).is_file() for split in SPLITS)
@@ -29,28 +30,36 @@ def list_steps(config: FumeConfig, asked: Declared, packages: Mapping[str, Packa
     return [
         plan_step("data", data is None, [data], ""),
         plan_step(
-            "pair", paired and pairs is None, [data and Need(data.missing), pairs], f"kerasfusion data pair {root}"
+            "pair",
+            paired and pairs is None,
+            [data and Need(data.missing), pairs],
+            command_line(["kerasfusion", "data", "pair", root]),
         ),
-        plan_step("fit", model.is_file(), [listed or pairs], f"kerasfusion fit {own}".strip()),
-        plan_step("evaluate", metrics.is_file(), [lacks["train"], made], f"kerasfusion evaluate {model} {own}".strip()),
+        plan_step("fit", model.is_file(), [listed or pairs], command_line(["kerasfusion", "fit", *own])),
+        plan_step(
+            "evaluate",
+            metrics.is_file(),
+            [lacks["train"], made],
+            command_line(["kerasfusion", "evaluate", model, *own]),
+        ),
         plan_step(
             "report",
             (folder / "report.html").is_file(),
             [lacks["train"], after(metrics.is_file(), metrics)],
-            f"kerasfusion report {folder}",
+            command_line(["kerasfusion", "report", folder]),
         ),
         plan_step(
             "ablate",
             table.is_file(),
             [listed or pairs, lacks["train"]],
-            f"kerasfusion ablate configs/fume --data {root}",
+            command_line(["kerasfusion", "ablate", "configs/fume", "--data", root]),
         ),
         plan_extra(
             "export",
             model.with_suffix(".xml").is_file(),
             lacks["export"],
             [made],
-            f"kerasfusion export {model} --format openvino",
+            command_line(["kerasfusion", "export", model, "--format", "openvino"]),
         ),
     ]
 
@@ -62,10 +71,8 @@ def _data_need(config: FumeConfig, paired: bool) -> Need | None:
     if paired or any(path.is_file() for path in listed):
         return None
     what = f"{root} does not exist" if not root.is_dir() else f"no annotations in {root}"
-    return Need(
-        what,
-        f"put frames, masks and SPLIT_annotations.csv into {root}, or draw some: kerasfusion data synth fume {root}",
-    )
+    draw = command_line(["kerasfusion", "data", "synth", "fume", root])
+    return Need(what, f"put frames, masks and SPLIT_annotations.csv into {root}, or draw some: {draw}")
 
 
 def _pairs_need(config: FumeConfig) -> Need | None:

@@ -2,6 +2,7 @@
 
 from kerasfusion.fume.report.run import Run
 from kerasfusion.report_page.blocks import Block, Facts, Note, Paragraph, Section, Table
+from kerasfusion.reporting import command_line
 
 
 def cost_section(run: Run) -> Section | None:
@@ -28,6 +29,6 @@ def _latency(run: Run) -> list[Block]:
         for stage, values in found["stages"].items()
     ]
     if not rows:
-        command = f"kerasfusion benchmark {run.model}"
+        command = command_line(["kerasfusion", "benchmark", run.model])
         return [Note("Times of more runs, stage by stage, were not taken.", command, "missing")]
     return [Table(rows, "Milliseconds a sample, by stage (kerasfusion benchmark).", 1)]

@@ -18,6 +18,7 @@ from kerasfusion.fume.report.words import counted
 from kerasfusion.metrics import classification
 from kerasfusion.progress import track
 from kerasfusion.report_page.blocks import Block, Note, Paragraph, Picture, Pictures, Section, Table
+from kerasfusion.reporting import command_line
 
 SHOWN = 6
 """Samples of each kind of mistake."""
@@ -49,7 +50,8 @@ def mistakes_section(run: Run, data: Path | None) -> Section | None:
     if low:
         blocks.append(_block(answers, _one_per_original(answers, low), strips, "Lowest IoU of the gas"))
     if why_not:
-        again = f"kerasfusion report {run.folder} --data FOLDER" if same_model(run) else run.evaluate_command(run.split)
+        report = command_line(["kerasfusion", "report", run.folder, "--data", "FOLDER"])
+        again = report if same_model(run) else run.evaluate_command(run.split)
         blocks.append(Note(f"No pictures: {why_not}.", again, "missing"))
     return Section("The worst mistakes", [block for block in blocks if block is not None])
 

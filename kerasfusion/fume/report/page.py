@@ -13,6 +13,7 @@ from kerasfusion.fume.report.training import curves, training
 from kerasfusion.fume.report.verdict import lead, summary
 from kerasfusion.report_page.blocks import Section
 from kerasfusion.report_page.page import write_page
+from kerasfusion.reporting import command_line
 
 
 def write_report(folder: Path, out: Path | None = None, data: Path | None = None) -> Path:
@@ -31,13 +32,13 @@ def write_report(folder: Path, out: Path | None = None, data: Path | None = None
         KerasFusionError: a file of the run is damaged, or the page cannot be written.
     """
     run, path = read_run(folder), out or folder / "report.html"
-    write_page(path, f"fume: {run.name}", lead(run), sections_of(run, data), made_by(f"report {folder}"))
+    write_page(path, f"fume: {run.name}", lead(run), sections_of(run, data), made_by("report", folder))
     return path
 
 
-def made_by(command: str) -> str:
-    """The last line of a page."""
-    return f"Made by kerasfusion {__version__}: kerasfusion {command}"
+def made_by(*words: object) -> str:
+    """The last line of a page, with the words of the command that made it."""
+    return f"Made by kerasfusion {__version__}: {command_line(['kerasfusion', *words])}"
 
 
 def sections_of(run: Run, data: Path | None) -> list[Section]:

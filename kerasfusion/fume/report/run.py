@@ -10,7 +10,7 @@ from kerasfusion.errors import DamagedError, RequestError
 from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
-from kerasfusion.files.run_files import EVALUATED, METRICS, read_environment, read_evaluated, read_latency
+from kerasfusion.files.run_files import EVALUATED, METRICS, own_settings, read_environment, read_evaluated, read_latency
 from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
@@ -19,6 +19,7 @@ from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.fume.report.checks import check_answers, check_metrics, check_records
+from kerasfusion.reporting import command_line
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Run:
     @property
     def fit_command(self) -> str:
         """The command that trains this run, or goes on with it."""
-        return f"kerasfusion fit -c {self.folder / 'config.yaml'}"
+        return fit_command(self.folder)
 
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run on a split."""
@@ -93,9 +94,14 @@ class Run:
         return {view: self.report[f"{self.split}{view}"] for view in VIEWS if f"{self.split}{view}" in self.report}
 
 
+def fit_command(folder: Path) -> str:
+    """The command that trains the run of a folder, or goes on with it."""
+    return command_line(["kerasfusion", "fit", *own_settings(folder)])
+
+
 def evaluate_command(model: Path, split: str) -> str:
     """The command that measures a network on a split."""
-    return f"kerasfusion evaluate {model}" + (f" --split {split}" if split != "test" else "")
+    return command_line(["kerasfusion", "evaluate", model, *(("--split", split) if split != "test" else ())])
 
 
 def read_run(folder: Path) -> Run:
@@ -114,15 +120,14 @@ def read_run(folder: Path) -> Run:
             "the run has nothing to report yet",
             where=folder,
             expected="history.csv or metrics.json",
-            todo=f"kerasfusion fit -c {folder / 'config.yaml'}",
+            todo=fit_command(folder),
         )
     answers = _evaluation(folder, report, config)
-    again = f"kerasfusion fit -c {folder / 'config.yaml'}"
     return Run(
         folder=folder,
         config=config,
         environment=read_environment(folder),
-        settings=read_json(folder / "checkpoints" / "settings.json", todo=f"{again} --restart") or {},
+        settings=read_json(folder / "checkpoints" / "settings.json", todo=f"{fit_command(folder)} --restart") or {},
         history=history,
         best=best_epoch(history, config) if history else None,
         report={name: _learned(parts, config) for name, parts in report.items()},
@@ -170,7 +175,7 @@ def _read_history(folder: Path, config: FumeConfig) -> list[dict[str, float]]:
     path = folder / "history.csv"
     if not path.is_file():
         return []
-    todo = f"delete it; kerasfusion fit -c {folder / 'config.yaml'} writes it again from its checkpoint"
+    todo = f"delete it; {fit_command(folder)} writes it again from its checkpoint"
     history = read_numbers(path, "the training history", ("epoch", "val_loss"), todo)
     if history and (monitor := monitor_of(config, history[0])) not in history[0]:
         raise DamagedError(f"the training history has no column {monitor}", where=path, todo=todo)

@@ -8,9 +8,11 @@ import numpy as np
 
 from kerasfusion.config import to_dict
 from kerasfusion.errors import RequestError
+from kerasfusion.files.run_files import own_settings
 from kerasfusion.files.run_folder import differences
 from kerasfusion.files.saving import load_model
 from kerasfusion.progress import track
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.branches.one_file import PARTS
 from kerasfusion.roadwork.config import BRANCHES, RoadworkConfig
 from kerasfusion.roadwork.evaluate.answers import refuse_other_cache
@@ -128,7 +130,7 @@ def open_parts(config: RoadworkConfig) -> tuple[Any, dict[str, Any]]:
         raise RequestError(
             "the run was fitted with other settings:\n  - " + "\n  - ".join(changed),
             where=path,
-            todo=f"name the configuration that it was fitted with: -c {config.run_folder / 'config.yaml'}",
+            todo=f"name the configuration that it was fitted with: {command_line(own_settings(config.run_folder))}",
         )
     return model, description
 

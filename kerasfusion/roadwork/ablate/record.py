@@ -8,6 +8,8 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.run_files import own_settings
+from kerasfusion.reporting import command_line
 
 NAME = "ablation.json"
 FULL = "fusion"
@@ -103,6 +105,6 @@ def read_ablation(folder: Path) -> Ablation | None:
     Raises:
         DamagedError: the file is damaged; names each wrong key.
     """
-    again = f"delete it and run kerasfusion ablate -c {folder / 'config.yaml'} again"
+    again = f"delete it and run {command_line(['kerasfusion', 'ablate', *own_settings(folder)])} again"
     kept = read_json(folder / NAME, Ablation, again)
     return None if kept is None else TypeAdapter(Ablation).validate_python(kept)

@@ -16,6 +16,7 @@ from kerasfusion.formats.opening import read_description
 from kerasfusion.machine.device import use_device
 from kerasfusion.metrics import classification
 from kerasfusion.metrics.reliability import reliability
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.branches.ensemble import OUTPUTS
 from kerasfusion.roadwork.branches.one_file import comparison_inputs, model_digest
 from kerasfusion.roadwork.calibrate.graph import both_columns, calibrated, is_calibrated, uncalibrated
@@ -166,7 +167,7 @@ def refuse_model(path: Path, out: Path | None, ending: str = ENDING) -> Path:
         raise RequestError(
             "trained parts cannot be calibrated: what is fitted is the whole model's answer",
             where=path,
-            todo=f"kerasfusion export {path.parent} makes fusion.keras; calibrate that",
+            todo=f"{command_line(['kerasfusion', 'export', path.parent])} makes fusion.keras; calibrate that",
         )
     stem = path.stem.removesuffix(ENDING).removesuffix(UNDONE)
     out = out or path.with_name(f"{stem}{ending}.keras")

@@ -15,6 +15,7 @@ from kerasfusion.files.writing import remove_partial_files, write_file
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.machine.probe import spread
 from kerasfusion.progress import track
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.challenge.kinds import MIX, Kind
 from kerasfusion.roadwork.challenge.listing import LIST, View, read_list, write_list
 from kerasfusion.roadwork.challenge.making import challenge_jpeg
@@ -207,8 +208,6 @@ def _notes(summary: ChallengeSummary, whole: bool) -> list[str]:
     kept = f", {summary.kept} of them by an earlier run" if summary.kept else ""
     notes = [f"{number} challenges of {summary.photos} photos in {summary.out}{kept}; {LIST} says what each is"]
     if whole and number:
-        notes.append(
-            "next, all views of a photo in one split: "
-            f"kerasfusion data split {summary.out} NEW --group-csv {summary.out / LIST}"
-        )
+        split = command_line(["kerasfusion", "data", "split", summary.out, "NEW", "--group-csv", summary.out / LIST])
+        notes.append(f"next, all views of a photo in one split: {split}")
     return notes

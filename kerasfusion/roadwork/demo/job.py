@@ -10,6 +10,7 @@ from pathlib import Path
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import demo_folder, describe_run
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.check import check_dataset
 from kerasfusion.roadwork.data.dataset import SPLITS, hold_out, scan
@@ -81,45 +82,43 @@ def _run(folder: Path, seed: int, report: Callable[[str], None]) -> float:
     begin = time.monotonic()
     config = demo_config(folder, seed)
     describe_run(config.run_folder, config)
-    own, root = f"-c {config.run_folder / 'config.yaml'}", config.data.root
+    own, root = ("-c", config.run_folder / "config.yaml"), config.data.root
 
-    def stage(text: str) -> None:
-        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}")
+    def stage(text: str, *command: object) -> None:
+        shown = f": {command_line(['kerasfusion', *command])}" if command else ""
+        report(f"\n[{time.monotonic() - begin:3.0f} s] {text}{shown}")
 
-    counts = " ".join(f"--{split} {count}" for split, count in COUNTS.items())
-    stage(
-        f"drawing {sum(COUNTS.values())} street scenes: kerasfusion data synth roadwork {root} {counts} --seed {seed}"
-    )
+    counts = [word for split, count in COUNTS.items() for word in (f"--{split}", count)]
+    scenes = f"drawing {sum(COUNTS.values())} street scenes"
+    stage(scenes, "data", "synth", "roadwork", root, *counts, "--seed", seed)
     write_dataset(root, COUNTS, seed)
-    stage(f"checking them: kerasfusion data check {root}")
+    stage("checking them", "data", "check", root)
     check = check_dataset(root)
     for split, counts in check.counts.items():
         report(f"{split}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     training, held_out = hold_out(scan(root, SPLITS[:2]), 0.0, seed, {})
     stage("training a small ViT from random weights, in the place of the subnet's default model")
     train_demo_vit(training, Path(config.vit.weights), seed)
-    stage(f"training YOLO from random weights: kerasfusion train-yolo {own}")
+    stage("training YOLO from random weights", "train-yolo", *own)
     train_yolo(training, held_out, config.yolo, config.run_folder, seed=seed, views=config.views, report=report)
-    stage(f"asking YOLO and the ViT about every scene once: kerasfusion precompute {own}")
+    stage("asking YOLO and the ViT about every scene once", "precompute", *own)
     precompute(config)
-    stage(f"fitting EfficientNetV2 and the head from the cache: kerasfusion fit {own}")
+    stage("fitting EfficientNetV2 and the head from the cache", "fit", *own)
     result = fit(config, report=report)
-    stage(f"evaluating: kerasfusion evaluate {result.fusion} {own}")
+    stage("evaluating", "evaluate", result.fusion, *own)
     evaluation = run(Request(result.fusion, config), report)
     report("\n" + as_text(evaluation))
     test = scan(root, ("test",))
     photos = [str(test[0].path), str(test[-1].path)]
-    stage(f"answering two scenes: kerasfusion predict {result.fusion} {' '.join(photos)}")
+    stage("answering two scenes", "predict", result.fusion, *photos)
     for answer in predict(open_detector(result.fusion), photos, io.BytesIO()):
         report(answer.to_line(max(map(len, photos))))
-    stage(f"timing it: kerasfusion benchmark {result.fusion} --runs 20")
+    stage("timing it", "benchmark", result.fusion, "--runs", 20)
     report(_timed(result.fusion))
-    stage(
-        f"rehearsing the subnet's loop: kerasfusion miner rehearse {result.fusion} --data {root} "
-        f"--challenges {CHALLENGES} --seed {seed}"
-    )
+    rehearsed = ("miner", "rehearse", result.fusion, "--data", root, "--challenges", CHALLENGES, "--seed", seed)
+    stage("rehearsing the subnet's loop", *rehearsed)
     report(rehearsal_text(rehearse(Rehearsed(root, result.fusion, challenges=CHALLENGES, seed=seed), report)))
-    stage(f"all of it on one page: kerasfusion report {config.run_folder}")
+    stage("all of it on one page", "report", config.run_folder)
     report(f"report: {write_report(config.run_folder)}")
     stage("done")
     return evaluation.report["fusion"]["accuracy"]

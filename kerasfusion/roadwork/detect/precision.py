@@ -18,6 +18,7 @@ from kerasfusion.files.one_writer import turn_to_update
 from kerasfusion.formats.measuring import measure, model_parts
 from kerasfusion.formats.opening import FORMATS, read_description
 from kerasfusion.machine.cpu import this_cpu
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.detect.sample_pictures import drawn_pictures
 
 REMEMBERED = "timings.json"
@@ -51,7 +52,7 @@ def choose_file(path: Path, precision: str, report: Callable[[str], None] = lamb
         raise RequestError(
             f"no {precision} export of this model beside it",
             where=path.parent,
-            todo=f"kerasfusion export {path} --format openvino --precision {precision}",
+            todo=command_line(["kerasfusion", "export", path, "--format", "openvino", "--precision", precision]),
         )
     if len(candidates) == 1:
         report(f"taken: {candidates[0]}")

@@ -10,13 +10,18 @@ from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.run_files import METRICS, read_evaluated, read_metrics
 from kerasfusion.machine.findings import MISSING, Finding, Need, Step, after, plan_extra, plan_step
 from kerasfusion.machine.packages import Declared, Package, lacks_extra
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, hold_out, scan
 from kerasfusion.roadwork.precompute import branch_cache
 
 
 def list_steps(
-    config: RoadworkConfig, weights: Sequence[Finding], asked: Declared, packages: Mapping[str, Package], own: str
+    config: RoadworkConfig,
+    weights: Sequence[Finding],
+    asked: Declared,
+    packages: Mapping[str, Package],
+    own: Sequence[str],
 ) -> list[Step]:
     """The steps in the order of the work.
 
@@ -24,7 +29,7 @@ def list_steps(
         config: of the job.
         weights: what `check_weights` found.
         asked, packages: what `declared` and `installed_packages` of machine/packages.py give.
-        own: how commands name the configuration: "-c FILE ", or "" for the default one.
+        own: words by which commands name the configuration: "-c", "FILE"; none for the default one.
     """
     samples, problem = _scan(config)
     data = None if problem is None else Need(problem[0])
@@ -47,13 +52,13 @@ def list_steps(
             "train-yolo",
             trained,
             [data, lacks["yolo"], weights_need["YOLO to start from"]],
-            f"kerasfusion train-yolo {own}".strip(),
+            command_line(["kerasfusion", "train-yolo", *own]),
         ),
         plan_step(
             "precompute",
             cached,
             [data, lacks["train"], lacks["yolo"], weights_need["ViT"], after(trained, config.yolo_weights)],
-            f"kerasfusion precompute {own}".strip(),
+            command_line(["kerasfusion", "precompute", *own]),
         ),
         plan_step(
             "fit",
@@ -64,28 +69,28 @@ def list_steps(
                 weights_need["EfficientNetV2"],
                 after(cached, f"all of the branch cache {cache}"),
             ],
-            f"kerasfusion fit {own}".strip(),
+            command_line(["kerasfusion", "fit", *own]),
         ),
         plan_step(
             "evaluate",
             evaluated,
             [data, lacks["train"], made],
-            f"kerasfusion evaluate {model} {own}".strip(),
+            command_line(["kerasfusion", "evaluate", model, *own]),
         ),
         plan_step(
             "report",
             evaluated and _is_newer(report, metrics),
             [lacks["train"], after(evaluated, f"an evaluation of the present {model}")],
-            f"kerasfusion report {folder}",
+            command_line(["kerasfusion", "report", folder]),
         ),
         plan_extra(
             "export",
             model.with_suffix(".xml").is_file(),
             lacks["export"],
             [made],
-            f"kerasfusion export {folder} --format openvino",
+            command_line(["kerasfusion", "export", folder, "--format", "openvino"]),
         ),
-        plan_extra("serve", False, lacks["serve"], [made], f"kerasfusion miner serve {model}"),
+        plan_extra("serve", False, lacks["serve"], [made], command_line(["kerasfusion", "miner", "serve", model])),
     ]
 
 
@@ -135,12 +140,14 @@ def _split_need(config: RoadworkConfig, samples: Sequence[Sample]) -> Need | Non
     lacking = " and ".join(name for name, is_there in there.items() if not is_there)
     root = config.data.root
     source = root if isinstance(root, Path) else "COPY_OF_IT"
-    return Need(f"no photos in {lacking}", f"kerasfusion data split {source} NEW_FOLDER")
+    return Need(f"no photos in {lacking}", command_line(["kerasfusion", "data", "split", source, "NEW_FOLDER"]))
 
 
 def _into(command: str, root: Place) -> str:
     """What makes the photos' folder; an address is sent them, by other programs."""
-    return f"{command} {root}" if isinstance(root, Path) else f"{command} FOLDER, and send FOLDER to {root}"
+    if isinstance(root, Path):
+        return f"{command} {command_line([root])}"
+    return f"{command} FOLDER, and send FOLDER to {root}"
 
 
 def _is_cached(config: RoadworkConfig, samples: Sequence[Sample]) -> bool:

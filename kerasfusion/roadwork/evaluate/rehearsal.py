@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.reporting import command_line
 
 NAME = "rehearsal.json"
 
@@ -129,5 +130,6 @@ def read_rehearsals(folder: Path) -> dict[str, Rehearsal]:
     Raises:
         DamagedError: the file is damaged; names each wrong key.
     """
-    again = f"delete it and run kerasfusion miner rehearse {folder / 'fusion.keras'} again"
+    command = command_line(["kerasfusion", "miner", "rehearse", folder / "fusion.keras"])
+    again = f"delete it and run {command} again"
     return _KEPT.validate_python(read_json(folder / NAME, dict[str, Rehearsal], again) or {})

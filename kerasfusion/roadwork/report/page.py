@@ -7,6 +7,7 @@ from kerasfusion import __version__
 from kerasfusion.address import Place, place
 from kerasfusion.report_page.blocks import Block, Details, Facts, Note, Paragraph, Points, Section, Table
 from kerasfusion.report_page.page import write_page
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.data.dataset import SPLITS
 from kerasfusion.roadwork.evaluate.comparison import against_each, in_words_of_test
 from kerasfusion.roadwork.evaluate.figures import title_of
@@ -44,13 +45,13 @@ def write_report(folder: Path, out: Path | None = None, data: Place | None = Non
     against = _against(run, kept)
     sections = [*_evaluation(run, kept, against, data), *worth_sections(run), *cascade_sections(run)]
     sections += [training_section(run), data_section(run), _time_section(run)]
-    write_page(path, f"roadwork: {run.name}", lead_of(run, against), sections, made_by(f"report {folder}"))
+    write_page(path, f"roadwork: {run.name}", lead_of(run, against), sections, made_by("report", folder))
     return path
 
 
-def made_by(command: str) -> str:
-    """The last line of a page."""
-    return f"Made by kerasfusion {__version__}: kerasfusion {command}"
+def made_by(*words: object) -> str:
+    """The last line of a page, with the words of the command that made it."""
+    return f"Made by kerasfusion {__version__}: {command_line(['kerasfusion', *words])}"
 
 
 def _against(run: Run, kept: Predictions | None) -> dict[str, dict[str, Any]]:
@@ -147,7 +148,7 @@ def _mistakes(run: Run, kept: Predictions, output: str, data: Place | None) -> l
 
 def _time_section(run: Run) -> Section:
     if not run.latency:
-        missing = Note("It was not measured here.", f"kerasfusion benchmark {run.model}", kind="missing")
+        missing = Note("It was not measured here.", run.benchmark_command, kind="missing")
         return Section("Time for a photo", [missing])
     blocks: list[Block] = []
     for model, timed in run.latency.items():

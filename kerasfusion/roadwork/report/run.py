@@ -10,8 +10,9 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, read_yaml
 from kerasfusion.files.kept_answers import predictions_path
-from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, read_environment, require_run_folder
+from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, own_settings, read_environment, require_run_folder
 from kerasfusion.files.saving import read_description
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.ablate.record import Ablation, read_ablation
 from kerasfusion.roadwork.branches.one_file import FUSION, PARTS
 from kerasfusion.roadwork.config import is_default_vit
@@ -164,7 +165,12 @@ class Run:
     @property
     def rehearse_command(self) -> str:
         """The command that rehearses the subnet's loop with this run."""
-        return f"kerasfusion miner rehearse {self.folder / FUSION} --data {self.data}"
+        return command_line(["kerasfusion", "miner", "rehearse", self.folder / FUSION, "--data", self.data])
+
+    @property
+    def benchmark_command(self) -> str:
+        """The command that times this run's file."""
+        return command_line(["kerasfusion", "benchmark", self.model])
 
     def evaluate_command(self, split: str = "test") -> str:
         """The command that measures this run."""
@@ -172,9 +178,9 @@ class Run:
 
     def command(self, name: str, *arguments: object) -> str:
         """A command for this very run: with its own settings, where they are kept, and so for its own folder."""
-        own = self.folder / "config.yaml"
-        settings = ("-c", own) if own.is_file() else ("--data", self.data)
-        return " ".join(map(str, ("kerasfusion", name, *arguments, *settings)))
+        is_known = (self.folder / "config.yaml").is_file()
+        settings = own_settings(self.folder) if is_known else ("--data", self.data)
+        return command_line(["kerasfusion", name, *arguments, *settings])
 
 
 def read_run(folder: Path) -> Run:
@@ -207,7 +213,7 @@ def read_run(folder: Path) -> Run:
     again = run.evaluate_command(run.split or "test")
     checks.check(run.metrics, checks.METRICS, folder / METRICS, again)
     checks.check(run.evaluated, checks.EVALUATED, folder / EVALUATED, again)
-    checks.check(run.latency, checks.LATENCY, folder / LATENCY, f"kerasfusion benchmark {run.model}")
+    checks.check(run.latency, checks.LATENCY, folder / LATENCY, run.benchmark_command)
     return run
 
 

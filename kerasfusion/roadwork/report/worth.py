@@ -12,10 +12,10 @@ def worth_sections(run: Run) -> list[Section]:
     found = run.ablation
     if found is None:
         return []
-    command = f"kerasfusion ablate -c {run.folder / 'config.yaml'}"
     blocks: list[Block] = []
+    again = run.command("ablate")
     if run.is_other(PARTS, found.model_sha256):
-        blocks.append(Note("It was fitted anew since: this is of an earlier fit. To weigh the present one:", command))
+        blocks.append(Note("It was fitted anew since: this is of an earlier fit. To weigh the present one:", again))
     blocks += [Note(in_words(each, found) + ". To fit without it:", each.command) for each in found.useless]
     blocks += [_table(found, name) for name in dict.fromkeys((found.decisive, next(iter(found.asked))))]
     return [Section("What each branch is worth", blocks)]

@@ -12,6 +12,7 @@ from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import write_text
 from kerasfusion.report_page.blocks import Paragraph, Section, Table
 from kerasfusion.report_page.page import write_page
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.decisions import DECISION, DECISIONS, read_decisions
 from kerasfusion.roadwork.evaluate.figures import title_of
@@ -79,7 +80,7 @@ def find_suspects(
         f"{len(doubts.suspects):,} of {len(kept.sample_ids):,} training photos have a label that is contradicted by "
         "classifiers which have not seen them. The worst come first. Nothing was changed.",
         _sections(kept, doubts, root, most, folder / TABLE),
-        made_by(f"data suspects {run}"),
+        made_by("data", "suspects", run),
     )
     return Suspects(len(kept.sample_ids), len(doubts.suspects), dict(doubts.skill), folder / TABLE, folder / PAGE)
 
@@ -129,9 +130,10 @@ def _sections(kept: FoldAnswers, doubts: Doubts, root: Place | None, most: int, 
         for photo in doubts.suspects[:most]
     ]
     caption = f"The first {len(shown):,}, with P(roadwork) of each branch."
+    split = command_line(["kerasfusion", "data", "split", "SRC", "OUT", "--labels", table])
     how = Paragraph(
         f"Write {', '.join(DECISIONS)} into the column `{DECISION}` of {table.name}, as far as you have looked, then: "
-        f"`kerasfusion data split SRC OUT --labels {table}`. Rows without a decision change nothing."
+        f"`{split}`. Rows without a decision change nothing."
     )
     rows = [{"branch": title_of(name), "weight": weight} for name, weight in doubts.skill.items()]
     weights = Table(rows, "What each branch weighs: 1 tells the classes apart without fail, 0 is chance.", digits=3)

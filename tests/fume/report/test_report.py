@@ -137,7 +137,8 @@ def test_a_run_that_is_not_finished_says_what_makes_the_rest(folders, tmp_path, 
     assert "was trained for 3 epochs, and never evaluated" in text
     assert f"kerasfusion evaluate {copy / 'fume.keras'}" in text
     (copy / "fume.keras").unlink()
-    assert f"kerasfusion fit -c {copy / 'config.yaml'}" in text_of(write_report(copy))
+    renamed = f"--set runs_folder={tmp_path} --set experiment.name=young"  # else it would train the first
+    assert f"kerasfusion fit -c {copy / 'config.yaml'} {renamed}" in text_of(write_report(copy))
     (copy / "history.csv").unlink()
     with pytest.raises(RequestError, match="nothing to report yet"):
         write_report(copy)

@@ -26,7 +26,7 @@ def run(photos, tmp_path):
 
 
 def how_far(config):
-    steps = list_steps(config, WEIGHTS, declared(), installed_packages(), "")
+    steps = list_steps(config, WEIGHTS, declared(), installed_packages(), ())
     return {step.step: step.ready for step in steps if step.step in ("fit", "evaluate", "report")}
 
 
@@ -52,7 +52,7 @@ def test_photos_and_cache_at_an_address_are_looked_for_there(run, photos, tmp_pa
     config = replace(config, data=replace(config.data, root=root), cache=replace(config.cache, folder=cache))
 
     def told():
-        steps = {step.step: step for step in list_steps(config, WEIGHTS, declared(), installed_packages(), "")}
+        steps = {step.step: step for step in list_steps(config, WEIGHTS, declared(), installed_packages(), ())}
         return [steps[name].ready for name in ("data", "split", "precompute")], steps["data"].command
 
     ready, command = told()

@@ -256,6 +256,20 @@ def test_missing_parts_are_named_with_the_command_that_makes_them(photos, tmp_pa
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_commands_for_a_renamed_run_are_about_it_and_not_about_the_one_that_has_its_name_now(photos, tmp_path):
+    write_training(tmp_path / "run", photos)
+    folder = (tmp_path / "run").rename(tmp_path / "run (old)")
+    (folder / "history.csv").write_text("loss\n")  # damaged
+    own = f"-c '{folder / 'config.yaml'}' --set runs_folder={tmp_path} --set 'name=run (old)'"
+    page = plain(write_report(folder))
+    assert f"kerasfusion fit --restart {own}" in page
+    assert f"kerasfusion evaluate '{folder / 'fusion.keras'}' {own}" in page
+    assert f"kerasfusion benchmark '{folder / 'fusion.keras'}'" in page
+    assert page.endswith(f"kerasfusion report '{folder}'")
+    assert read_run(folder).rehearse_command.startswith(f"kerasfusion miner rehearse '{folder / 'fusion.keras'}' ")
+
+
+@pytest.mark.usefixtures("without_figures")
 def test_times_of_several_files_are_told_apart(copy):
     stages = {name: {"mean_ms": 2.0, "p50_ms": 2.0, "p95_ms": 3.0} for name in ("forward", "total")}
     timed = {"load_s": 1.0, "memory_mb": 9.0, "runs": 5, "within_timeout": True, "stages": stages}

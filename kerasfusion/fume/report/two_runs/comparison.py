@@ -42,7 +42,7 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
         Section("Training curves", _curves(pair)),
     ]
     there = [section for section in sections if section is not None]
-    write_page(path, f"fume: {a} and {b}", _lead(pair, compared), there, made_by(f"report {first} {second}"))
+    write_page(path, f"fume: {a} and {b}", _lead(pair, compared), there, made_by("report", first, second))
     return path
 
 

@@ -9,6 +9,7 @@ from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.files.writing import remove_partial_files
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.data.imagefolder import find_photos
 from kerasfusion.roadwork.data.importing import sources
@@ -127,9 +128,8 @@ def _write_folder(asked: _Source, record: ImportRecord, summary: ImportSummary) 
     write_photos(targets, record, summary)
     summary.notes += listing.notes()
     if all(photo.split is None for photo in photos):
-        summary.notes.append(
-            f"the source has no split folders, so all is in train/; next: kerasfusion data split {record.out} NEW"
-        )
+        split = command_line(["kerasfusion", "data", "split", record.out, "NEW"])
+        summary.notes.append(f"the source has no split folders, so all is in train/; next: {split}")
     return set(targets)
 
 

@@ -15,7 +15,7 @@ import pydantic
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.formats.measuring import model_parts
-from kerasfusion.reporting import table
+from kerasfusion.reporting import command_line, table
 from kerasfusion.roadwork.detect.latency import drawn_photo, require_photo
 from kerasfusion.roadwork.miner.check.launch import Launch, installed
 from kerasfusion.roadwork.miner.check.their_requirements import LISTED, Need, parse_need, read_needs
@@ -85,11 +85,11 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
     if launch.detector != DETECTOR:
         notes.append(
             f"miner.env names {launch.detector}: the miner would not answer with {DETECTOR} "
-            f"(kerasfusion miner install {root} --write-env ...)"
+            f"({command_line(['kerasfusion', 'miner', 'install', root])} --write-env ...)"
         )
         launch = Launch(launch.layout, DETECTOR, CONFIG, launch.device)
     if not launch.layout.module.is_file():
-        raise RequestError("nothing is installed", where=root, todo=f"kerasfusion miner install {root} --model FILE")
+        raise RequestError("nothing is installed", where=root, todo=_install_command(root))
     settings = read_detector_settings(launch.config_file)
     _refuse_missing_model(settings, launch)
     named, python = python is not None, python or _python_of(launch.layout.root)
@@ -127,6 +127,10 @@ def _advice(result: CheckResult) -> str:
     return f"what to do: {apart}"
 
 
+def _install_command(root: Path) -> str:
+    return command_line(["kerasfusion", "miner", "install", root, "--model", "FILE"])
+
+
 def _refuse_missing_model(settings: DetectorSettings, launch: Launch) -> None:
     """Before the miner's Python is started, which may take a minute."""
     if settings.service_url is not None:
@@ -137,7 +141,7 @@ def _refuse_missing_model(settings: DetectorSettings, launch: Launch) -> None:
                 "the model that the settings name is not there",
                 where=part,
                 expected=f"what {launch.config_file} names",
-                todo=f"kerasfusion miner install {launch.layout.root} --model FILE",
+                todo=_install_command(launch.layout.root),
             )
 
 
@@ -151,9 +155,10 @@ def _todo(layout: Layout, python: Path, named: bool, missing: str | None) -> str
             "`kerasfusion miner serve MODEL` and `kerasfusion miner install PATH --service http://127.0.0.1:8100`"
         )
     if missing is not None and missing.startswith("kerasfusion."):
+        again = command_line(["kerasfusion", "miner", "install", layout.root])
         return (
             "the plug-in in the tree was written by another version of kerasfusion than the one that is installed in "
-            f"{python}: run `kerasfusion miner install {layout.root} ...` again, with the options of that time"
+            f"{python}: run `{again} ...` again, with the options of that time"
         )
     if missing is None or any((layout.root / f"{missing.split('.')[0]}{end}").exists() for end in ("", ".py")):
         return other

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.miner.plugin.layout import CONFIG, DETECTOR, Layout, find_layout
 from kerasfusion.roadwork.miner.plugin.miner_env import read_env
 
@@ -57,7 +58,7 @@ def read_launch(env: Path) -> Launch:
             f"not set: {', '.join(missing)}",
             where=env,
             expected=", ".join(f"{name}={value}" for name, value in _DEFAULTS.items()),
-            todo=f"kerasfusion miner install {env.parent} --write-env ...",
+            todo=f"{command_line(['kerasfusion', 'miner', 'install', env.parent])} --write-env ...",
         )
     launch = Launch(find_layout(env.parent), *(values[name] for name in _DEFAULTS))
     if launch.detector != DETECTOR:

@@ -8,6 +8,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED, METRICS, read_evaluated, read_metrics
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
 from kerasfusion.roadwork.report.checks import METRICS as METRICS_SHAPE
@@ -55,11 +56,12 @@ def find_evidence(model: Path, metrics: Path | None) -> Evidence:
         record = read_evaluated(path.parent)[SPLIT]
         return Evidence(_outputs(path), record, lines_sha256(listing), rehearsal=rehearsal)
     if metrics is not None:
+        evaluate = command_line(["kerasfusion", "evaluate", model, "--data", "FOLDER", "--out", "FOLDER"])
         raise RequestError(
             f"no evaluation of this model: {reason}",
             where=metrics,
             expected=f"metrics.json with {EVALUATED} beside it, of {model.name} on {SPLIT}/",
-            todo=f"kerasfusion evaluate {model} --data FOLDER --out FOLDER, and name its metrics.json",
+            todo=f"{evaluate}, and name its metrics.json",
         )
     return Evidence({}, {}, missing=reason, rehearsal=rehearsal)
 

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from kerasfusion.config import STRICT_KEYS, load_config
 from kerasfusion.errors import RequestError
+from kerasfusion.reporting import command_line
 
 MODEL_NAME = "fusion.keras"
 _PATHS = ("model_path", "googlenet_fusion_path", "yolo_weights_path")
@@ -86,7 +87,7 @@ def model_file(settings: DetectorSettings, path: Path) -> Path:
         raise RequestError(
             f"the older two-file layout has not been made into one {MODEL_NAME} yet",
             where=folder,
-            todo=f"kerasfusion miner import-legacy {path}",
+            todo=command_line(["kerasfusion", "miner", "import-legacy", path]),
         )
     return folder / MODEL_NAME
 

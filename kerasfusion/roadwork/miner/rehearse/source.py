@@ -9,6 +9,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, files_sha256
 from kerasfusion.formats.measuring import model_parts
 from kerasfusion.machine.device import use_device
+from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.detect.detector import open_detector
 from kerasfusion.roadwork.miner.check.launch import read_launch
 from kerasfusion.roadwork.miner.plugin.detector_settings import DetectorSettings, model_file, read_detector_settings
@@ -88,7 +89,7 @@ def refuse_other_model(model: Path, said: str | None, url: str) -> None:
         raise RequestError(
             f"the service answers with another file than {model}",
             where=url,
-            todo=f"kerasfusion miner serve {model}, or leave MODEL away",
+            todo=f"{command_line(['kerasfusion', 'miner', 'serve', model])}, or leave MODEL away",
         )
 
 

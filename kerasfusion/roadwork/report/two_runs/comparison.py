@@ -45,7 +45,7 @@ def write_comparison(first: Path, second: Path, out: Path | None = None, data: P
         *_answers(pair, data),
         Section("Training", _training(pair)),
     ]
-    write_page(path, f"roadwork: {a} and {b}", _lead(pair, compared), sections, made_by(f"report {first} {second}"))
+    write_page(path, f"roadwork: {a} and {b}", _lead(pair, compared), sections, made_by("report", first, second))
     return path
 
 
