@@ -1,9 +1,10 @@
-"""Our own CSV files: their text, and reading them back with a message where one is damaged."""
+"""CSV files: the text of our own, reading them back with a message where one is damaged, and those that people edit."""
 
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from kerasfusion.errors import DamagedError, KerasFusionError
 
@@ -79,6 +80,19 @@ def read_numbers(path: Path, what: str, needed: Sequence[str] = (), todo: str | 
                     raise damaged(what, f"line {line}: {name} is {cell!r}, not a number", path, todo) from None
         found.append(numbers)
     return found
+
+
+def edited_table(file: TextIO) -> csv.DictReader:
+    """A reader of a table that people edit: its cells are separated as its first line is, and by commas if by nothing.
+
+    Spreadsheets in countries with a decimal comma write semicolons, and some write tabs.
+
+    Args:
+        file: at its beginning, opened with newline="".
+    """
+    separator = max(",;\t", key=file.readline().count)
+    file.seek(0)
+    return csv.DictReader(file, delimiter=separator)
 
 
 def damaged(what: str, why: str, path: Path, todo: str | None) -> DamagedError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import edited_table
 from kerasfusion.reporting import command_line
 
 Row = TypeVar("Row")
@@ -18,7 +19,7 @@ def parse_rows(path: Path, columns: Sequence[str], parse: Callable[[dict[str, st
     """Read a CSV with a header line.
 
     Args:
-        path: UTF-8, with or without a byte order mark; blank lines are passed over.
+        path: UTF-8, with or without a byte order mark, separated as `edited_table` says; blank lines are passed over.
         columns: what the header must have; it may have more.
         parse: called with {column: text} and the row's place ("val_annotations.csv line 7"); a ValueError says what
             is wrong with the row.
@@ -49,7 +50,7 @@ def _numbered_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict]]
     """(line on which the row ends, row)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = edited_table(file)
             header = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:

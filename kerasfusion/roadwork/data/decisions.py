@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import edited_table
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.imagefolder import Photo
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
@@ -15,8 +16,6 @@ from kerasfusion.roadwork.data.metadata_csv import plain_name
 DECISION = "decision"
 DECISIONS = ("keep", "flip", "drop")
 SHA256, PATH, LABEL = "image_sha256", "path", "label"
-_SEPARATORS = ",;\t"
-"""Spreadsheets in countries with a decimal comma write semicolons."""
 _NAMED = 10
 
 
@@ -82,7 +81,7 @@ def read_decisions(table: Path) -> list[dict[str, str]]:
     """The rows with a decision; cells of columns that are not there are empty.
 
     Args:
-        table: a CSV, its cells separated by commas, semicolons or tabs, as its first line is.
+        table: a CSV, its cells separated as `edited_table` says.
 
     Raises:
         RequestError: as `apply_decisions`, of the file alone.
@@ -95,9 +94,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict]]:
     """The rows with their lines' numbers."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            separator = max(_SEPARATORS, key=file.readline().count)
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=separator)
+            reader = edited_table(file)
             rows = [(reader.line_num, row) for row in reader]
             columns = set(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
@@ -118,7 +115,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict]]:
 
 def _cells(row: dict, where: str) -> dict[str, str]:
     """The cells that count, checked where the row has a decision."""
-    if None in row:
+    if any(cell.strip() for cell in row.get(None, ())):  # a spreadsheet leaves empty ones
         raise RequestError(
             "a row has more cells than there are columns", where=where, todo="put what holds a separator into quotes"
         )

@@ -5,6 +5,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from kerasfusion.errors import RequestError
+from kerasfusion.files.csv_table import edited_table
 from kerasfusion.images.listing import readable_name
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
 
@@ -26,7 +27,7 @@ def read_labels(path: Path) -> dict[str, int]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            rows = list(edited_table(file))
     except (OSError, ValueError, csv.Error) as error:
         raise RequestError(f"cannot read the CSV: {error}", where=path) from error
     columns = rows[0].keys() if rows else ()

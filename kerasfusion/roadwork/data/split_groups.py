@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
-from kerasfusion.files.csv_table import csv_text
+from kerasfusion.files.csv_table import csv_text, edited_table
 from kerasfusion.files.digests import source_sha256
 from kerasfusion.parallel import ordered_map
 from kerasfusion.progress import track
@@ -142,7 +142,7 @@ def read_groups(root: Place) -> dict[str, str]:
 
 def _read_csv(group_csv: Place) -> dict[str, str]:
     try:
-        rows = list(csv.DictReader(io.StringIO(group_csv.read_bytes().decode("utf-8-sig"), newline="")))
+        rows = list(edited_table(io.StringIO(group_csv.read_bytes().decode("utf-8-sig"), newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise RequestError(f"cannot read the group CSV: {error}", where=group_csv) from error
     if not rows or not {"path", "group"} <= rows[0].keys():

@@ -37,6 +37,12 @@ def test_a_byte_order_mark_more_columns_blank_lines_and_crlf_do_no_harm(tmp_path
     assert (frame.frame_path, frame.source) == ("images/a.png", "x.csv line 3")
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_annotations_that_a_spreadsheet_saved_with_another_separator_are_read(tmp_path, separator):
+    (frame,) = read_frames(written(tmp_path, GOOD.replace(",", separator), header=HEADER.replace(",", separator)))
+    assert frame == Frame("co2", "images/a.png", "masks/a.png", 6.5, 0, "17", "3")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -52,6 +52,11 @@ def test_a_table_that_a_spreadsheet_saved_with_another_separator_is_read(source,
     assert "1 4" not in split(source, text)[1]
 
 
+@pytest.mark.parametrize("text", ["path,decision\nroadwork/4.jpg,drop,\n", "path;decision\nroadwork/4.jpg;drop;; \n"])
+def test_empty_cells_beyond_the_columns_are_passed_over(source, text):
+    assert "1 4" not in split(source, text)[1]
+
+
 def test_of_copies_with_both_labels_those_with_the_label_of_the_row_are_meant(source):
     shutil.copy(source / "roadwork" / "3.jpg", source / "no_roadwork" / "copy.jpg")
     digest = digest_of(source, "roadwork/3.jpg")

@@ -12,6 +12,7 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.roadwork.data.check import check_dataset
 from kerasfusion.roadwork.data.dataset import scan
 from kerasfusion.roadwork.data.importing.job import import_dataset
+from kerasfusion.roadwork.data.split_groups import read_groups
 from kerasfusion.roadwork.data.split_job import split_dataset
 from kerasfusion.roadwork.data.target_names import free_names
 from tests.roadwork.data.import_material import encode, tree
@@ -62,6 +63,17 @@ def test_accents_in_a_group_csv_match_in_either_spelling(tmp_path, form):
     table = tmp_path / "groups.csv"
     table.write_text(unicodedata.normalize(other, "\n".join(["path,group", *rows])), encoding="utf-8")
     assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=table).groups == 3
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_that_a_spreadsheet_saved_with_another_separator_are_read(tmp_path, separator):
+    source = make(tmp_path / "src", "a.jpg", "b.jpg", "c.jpg")
+    labels, groups = tmp_path / "src" / "metadata.csv", tmp_path / "groups.csv"
+    labels.write_text("file_name,label\na.jpg,1\nb.jpg,0\nc.jpg,1\n".replace(",", separator))
+    groups.write_text("path,group\na.jpg,x\nb.jpg,y\nc.jpg,x\n".replace(",", separator))
+    assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=groups, progress=quiet).groups == 2
+    assert read_groups(tmp_path) == {"a.jpg": "x", "b.jpg": "y", "c.jpg": "x"}
+    assert set(tree(tmp_path / "out")) >= {"train/roadwork/a.jpg", "train/no_roadwork/b.jpg", "train/roadwork/c.jpg"}
 
 
 @pytest.mark.parametrize(
