@@ -66,6 +66,7 @@ def forget_checkpoints(folder: Path) -> None:
     """
     path = folder / "checkpoints"
     aside = own_partial(path)
+    shutil.rmtree(aside, ignore_errors=True)  # left over: in a container every process may have the same number
     try:
         path.rename(aside)
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from kerasfusion.files.run_folder import (
     refuse_used,
     require_folder,
 )
+from kerasfusion.files.writing import own_partial
 from kerasfusion.machine.device import select_device
 from kerasfusion.roadwork.config import RoadworkConfig
 
@@ -42,6 +43,15 @@ def test_forgotten_checkpoints_are_gone_and_bind_nobody(tmp_path):
     forget_checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
     claim_checkpoints(tmp_path, {"epochs": 2})
+
+
+def test_what_a_deletion_that_was_cut_short_left_is_not_in_the_way_of_the_next(tmp_path):
+    (claim_checkpoints(tmp_path, {"epochs": 1}) / "state.npz").touch()
+    left = own_partial(tmp_path / "checkpoints")  # in a container the next process may have the same number
+    left.mkdir()
+    (left / "state.npz").touch()
+    forget_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_checkpoints_that_another_program_holds_are_not_forgotten_in_silence(tmp_path, monkeypatch):

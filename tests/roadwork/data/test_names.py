@@ -71,7 +71,7 @@ def test_tables_that_a_spreadsheet_saved_with_another_separator_are_read(tmp_pat
     labels, groups = tmp_path / "src" / "metadata.csv", tmp_path / "groups.csv"
     labels.write_text("file_name,label\na.jpg,1\nb.jpg,0\nc.jpg,1\n".replace(",", separator))
     groups.write_text("path,group\na.jpg,x\nb.jpg,y\nc.jpg,x\n".replace(",", separator))
-    assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=groups, progress=quiet).groups == 2
+    assert split_dataset(source, tmp_path / "out", val=0, test=0, group_csv=groups).groups == 2
     assert read_groups(tmp_path) == {"a.jpg": "x", "b.jpg": "y", "c.jpg": "x"}
     assert set(tree(tmp_path / "out")) >= {"train/roadwork/a.jpg", "train/no_roadwork/b.jpg", "train/roadwork/c.jpg"}
 
