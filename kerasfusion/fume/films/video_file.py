@@ -165,16 +165,22 @@ def lacks_index(path: Path) -> bool:
 
 
 def ends_within_riff(path: Path) -> bool:
-    """Whether a file is an AVI that ends before its lists do: FFmpeg takes such a one for a shorter film."""
+    """Whether a file is an AVI that ends before its lists or its last frame do: FFmpeg takes it for a shorter film."""
     place = length = 0
+    is_open = False
     with suppress(OSError), path.open("rb") as file:
         length = path.stat().st_size
         while place < length:
             file.seek(place)
             head = file.read(8)
-            if len(head) < 8 or head[:4] != b"RIFF" or head[4:] == b"\xff" * 4:  # its writer could not go back
+            kind, size = head[:4], int.from_bytes(head[4:], "little")
+            if len(head) < 8 or not (kind == b"RIFF" or (is_open and kind.decode("latin-1").isprintable())):
                 return False
-            place += 8 + int.from_bytes(head[4:], "little")
+            if kind in (b"RIFF", b"LIST") and size in (0, 2**32 - 1):
+                is_open = True  # its writer could not go back: what the list holds says where it ends
+                place += 12
+            else:
+                place += 8 + size + size % 2
     return place > length + 1
 
 

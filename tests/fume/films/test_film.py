@@ -12,7 +12,7 @@ from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.films.alignment import moments
 from kerasfusion.fume.films.film import is_film, open_film
-from kerasfusion.fume.films.video_file import VideoWriter, stored_frame
+from kerasfusion.fume.films.video_file import VideoWriter, ends_within_riff, stored_frame
 from kerasfusion.images.decoding import ImageError
 from tests.fume.films.film_material import copy_film, grey_frame, write_film, write_pages
 
@@ -104,6 +104,22 @@ def test_an_avi_that_is_cut_is_said_although_ffmpeg_takes_it_for_a_shorter_one(t
     film, shots = read(path)
     assert 10 < len(shots) < 30
     assert "it was cut" in str(film.trouble)
+
+
+@pytest.mark.parametrize("size", [b"\0" * 4, b"\xff" * 4])
+def test_an_avi_whose_writer_left_its_size_open_is_cut_where_it_ends_within_a_frame(tmp_path, size):
+    rng = np.random.default_rng(0)
+    path = write_film(tmp_path / "film.avi", [rng.integers(0, 255, (48, 64), np.uint8) for _ in range(40)])
+    whole = path.read_bytes()
+    frames = whole.index(b"movi")  # behind the size of its list
+    whole = whole[:4] + size + whole[8 : frames - 4] + size + whole[frames:]
+    last = whole.rindex(b"00dc", 0, whole.index(b"idx1"))  # a frame: these four letters, its size, and its bytes
+    for end, is_cut in ((len(whole), False), (last, False), (last + 20, True)):
+        path.write_bytes(whole[:end])
+        assert ends_within_riff(path) == is_cut
+    assert "it was cut" in str(read(path)[0].trouble)
+    path.write_bytes(whole[:last] + bytes(100))  # room that its writer had taken before
+    assert not ends_within_riff(path)
 
 
 @pytest.mark.parametrize("irregular", [False, True])
