@@ -11,6 +11,7 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.dry_run.fit import Trial, trial_stages, try_out
 from kerasfusion.fume.fit.training_data import read_split
 from kerasfusion.machine.probe import process_seconds
+from kerasfusion.progress import track
 
 EARLIER, TRIED, SCALED = "earlier runs", "a trial", "the trial, by MACs"
 
@@ -47,6 +48,8 @@ def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> Ablat
     begin, start_up = time.perf_counter(), process_seconds()
     open_runs = [run for run, row in zip(runs, rows, strict=True) if row["minutes_left"] is None]
     macs: dict[tuple, int] = {}
+    for run in track(open_runs, "count multiplications") if open_runs else ():
+        _step_macs(run.config, macs)
     tried = _with_quick_steps(open_runs[0].config, macs) if open_runs else None
     trial = _try(tried) if tried else None
     for run, row in zip(runs, rows, strict=True):

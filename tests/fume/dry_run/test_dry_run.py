@@ -127,7 +127,7 @@ def test_wrong_requests_are_refused_by_the_command(make_config, tmp_path, trial)
     assert [each.name for each in tmp_path.iterdir()] == ["toy.yaml"]
 
 
-def test_an_ablation_is_told_from_one_trial_and_multiplications(make_config, trial, monkeypatch):
+def test_an_ablation_is_told_from_one_trial_and_multiplications(make_config, trial, monkeypatch, capsys):
     tried = []
     monkeypatch.setattr(ablate, "try_out", lambda config, *samples: tried.append(config) or trial)
     macs = {"MultiTaskFastSCNN": 300, "SegmentationOnlyFastSCNN": 100}
@@ -144,6 +144,7 @@ def test_an_ablation_is_told_from_one_trial_and_multiplications(make_config, tri
     told = ablate.complete_costs(runs, rows)
     assert [config.experiment.name for config in tried] == ["first"]
     assert told.run == "first"
+    assert "count multiplications: 3/3" in capsys.readouterr().err
     assert [row["told_by"] for row in rows] == ["a trial", "a trial", "the trial, by MACs"]
     # start 6 + networks 4 + train 45 x 2 + 10 + validate 25 x 0.5 + 1 + keep 5 x 0.25 + 1 + compare 6 + 4 / 2
     assert rows[0]["minutes_left"] == pytest.approx((6 + 4 + 100 + 13.5 + 2.25 + 8) / 60)
