@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasfusion.errors import RequestError
 from kerasfusion.fume.detect.answering import Network
+from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.png import write_png
 from kerasfusion.machine.stage_clock import resident_memory_mb, summarise, time_stages
 from kerasfusion.reporting import table
@@ -33,14 +34,17 @@ def measure_network(
         {"load_s", "memory_mb", "frames": {gas: [width, height]}, "runs", "stages": {stage: {"mean_ms", ...}}, "fps"}.
 
     Raises:
-        RequestError: a file does not exist, or is of a gas that the network was not trained on. ImageError: one cannot
-            be decoded.
+        RequestError: a file does not exist, is no frame, or is of a gas that the network was not trained on.
     """
     require_frames(files or {})
     begin = time.perf_counter()
     network = open_it()
     load_s = time.perf_counter() - begin
     network.require_gases(files or {})
+    try:
+        network.read_frames(files or {})
+    except ImageError as error:  # of a file that is asked for by its name: the request is wrong
+        raise RequestError(error.what, where=error.where, expected=error.expected, todo=error.todo) from error
     with tempfile.TemporaryDirectory() as folder:
         return {"load_s": load_s, **time_network(network, files or _noise(Path(folder), network.gases), runs, warmup)}
 

@@ -287,6 +287,11 @@ def test_latency_is_measured_from_files_to_masks(data, model):
         measure_network(lambda: open_network(model), {"co2": root / "gone.png"})
 
 
+def test_a_frame_to_be_timed_that_is_none_is_a_wrong_request(model, tmp_path):
+    (tmp_path / "co2.png").write_text("text")
+    assert "not an image" in invoke("benchmark", model, "--co2", tmp_path / "co2.png", code=2).stderr
+
+
 def test_counts_are_answered_as_the_picture_that_they_were_scaled_to(data, model, tmp_path):
     root, pictures = data
     picture = pictures[1]["co2"][0].astype(np.uint16)
