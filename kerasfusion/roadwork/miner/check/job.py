@@ -27,6 +27,8 @@ from kerasfusion.runtime_requirements import FRAMEWORK
 
 _TRACEBACK = "Traceback (most recent call last):"
 _MOST_LINES = 8
+_PATIENCE_S = 900.0
+"""How long the miner's Python may take: much more than imports and a large model on a slow disk do."""
 
 
 class _Result(pydantic.BaseModel):
@@ -79,6 +81,7 @@ def check(root: Path, python: Path | None = None, image: Path | None = None) -> 
 
     Raises:
         RequestError: no miner's tree, nothing installed in it, a wrong YAML, or no such model, interpreter or photo.
+        KerasFusionError: the interpreter ends before the check begins, or does not come to its end.
     """
     require_photo(image)
     launch, notes = installed(root), []
@@ -195,6 +198,7 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
                 capture_output=True,
                 text=True,
                 errors="replace",
+                timeout=_PATIENCE_S,
             )
         except OSError as error:
             raise RequestError(
@@ -202,6 +206,13 @@ def _run(launch: Launch, python: Path, image: Path | None) -> tuple[dict, str | 
                 where=python,
                 expected="the program file of the Python that the miner runs in",
                 todo=f"name it with --python, such as --python {root / 'venv' / 'bin' / 'python'}",
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            alone = command_line([python, "-c", f"import {launch.layout.package}.detectors"])
+            raise KerasFusionError(
+                f"the miner's Python gave no answer in {_PATIENCE_S:.0f} s, and was ended",
+                where=python,
+                todo=f"see whether the miner's own modules wait for something: in {root}, {alone}",
             ) from error
         if not result.is_file():
             raise KerasFusionError("the check did not start:\n" + _error_text(process.stderr), where=python)
