@@ -7,8 +7,9 @@ from kerasfusion.reporting import table
 from kerasfusion.roadwork.ablate.record import FULL, Ablation, Row, Useless
 
 NOTE = (
-    "difference: reward less that of the fusion of all branches, with the 95 % interval by photo (paired bootstrap). "
-    "ms: median of one photo from its pixels on, each branch timed by itself; MB: of its weights."
+    "difference: reward less that of the fusion of all branches, with the 95 % interval by photo (copies, and photos "
+    "of one group, count as one; paired bootstrap). ms: median of one photo from its pixels on, each branch timed by "
+    "itself; MB: of its weights."
 )
 
 

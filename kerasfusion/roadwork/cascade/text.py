@@ -22,7 +22,8 @@ def as_text(said: dict[str, Any]) -> str:
             f"photo, the rest {times['rest']:.1f} ms",
             table([_row(row) for row in said["curve"]], digits=DIGITS),
             "skip: photos that the first stage answers; changed: decisions other than the fusion's, and the upper end "
-            "of their 95 % interval by photo; * is the window that is taken",
+            "of their 95 % interval by photo (copies, and photos of one group, count as one); * is the window that is "
+            "taken",
         ]
     )
 

@@ -76,7 +76,8 @@ def _chart(split: str, report: Mapping[str, Any], challenges: Mapping[str, Mappi
     return Chart(
         mcc_by_kind(split, report, challenges),
         "MCC on the photos themselves and on the challenges that a validator would make of them, by layout and level, "
-        "with 95 % bootstrap intervals by photo. A line falls where a distortion costs answers.",
+        "with 95 % bootstrap intervals by photo (copies, and photos of one group, count as one). A line falls where a "
+        "distortion costs answers.",
         f"MCC by layout and level. On the mix: {words}.",
         narrow=mcc_by_kind(split, report, challenges, width=PHONE),
     )

@@ -65,6 +65,7 @@ def test_of_three_that_know_alike_every_one_pays():
     found = weighed(lambda rng, labels: {name: knowing(rng, labels, 1.0) for name in COSTS})
     assert found.useless == []
     assert "every branch pays" in as_text(found)
+    assert "by photo (copies, and photos of one group, count as one; paired bootstrap)" in as_text(found)
     rows = {row.name: row for row in found.asked["test"]}
     # Signs of sums of one, two and three draws of N(1, 1): Phi(1), Phi(sqrt 2) and Phi(sqrt 3) of them are right.
     expected = {"vit alone": 0.8413, "without vit": 0.9214, "fusion": 0.9584}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerasfusion.report_page.blocks import Table
+from kerasfusion.report_page.blocks import Chart, Table
 from kerasfusion.roadwork.challenge.kinds import Kind
 from kerasfusion.roadwork.challenge.views import grid
 from kerasfusion.roadwork.data.dataset import Sample
@@ -55,6 +55,8 @@ def test_the_report_shows_challenges_of_one_kind(of_one_kind, tmp_path):
     blocks = challenge_blocks(run, of_one_kind.challenges)
     (table,) = (block for block in blocks if isinstance(block, Table))
     assert [row["asked"] for row in table.rows] == ["the photos", "crop 2"]
+    (chart,) = (block for block in blocks if isinstance(block, Chart))
+    assert "intervals by photo (copies, and photos of one group, count as one)." in chart.caption
 
 
 def test_a_plain_view_stands_for_four_in_the_mix_of_a_grid():
