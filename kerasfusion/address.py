@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.request import url2pathname
 
-from kerasfusion.errors import KerasFusionError, RequestError, install_hint, require
+from kerasfusion.errors import KerasFusionError, RequestError, first_line, install_hint, require
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LIBRARIES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
@@ -257,7 +257,7 @@ def _file_system(scheme: str) -> Any:
     except ImportError as error:
         library = _LIBRARIES.get(scheme, "what is named")
         raise RequestError(
-            f"{scheme}:// needs a library that is not installed: {_first_line(error)}",
+            f"{scheme}:// needs a library that is not installed: {first_line(error)}",
             where=f"{scheme}://",
             todo=install_hint("remote") if scheme == "s3" else f"{sys.executable} -m pip install {library}",
         ) from error
@@ -289,7 +289,7 @@ def _errors(address: Address) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise RequestError(
-            f"access is refused: {_first_line(error)}",
+            f"access is refused: {first_line(error)}",
             where=address,
             expected="credentials that may list, read and (for a cache) write there",
             todo=f"look at {credentials}, and at the bucket's policy",
@@ -297,18 +297,13 @@ def _errors(address: Address) -> Iterator[None]:
     except Exception as error:  # each library has errors of its own
         if "credentials" in type(error).__name__.lower():
             raise RequestError(
-                f"there are no credentials: {_first_line(error)}",
+                f"there are no credentials: {first_line(error)}",
                 where=address,
                 todo=f"set {credentials}",
             ) from error
         raise KerasFusionError(
-            f"it does not answer as it should: {type(error).__name__}: {_first_line(error)}",
+            f"it does not answer as it should: {type(error).__name__}: {first_line(error)}",
             where=address,
             todo=f"look at the network{_ENDPOINTS.get(address._scheme, '')}, then run the same command again: what is "
             "finished is kept",
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -7,6 +7,9 @@ from pathlib import Path
 CONSTRAINTS = Path(__file__).parents[1] / "tools" / "constraints.txt"
 """Lies beside the package where it runs from its source, and nowhere else."""
 
+_SHOWN = 500
+"""Letters of a line that are shown: some libraries quote in it all that they read."""
+
 
 class KerasFusionError(Exception):
     """Work that failed: exit code 1.
@@ -39,6 +42,12 @@ class DamagedError(KerasFusionError):
     """A file that is read for an answer is not what was written: exit code 2, as of any wrong file."""
 
     exit_code = 2
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in one line: the first of its text, or its class's name if it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()[:_SHOWN]
 
 
 def install_command(extra: str = "") -> str:

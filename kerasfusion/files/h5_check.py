@@ -6,7 +6,7 @@ far larger than what it stores. Opened as weights, another file's content would 
 
 from pathlib import Path
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import RequestError, first_line
 
 EXPANSION = 20
 """An array may be this many times as large as what the file stores of it, from FLOOR bytes on."""
@@ -29,7 +29,7 @@ def refuse_foreign_weights(weights: Path, path: Path) -> None:
         with h5py.File(weights, "r") as file:
             _check_groups(file, path)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises on damaged files
-        what = f"the weights in the file are damaged: {str(error).splitlines()[0]}"
+        what = f"the weights in the file are damaged: {first_line(error)}"
         raise RequestError(what, where=path, todo="copy the file again, or make it again") from error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import KerasFusionError, RequestError, first_line
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.keras_file_check import CONFIG, DESCRIPTION, WEIGHTS, open_archive, read_config, read_json
 from kerasfusion.files.older_keras import OLDEST_TENSORFLOW, oldest_keras, rewrite_for_older_keras, version_numbers
@@ -138,8 +138,8 @@ def load_network(path: Path):
             model.load_weights(weights)
         except Exception as error:  # keras raises ValueError, TypeError, KeyError, OSError... on a damaged file
             _refuse_newer(config, keras.__version__, path, error)
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RequestError(f"Keras cannot open the model: {reason}", where=path, todo=_AGAIN) from error
+            what = f"Keras cannot open the model: {first_line(error)}"
+            raise RequestError(what, where=path, todo=_AGAIN) from error
         return model
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import RequestError, require
+from kerasfusion.errors import RequestError, first_line, require
 from kerasfusion.files.keras_file_check import DESCRIPTION
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.keras_cut import cut
@@ -130,8 +130,8 @@ def open_model(path: Path) -> OpenModel:
             names = STAGES if first_outputs(description) else (None,)
             runners = [interpreter.get_signature_runner(name) for name in names]
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RequestError(f"LiteRT cannot open the model: {reason}", where=path, todo=EXPORT_AGAIN) from error
+        what = f"LiteRT cannot open the model: {first_line(error)}"
+        raise RequestError(what, where=path, todo=EXPORT_AGAIN) from error
     lock = threading.Lock()  # the interpreter serves one thread at a time
     parts = [_answering(runner, lock) for runner in runners]
     stages = Stages(*parts) if len(parts) > 1 else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import RequestError, require
+from kerasfusion.errors import RequestError, first_line, require
 from kerasfusion.formats.description import parse_description
 from kerasfusion.formats.library_notes import without_log
 from kerasfusion.formats.onnx_cut import CARRIED_KEY, find_carried, open_stages
@@ -127,7 +127,7 @@ def _session(path: Path, content: bytes | None = None):
 
 def _reason(error: Exception, path: Path) -> str:
     """The runtime's sentence without its error code and the file's name, which is said anyway."""
-    text = str(error).splitlines()[0]
+    text = first_line(error)
     return text.rpartition(f"{path} failed:")[2].strip() or text
 
 

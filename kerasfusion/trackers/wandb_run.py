@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.errors import KerasFusionError, RequestError, first_line, require
 from kerasfusion.files.writing import write_text
 from kerasfusion.trackers.login import wandb_mode
 from kerasfusion.trackers.settings import Tracking
@@ -111,9 +111,9 @@ class WandbRun:
                 settings=self._wandb.Settings(console="off", silent=True),
             )
         except self._wandb.UsageError as error:
-            raise RequestError(f"Weights & Biases: {_first_line(error)}", todo=ADVICE) from error
+            raise RequestError(f"Weights & Biases: {first_line(error)}", todo=ADVICE) from error
         except self._wandb.Error as error:
-            raise KerasFusionError(f"Weights & Biases: {_first_line(error)}", todo=ADVICE) from error
+            raise KerasFusionError(f"Weights & Biases: {first_line(error)}", todo=ADVICE) from error
 
     def _remove_earlier(self) -> None:
         """Remove the folders that this one stands for."""
@@ -123,7 +123,3 @@ class WandbRun:
         for older in (self._folder / "wandb").glob(f"offline-run-*-{self._earlier}*"):
             if older.name != current:
                 shutil.rmtree(older)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

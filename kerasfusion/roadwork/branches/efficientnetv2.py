@@ -6,7 +6,7 @@ The application normalises its pixels itself (include_preprocessing): it is fed 
 import re
 from pathlib import Path
 
-from kerasfusion.errors import RequestError
+from kerasfusion.errors import RequestError, first_line
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.weights_check import refuse_nonfinite_model
@@ -80,7 +80,7 @@ def _build_with_imagenet(build, variant: str, arguments: dict):
     except Exception as error:  # keras.utils.get_file raises whatever the network stack raises
         file = f"efficientnetv2-{variant}_notop.h5"
         raise RequestError(
-            f"cannot get the imagenet weights: {str(error).splitlines()[0]}",
+            f"cannot get the imagenet weights: {first_line(error)}",
             where=f"efficientnetv2.weights: imagenet ({file})",
             todo=f"fetch {_IMAGENET}/{file} and put it into ~/.keras/models, or anywhere and set "
             "efficientnetv2.weights to its path; null starts from random weights on purpose",
@@ -107,7 +107,7 @@ def _build_with_file(build, name: str, path: Path, arguments: dict):
         trunk.load_weights(path)
     except Exception as error:  # h5py and keras each raise their own
         raise RequestError(
-            f"the file does not hold weights of a headless {name}: {str(error).splitlines()[0]}",
+            f"the file does not hold weights of a headless {name}: {first_line(error)}",
             where=path,
             todo="set efficientnetv2.weights and efficientnetv2.variant to what belongs together",
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasfusion.errors import RequestError, require
+from kerasfusion.errors import RequestError, first_line, require
 from kerasfusion.files.digests import files_sha256, json_sha256, lines_sha256
 from kerasfusion.files.h5_check import refuse_foreign_weights
 from kerasfusion.files.run_folder import differences
@@ -184,9 +184,8 @@ def _read_network(checkpoint: VitCheckpoint) -> VitNetwork:
     try:
         task = keras_hub.models.ViTImageClassifier.from_preset(str(checkpoint.folder), preprocessor=None, compile=False)
     except Exception as error:  # keras-hub raises ValueError, KeyError, TypeError, OSError... on a damaged preset
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise RequestError(
-            f"keras-hub cannot open the preset: {reason}",
+            f"keras-hub cannot open the preset: {first_line(error)}",
             where=checkpoint.folder,
             expected="what ViTImageClassifier.save_to_preset wrote",
             todo="copy the preset again, or save it again",
@@ -327,7 +326,7 @@ def _download(source: str) -> Path:
         return folder
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         raise RequestError(
-            f"cannot get the ViT from the hub: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"cannot get the ViT from the hub: {type(error).__name__}: {first_line(error)}",
             where=source,
             expected="config.json, preprocessor_config.json and model.safetensors",
             todo="download these three files on a machine that reaches the hub, bring them here in a folder and set "

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kerasfusion.address import Place
-from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.errors import KerasFusionError, RequestError, first_line, require
 
 LOCAL = "local"
 AUTO = "auto"
@@ -187,7 +187,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         _begin_session(ray, address)
     except ConnectionError as error:
-        raise _no_cluster(address, _first_line(error)) from error
+        raise _no_cluster(address, first_line(error)) from error
     except RuntimeError as error:
         if "version" not in str(error).lower():
             raise
@@ -251,11 +251,11 @@ def _result(ray, reference, node: Node) -> Any:
         with _session_errors(ray):
             return ray.get(reference)
     except (*gone, *lost, *unschedulable) as error:
-        raise WorkerDied(_first_line(error)) from error
+        raise WorkerDied(first_line(error)) from error
     except errors.RayTaskError as error:
         cause = getattr(error, "cause", None) or error
         raise KerasFusionError(
-            f"a worker failed: {type(cause).__name__}: {_first_line(cause)}",
+            f"a worker failed: {type(cause).__name__}: {first_line(cause)}",
             where=node.name,
             todo="its log is in /tmp/ray/session_latest/logs on that machine",
         ) from error
@@ -272,14 +272,9 @@ def _session_errors(ray) -> Iterator[None]:
         if isinstance(error, ValueError) and "closed channel" not in str(error):  # that one is gRPC's
             raise
         raise KerasFusionError(
-            f"the cluster's head node no longer answers: {_first_line(error)}",
+            f"the cluster's head node no longer answers: {first_line(error)}",
             todo="start it again and run the same command again: what was finished is kept",
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _look_function() -> Callable[..., tuple[dict, dict, dict, dict]]:

@@ -172,14 +172,18 @@ def test_what_a_checkpoint_consists_of_is_fetched_from_the_hub(monkeypatch, tmp_
     assert {path.name for path in tmp_path.iterdir()} == set(there)
 
 
-def test_hub_out_of_reach_says_what_to_do(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError("name resolution failed"), "OSError: name resolution failed"), (TimeoutError(), "TimeoutError")],
+)
+def test_hub_out_of_reach_says_what_to_do(monkeypatch, error, reason):
     import huggingface_hub
 
     def unreachable(*args, **kwargs):
-        raise OSError("name resolution failed")
+        raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(KerasFusionError, match=r"cannot get the ViT from the hub(.|\n)*vit\.weights"):
+    with pytest.raises(KerasFusionError, match=rf"cannot get the ViT from the hub: {reason}(.|\n)*vit\.weights"):
         read_checkpoint("hf://natix-network-org/roadwork")
 
 

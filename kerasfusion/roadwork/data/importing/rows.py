@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasfusion.errors import KerasFusionError
+from kerasfusion.errors import KerasFusionError, first_line
 from kerasfusion.roadwork.data.importing.reach import Reach, shortened
 from kerasfusion.roadwork.data.label_names import LABEL_SPELLINGS, parse_label
 
@@ -71,11 +71,6 @@ class SplitRows:
                 todo="correct the label, or import the other splits with --split",
             )
         return label
-
-
-def first_line(error: Exception) -> str:
-    """The first line of another library's error message, at most 300 letters of it."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def _read_image(value: Any, reach: Reach, where: str) -> tuple[bytes, str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasfusion.address import open_url
-from kerasfusion.errors import KerasFusionError, RequestError, install_hint
+from kerasfusion.errors import KerasFusionError, RequestError, first_line, install_hint
 from kerasfusion.images.listing import PhotoListing
 from kerasfusion.roadwork.data.importing.reach import Reach
-from kerasfusion.roadwork.data.importing.rows import SplitRows, first_line
+from kerasfusion.roadwork.data.importing.rows import SplitRows
 from kerasfusion.roadwork.data.label_names import SPLIT_SPELLINGS, find_split, parse_split
 
 if TYPE_CHECKING:

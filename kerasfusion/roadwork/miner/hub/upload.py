@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasfusion.errors import KerasFusionError, RequestError, require
+from kerasfusion.errors import KerasFusionError, RequestError, first_line, require
 
 NAME = r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+"
 """What the subnet's validators take as a repository; the hub itself also knows names with dots."""
@@ -74,7 +74,7 @@ def push(folder: Path, files: Sequence[str], repo: str, private: bool, message: 
 
 def _explain(repo: str, folder: Path, error: Exception) -> KerasFusionError:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    reason = f"{type(error).__name__}: {first_line(error)}"
     if type(error).__name__ == "LocalTokenNotFoundError":
         status = 401
     what, todo = _TODO.get(status, (None, None))
