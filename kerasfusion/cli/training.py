@@ -52,9 +52,8 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     """
     from kerasfusion.files.run_folder import describe_run, require_folder
     from kerasfusion.roadwork.config import fold_folder
-    from kerasfusion.roadwork.data.dataset import hold_out, scan_at_home
-    from kerasfusion.roadwork.data.folds import find_folds
-    from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
+    from kerasfusion.roadwork.data.dataset import scan_at_home
+    from kerasfusion.roadwork.data.folds import training_photos
     from kerasfusion.roadwork.yolo_training.curve import tell_curve
     from kerasfusion.roadwork.yolo_training.job import train_yolo as train
     from kerasfusion.trackers.wandb_run import refuse_unusable
@@ -64,14 +63,7 @@ def train_yolo(config_file: Path | None, settings: tuple[str, ...], dry_run: boo
     refuse_unusable(config.tracking)
     require_folder(config.run_folder, config.run_folder / "yolo")
     samples = scan_at_home(config.data.root, ("train", "val"))
-    learned, digests = [sample for sample in samples if sample.split == "train"], {}
-    if config.yolo.folds or len(learned) == len(samples):  # train/ is divided, by whole groups
-        digests = photo_digests(learned, "find groups")
-    groups = photo_groups(digests, read_groups(config.data.root))
-    training, held_out = hold_out(samples, config.data.validation_fraction, config.seed, groups)
-    folds = None
-    if config.yolo.folds:
-        folds = find_folds(training, config.data.root, config.yolo.folds, config.seed, digests)
+    training, held_out, folds = training_photos(config, samples, config.seed)
     how = {"seed": config.seed, "views": config.views, "max_pixels": config.data.max_pixels, "folds": folds}
     if dry_run:
         from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo

@@ -121,7 +121,7 @@ def hold_out(
 ) -> tuple[list[Sample], list[Sample]]:
     """Divide photos into those that branches learn from and those held out: val/, else a part of train/.
 
-    YOLO's training and `fit` call this with the same photos and seed, so that no branch has seen what is held out.
+    YOLO's training and `fit` do so with the same photos and seed, so that no branch has seen what is held out.
 
     Args:
         samples: of train/ and val/.

@@ -1,11 +1,12 @@
-"""Folds of the training photos: each photo is in one, and stays with its copies and its group."""
+"""Which photos the branches learn from, and their folds: each is in one, and stays with its copies and its group."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kerasfusion.address import Place
 from kerasfusion.errors import RequestError
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample
+from kerasfusion.roadwork.config import RoadworkConfig
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out
 from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.splits import assign_splits
 
@@ -28,6 +29,46 @@ class Folds:
         """(the samples of the other folds, those of fold `number`)."""
         kept = [sample for sample in samples if self.of[sample.sample_id] != number]
         return kept, [sample for sample in samples if self.of[sample.sample_id] == number]
+
+
+def training_photos(
+    config: RoadworkConfig, samples: Sequence[Sample], fold_seed: int
+) -> tuple[list[Sample], list[Sample], Folds | None]:
+    """What YOLO learns from, what is held out, and the folds of the former if `yolo.folds` asks for any.
+
+    Args:
+        config: names the photos' folder, the share of train/ to hold out, its seed, and the number of folds.
+        samples: of train/ and val/ at least.
+        fold_seed: of the folds.
+
+    Raises:
+        RequestError, KerasFusionError: as `find_folds`.
+    """
+    train = [sample for sample in samples if sample.split == "train"]
+    digests: dict[str, str] = {}
+    if config.yolo.folds or all(sample.split != "val" for sample in samples):  # train/ is divided, by whole groups
+        digests = photo_digests(train, "find groups")
+    training, held_out, _ = divide_photos(config, samples, digests)
+    if not config.yolo.folds:
+        return training, held_out, None
+    return training, held_out, find_folds(training, config.data.root, config.yolo.folds, fold_seed, digests)
+
+
+def divide_photos(
+    config: RoadworkConfig, samples: Sequence[Sample], digests: Mapping[str, str]
+) -> tuple[list[Sample], list[Sample], dict[str, str]]:
+    """(training, held out, {sample_id: group} of `digests`): the same photos for YOLO and for `fit`.
+
+    Args:
+        config: names the photos' folder, the share of train/ to hold out and its seed.
+        samples: of train/ and val/ at least.
+        digests: {sample_id: sha256} of train/; needless where there is a val/.
+
+    Raises:
+        RequestError: groups.csv is wrong.
+    """
+    groups = photo_groups(digests, read_groups(config.data.root))
+    return (*hold_out(samples, config.data.validation_fraction, config.seed, groups), groups)
 
 
 def find_folds(

@@ -14,7 +14,8 @@ from kerasfusion.images.stored_arrays import StoredArray, stored_array
 from kerasfusion.parallel import ordered_map
 from kerasfusion.roadwork.challenge.views import describe_views, views_of
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, hold_out, scan_at_home
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, scan_at_home
+from kerasfusion.roadwork.data.folds import divide_photos
 from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.roadwork.head.request import refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
@@ -114,9 +115,8 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     digests = photo_digests(samples)
     branch_cache.refuse_other_photos(records, samples, list(digests.values()), skipped)
     digests = {name: digest for name, digest in digests.items() if name in records}
-    groups = photo_groups(digests, read_groups(config.data.root))
     kept = [sample for sample in samples if sample.sample_id in digests]
-    training, validation = hold_out(kept, config.data.validation_fraction, config.seed, groups)
+    training, validation, groups = divide_photos(config, kept, digests)
     _refuse_missing_class(training, "train/", config)
     _refuse_missing_folds(config, manifest, training)
     if config.fusion.fit_on == "val" and not validation:

@@ -9,9 +9,8 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.run_folder import differences
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.data.dataset import Sample, hold_out
-from kerasfusion.roadwork.data.folds import Folds, find_folds
-from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
+from kerasfusion.roadwork.data.dataset import Sample
+from kerasfusion.roadwork.data.folds import Folds, training_photos
 from kerasfusion.roadwork.yolo_training.record import read_record
 from kerasfusion.roadwork.yolo_training.request import describe_fold, describe_photos
 
@@ -74,11 +73,7 @@ def find_fold_answers(config: RoadworkConfig, samples: Sequence[Sample]) -> Fold
             todo=f"kerasfusion train-yolo --folds {count}, or --set yolo.folds=0",
         )
     records = [_record_of(path, count) for path in config.yolo_fold_weights]
-    learned = [sample for sample in samples if sample.split in ("train", "val")]
-    digests = photo_digests([sample for sample in learned if sample.split == "train"], "find groups")
-    groups = photo_groups(digests, read_groups(config.data.root))
-    training, _ = hold_out(learned, config.data.validation_fraction, config.seed, groups)
-    folds = find_folds(training, config.data.root, count, records[0]["seed"], digests)
+    training, _, folds = training_photos(config, samples, records[0]["seed"])
     for number, (path, record) in enumerate(zip(config.yolo_fold_weights, records, strict=True), 1):
         kept, left_out = folds.divide(training, number)
         expected = {"train": describe_photos(kept), "fold": describe_fold(folds, number, left_out)}
