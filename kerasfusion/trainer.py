@@ -19,7 +19,7 @@ import pydantic
 
 from kerasfusion.errors import DamagedError, KerasFusionError
 from kerasfusion.files.csv_table import csv_of_dicts
-from kerasfusion.files.json_yaml import refuse_other_shape
+from kerasfusion.files.json_yaml import wrong_keys_named
 from kerasfusion.files.writing import write_file, write_text
 
 LOSS_SCALE = "loss_scale/"
@@ -237,7 +237,8 @@ def read_checkpoint(path: Path, todo: str = "begin this run anew with --restart"
         raise DamagedError(
             f"the checkpoint is damaged or is none: {error}", where=path, expected="what fit wrote", todo=todo
         ) from error
-    refuse_other_shape(facts, _Facts, f"{path} (facts)", todo)
+    with wrong_keys_named(facts, f"{path} (facts)", todo):
+        _Facts.model_validate(facts)  # as JSON it would hold neither NaN nor infinity for pydantic before 2.5
     names = facts.pop("arrays", None)
     if names is not None and sorted(names) != sorted(arrays):
         lost = ", ".join(sorted({*names} ^ {*arrays})[:3])

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,22 @@ def read_json(path: Place, shape: Any = dict[str, Any], todo: str = AGAIN) -> di
 
     Args:
         path: the file, or its address.
-        shape: pydantic model (or any type that pydantic knows) of what must be there; what it does not name may be too.
+        shape: as for `refuse_other_shape`; what it does not name may be there too.
         todo: what to do about a damaged file, for the message.
 
     Raises:
         KerasFusionError: the file cannot be read, is not JSON or has another shape; names each wrong key.
     """
-    return _read(path, parse_json, shape, todo)
+    if not path.is_file():
+        return None
+    found = _read(path, parse_json, todo)
+    refuse_other_shape(found, shape, path, todo)
+    return found
+
+
+def read_object(path: Place, shape: Any, todo: str = AGAIN) -> Any:
+    """As `read_json`, but what the shape makes of it: a dataclass's object, or a container of such."""
+    return refuse_other_shape(_read(path, parse_json, todo), shape, path, todo) if path.is_file() else None
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -78,7 +88,12 @@ def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], 
 
 def read_yaml(path: Path) -> dict[str, Any] | None:
     """As `read_json`, of a YAML file."""
-    return _read(path, parse_yaml, dict[str, Any], AGAIN)
+    if not path.is_file():
+        return None
+    found = _read(path, parse_yaml, AGAIN)
+    with wrong_keys_named(found, path, AGAIN):
+        pydantic.TypeAdapter(dict[str, Any]).validate_python(found)
+    return found
 
 
 def _refuse_constant(name: str) -> None:
@@ -99,14 +114,30 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
-def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> None:
-    """Check a value that was read against a pydantic model.
+def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> Any:
+    """Check a value of a JSON text strictly: no text is a number, but a list may be a tuple.
+
+    Args:
+        found: the value.
+        shape: pydantic model, or any type that pydantic knows.
+        where: to name in the error.
+        todo: what to do about it.
+
+    Returns:
+        What the shape makes of it.
 
     Raises:
-        KerasFusionError: another shape; names each wrong key, and what it should hold.
+        DamagedError: another shape; names each wrong key, and what it should hold.
     """
+    with wrong_keys_named(found, where, todo):
+        return pydantic.TypeAdapter(shape).validate_json(json.dumps(found), strict=True)
+
+
+@contextmanager
+def wrong_keys_named(found: object, where: object, todo: str) -> Iterator[None]:
+    """Turn what pydantic says of a value that was read into a DamagedError; arguments as for `refuse_other_shape`."""
     try:
-        pydantic.TypeAdapter(shape).validate_python(found)
+        yield
     except pydantic.ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}" for each in error.errors()[:10]]
         expected = "keys and values" if not isinstance(found, dict) else "what this program writes there"
@@ -115,14 +146,10 @@ def refuse_other_shape(found: object, shape: Any, where: object, todo: str) -> N
         ) from error
 
 
-def _read(path: Place, parse, shape: Any, todo: str) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
+def _read(path: Place, parse: Callable[[str], Any], todo: str) -> Any:
     try:
-        found = parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise KerasFusionError(f"the file cannot be read: {error.strerror or error}", where=path) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(f"the file is damaged: {error}", where=path, todo=todo) from error
-    refuse_other_shape(found, shape, path, todo)
-    return found

@@ -15,12 +15,12 @@ from kerasfusion.yaml_text import setting_value
 METRICS, EVALUATED, LATENCY, ENVIRONMENT = "metrics.json", "evaluated.json", "latency.json", "environment.json"
 
 
-class _Strict(pydantic.BaseModel):
+class _Kept(pydantic.BaseModel):
     # Pydantic before 2.10 warns of names that begin as model_sha256 does.
-    model_config = pydantic.ConfigDict(strict=True, protected_namespaces=())
+    model_config = pydantic.ConfigDict(protected_namespaces=())
 
 
-class _Evaluated(_Strict):
+class _Evaluated(_Kept):
     """What is relied on wherever evaluated.json is read; the reports check more."""
 
     model: str | None = None
@@ -28,11 +28,11 @@ class _Evaluated(_Strict):
     answers_sha256: str | None = None
 
 
-class _Timed(_Strict):
+class _Timed(_Kept):
     stages: dict[str, dict[str, float]]
 
 
-class _Environment(_Strict):
+class _Environment(_Kept):
     command: str | None = None
     python: str | None = None
     platform: str | None = None

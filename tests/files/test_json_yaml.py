@@ -1,13 +1,14 @@
 """Damaged files of our own: which one, which key, what to do; never a library's error."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.json_yaml import read_json
+from kerasfusion.files.json_yaml import read_json, read_object, read_yaml
 from kerasfusion.files.run_folder import claim_checkpoints
 from kerasfusion.roadwork.detect import precision
 from kerasfusion.roadwork.precompute.branch_cache import read_manifest
@@ -57,6 +58,30 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(KerasFusionError, match="cannot be read: Permission denied"):
         read_json(tmp_path / "metrics.json")
+
+
+@dataclass(frozen=True)
+class Kept:
+    number: float
+    pair: tuple[int, int]
+
+
+@pytest.mark.parametrize(("key", "value"), [("number", "3"), ("number", True), ("pair", [1, 2.0]), ("pair", [1])])
+def test_an_object_is_read_strictly_and_a_list_may_be_its_tuple(tmp_path, key, value):
+    path, whole = tmp_path / "kept.json", {"number": 3, "pair": [1, 2]}
+    assert read_object(path, Kept) is None
+    path.write_text(json.dumps(whole))
+    assert read_object(path, Kept) == Kept(3.0, (1, 2))
+    path.write_text(json.dumps(whole | {key: value}))
+    with pytest.raises(KerasFusionError, match=rf"the file is damaged:\n  - {key}"):
+        read_object(path, Kept)
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "2020-01-01: a", "1: a"])
+def test_a_yaml_file_of_ours_has_keys_that_are_text(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(KerasFusionError, match="the file is damaged"):
+        read_yaml(tmp_path / "config.yaml")
 
 
 def without(tree, *keys):
@@ -157,6 +182,12 @@ def facts_of(checkpoint: bytes, folder):
     (folder / "whole.npz").write_bytes(checkpoint)
     with np.load(folder / "whole.npz") as file:
         return file["facts"]
+
+
+def test_a_checkpoint_whose_training_brought_no_numbers_is_read(tmp_path):
+    state = Checkpoint(1, False, [{"epoch": 1, "loss": float("nan"), "rate": float("-inf")}], {}, {"a": np.zeros(2)})
+    write_checkpoint(tmp_path / "state.npz", state)
+    np.testing.assert_equal(read_checkpoint(tmp_path / "state.npz").history, state.history)
 
 
 def test_a_checkpoint_of_an_older_version_is_read(tmp_path):

@@ -37,7 +37,7 @@ def check_metrics(path: Path, report: Mapping[str, Any], outputs: Collection[str
 
 class _Record(pydantic.BaseModel):
     # Pydantic before 2.10 warns of names that begin as model_sha256 does.
-    model_config = pydantic.ConfigDict(strict=True, protected_namespaces=())
+    model_config = pydantic.ConfigDict(protected_namespaces=())
 
     model: str
     model_sha256: str

@@ -4,10 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.json_yaml import read_object, write_json
 from kerasfusion.files.run_files import own_settings
 from kerasfusion.reporting import command_line
 
@@ -106,5 +106,4 @@ def read_ablation(folder: Path) -> Ablation | None:
         DamagedError: the file is damaged; names each wrong key.
     """
     again = f"delete it and run {command_line(['kerasfusion', 'ablate', *own_settings(folder)])} again"
-    kept = read_json(folder / NAME, Ablation, again)
-    return None if kept is None else TypeAdapter(Ablation).validate_python(kept)
+    return read_object(folder / NAME, Ablation, again)

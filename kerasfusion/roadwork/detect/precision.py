@@ -136,8 +136,6 @@ def _read(memory: Path) -> dict:
 
 
 class _Timing(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
     size: int
     modified_ns: int
     p50_ms: pydantic.PositiveFloat | None

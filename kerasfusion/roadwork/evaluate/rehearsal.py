@@ -7,10 +7,10 @@ from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.files.json_yaml import read_json, write_json
+from kerasfusion.files.json_yaml import read_object, write_json
 from kerasfusion.reporting import command_line
 
 NAME = "rehearsal.json"
@@ -107,9 +107,6 @@ class Rehearsal:
     stages: dict[str, Count] = field(default_factory=dict)
 
 
-_KEPT = TypeAdapter(dict[str, Rehearsal])
-
-
 def keep_rehearsal(folder: Path, found: Rehearsal) -> Path:
     """Add a rehearsal to a folder's; one of the same source is replaced.
 
@@ -132,4 +129,4 @@ def read_rehearsals(folder: Path) -> dict[str, Rehearsal]:
     """
     command = command_line(["kerasfusion", "miner", "rehearse", folder / "fusion.keras"])
     again = f"delete it and run {command} again"
-    return _KEPT.validate_python(read_json(folder / NAME, dict[str, Rehearsal], again) or {})
+    return read_object(folder / NAME, dict[str, Rehearsal], again) or {}

@@ -182,16 +182,12 @@ def refuse_unknown_shards(folder: Place) -> None:
         )
 
 
-class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
-
-class _Shard(_Part):
+class _Shard(pydantic.BaseModel):
     file: str
     sha256: str
 
 
-class _Split(_Part):
+class _Split(pydantic.BaseModel):
     complete: bool
     samples: int
     listing_sha256: str
@@ -207,11 +203,11 @@ class _BegunSplit(_Split):
     complete: Literal[False]
 
 
-class _Weights(_Part):
+class _Weights(pydantic.BaseModel):
     sha256: str
 
 
-class _TrainedOn(_Part):
+class _TrainedOn(pydantic.BaseModel):
     splits: list[str]
     n: int
 
@@ -226,14 +222,14 @@ class _Vit(_Weights):
     features: Literal["float16"] | None = None
 
 
-class _Folds(_Part):
+class _Folds(pydantic.BaseModel):
     count: int
     held_out: str
     classifiers: list[_Weights]
     of: dict[str, int]
 
 
-class _Manifest(_Part):
+class _Manifest(pydantic.BaseModel):
     """What is relied on; what else a manifest tells is compared with the request."""
 
     format_version: int

@@ -1,11 +1,10 @@
 """Whether the files of a run say what a report needs of them, before anything is made from them."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.errors import DamagedError
@@ -90,36 +89,9 @@ class _Timed:
     stages: _Stages
 
 
-METRICS = TypeAdapter(dict[Asked, Annotated[dict[str, _Output], Field(min_length=1)]])
-EVALUATED = TypeAdapter(dict[Split, _Record])
-LATENCY = TypeAdapter(dict[str, _Timed])
-
-
-def check(found: dict[str, Any], kind: TypeAdapter, path: Path, again: str) -> dict[str, Any]:
-    """What was read, as it was.
-
-    Args:
-        found: content of the file.
-        kind: METRICS, EVALUATED or LATENCY.
-        path: the file.
-        again: the command that writes it.
-
-    Raises:
-        KerasFusionError: something is missing or of another kind; says which key.
-    """
-    try:
-        kind.validate_json(json.dumps(found), strict=True)  # strict JSON: lists are intervals, texts are no numbers
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        wrong = "is missing" if first["type"] == "missing" else f"is {first['input']!r}: {first['msg'].lower()}"
-        raise DamagedError(
-            f"{path.name} is damaged: {key} {wrong}",
-            where=path,
-            expected=f"what `{again.split(' --')[0]}` writes",
-            todo=f"delete it and run {again}",
-        ) from error
-    return found
+METRICS = dict[Asked, Annotated[dict[str, _Output], Field(min_length=1)]]
+EVALUATED = dict[Split, _Record]
+LATENCY = dict[str, _Timed]
 
 
 def check_answers(kept: Predictions, report: dict[str, Any], path: Path, again: str) -> Predictions:

@@ -8,9 +8,19 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
-from kerasfusion.files.json_yaml import read_json, read_yaml
+from kerasfusion.files.json_yaml import read_yaml, refuse_other_shape
 from kerasfusion.files.kept_answers import predictions_path
-from kerasfusion.files.run_files import EVALUATED, LATENCY, METRICS, own_settings, read_environment, require_run_folder
+from kerasfusion.files.run_files import (
+    EVALUATED,
+    LATENCY,
+    METRICS,
+    own_settings,
+    read_environment,
+    read_evaluated,
+    read_latency,
+    read_metrics,
+    require_run_folder,
+)
 from kerasfusion.files.saving import read_description
 from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.ablate.record import Ablation, read_ablation
@@ -195,9 +205,9 @@ def read_run(folder: Path) -> Run:
         folder,
         config=read_yaml(folder / "config.yaml") or {},
         environment=read_environment(folder),
-        metrics=read_json(folder / METRICS) or {},
-        evaluated=read_json(folder / EVALUATED) or {},
-        latency=read_json(folder / LATENCY) or {},
+        metrics=read_metrics(folder / METRICS),
+        evaluated=read_evaluated(folder),
+        latency=read_latency(folder),
         rehearsals=read_rehearsals(folder),
         description=read_description(model) if model else {},
         yolo=read_record(folder / "yolo"),
@@ -210,10 +220,11 @@ def read_run(folder: Path) -> Run:
             expected="a run folder, such as runs/roadwork",
             todo="kerasfusion fit and kerasfusion evaluate fill it",
         )
-    again = run.evaluate_command(run.split or "test")
-    checks.check(run.metrics, checks.METRICS, folder / METRICS, again)
-    checks.check(run.evaluated, checks.EVALUATED, folder / EVALUATED, again)
-    checks.check(run.latency, checks.LATENCY, folder / LATENCY, run.benchmark_command)
+    again = f"delete it and run {run.evaluate_command(run.split or 'test')}"
+    refuse_other_shape(run.metrics, checks.METRICS, folder / METRICS, again)
+    refuse_other_shape(run.evaluated, checks.EVALUATED, folder / EVALUATED, again)
+    again = f"delete it and run {run.benchmark_command}"
+    refuse_other_shape(run.latency, checks.LATENCY, folder / LATENCY, again)
     return run
 
 

@@ -10,16 +10,12 @@ from kerasfusion.files.json_yaml import read_json
 RECORD = "training.json"
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
-
-class _Photos(_Strict):
+class _Photos(pydantic.BaseModel):
     splits: list[str]
     n: int
 
 
-class _Record(_Strict):
+class _Record(pydantic.BaseModel):
     weights_sha256: str
     model: str
     train: _Photos

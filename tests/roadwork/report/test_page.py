@@ -313,19 +313,20 @@ def test_a_damaged_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        (lambda output: output.pop("n"), "test.fusion.n is missing"),
-        (lambda output: output.update(mcc="high"), "test.fusion.mcc is 'high'"),
-        (lambda output: output.update(mcc_ci95=[0.1]), "test.fusion.mcc_ci95"),
-        (lambda output: output["vs_vit"].update(verdict="?"), "test.fusion.vs_vit.verdict is '?'"),
+        (lambda output: output.pop("n"), "test.fusion.n: Field required"),
+        (lambda output: output.update(mcc="high"), "test.fusion.mcc: Input should be a valid number"),
+        (lambda output: output.update(mcc_ci95=[0.1]), "test.fusion.mcc_ci95.1: Field required"),
+        (lambda output: output["vs_vit"].update(verdict="?"), "test.fusion.vs_vit.verdict: Input should be 'better'"),
     ],
 )
 def test_wrong_metrics_are_named_with_their_key(copy, change, wrong):
     metrics = json.loads((copy / "metrics.json").read_text())
     change(metrics["test"]["fusion"])
     write_json(copy / "metrics.json", metrics)
-    expected = rf"metrics\.json is damaged: {re.escape(wrong)}(.|\n)*delete it and run kerasfusion evaluate"
-    with pytest.raises(KerasFusionError, match=expected):
+    expected = rf"the file is damaged:\n  - {re.escape(wrong)}(.|\n)*delete it and run kerasfusion evaluate"
+    with pytest.raises(KerasFusionError, match=expected) as error:
         write_report(copy)
+    assert error.value.where == copy / "metrics.json"
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -148,8 +148,6 @@ def load_record(out: Path) -> ImportRecord | None:
 
 
 class _Content(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
     source: str
     identity: str
     complete: list[Literal["train", "val", "test"]]

@@ -6,13 +6,13 @@ from typing import Any
 
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256, lines_sha256
+from kerasfusion.files.json_yaml import refuse_other_shape
 from kerasfusion.files.kept_answers import predictions_path
 from kerasfusion.files.run_files import EVALUATED, METRICS, read_evaluated, read_metrics
 from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.evaluate.predictions import read_predictions
 from kerasfusion.roadwork.evaluate.rehearsal import Rehearsal, read_rehearsals
 from kerasfusion.roadwork.report.checks import METRICS as METRICS_SHAPE
-from kerasfusion.roadwork.report.checks import check
 
 SPLIT = "test"
 
@@ -75,7 +75,8 @@ def _rehearsal_of(model: Path, folder: Path) -> Rehearsal | None:
 
 def _outputs(path: Path) -> dict[str, dict[str, Any]]:
     found = {SPLIT: read_metrics(path)[SPLIT]}
-    return check(found, METRICS_SHAPE, path, "kerasfusion evaluate")[SPLIT]
+    refuse_other_shape(found, METRICS_SHAPE, path, "delete it and run kerasfusion evaluate")
+    return found[SPLIT]
 
 
 def _why_not(path: Path, model: Path) -> str | None:

@@ -168,8 +168,6 @@ _Name = Annotated[str, pydantic.AfterValidator(_plain)]
 
 
 class _Mark(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
     files: list[_Name]
     models: dict[str, str]
     texts: dict[_Name, list[str]]

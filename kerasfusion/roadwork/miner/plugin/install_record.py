@@ -3,11 +3,9 @@
 from dataclasses import asdict, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from kerasfusion.errors import RequestError
-from kerasfusion.files.json_yaml import write_json
+from kerasfusion.files.json_yaml import read_object, write_json
 
 NAME = ".kerasfusion-install.json"
 BACKUP_SUFFIX = ".before-kerasfusion"
@@ -55,19 +53,10 @@ def read_record(detectors: Path) -> InstallRecord | None:
     """The record in a detectors folder; None if nothing was installed there.
 
     Raises:
-        RequestError: it is damaged.
+        KerasFusionError: it is damaged or cannot be read; names each wrong key.
     """
-    path = detectors / NAME
-    if not path.is_file():
-        return None
-    try:
-        return TypeAdapter(InstallRecord).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise RequestError(
-            "the record of the installation cannot be read",
-            where=path,
-            todo=f"put the files that end in {BACKUP_SUFFIX} back by hand, then delete it",
-        ) from error
+    todo = f"put the files that end in {BACKUP_SUFFIX} back by hand, then delete it"
+    return read_object(detectors / NAME, InstallRecord, todo)
 
 
 def write_record(detectors: Path, record: InstallRecord) -> None:

@@ -252,7 +252,7 @@ def test_a_record_that_came_with_a_tree_reaches_no_other_file(tree, layout, mode
     uninstall(tree)
     assert victim.read_text() == "line\n"
     record.write_text('{"files": {"a": 1}}')
-    with pytest.raises(RequestError, match="cannot be read"):
+    with pytest.raises(KerasFusionError, match=r"damaged:\n  - files\.a: (.|\n)*put the files that end in"):
         install(InstallRequest(tree, model))
 
 
