@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import disk_errors, hidden_beside, remove_abandoned, remove_partial_files
+from kerasfusion.files.writing import disk_errors, hidden_beside, remove_abandoned
 
 LOCK = ".lock"
 PATIENCE_S = 30.0
@@ -34,8 +34,7 @@ def only_writer(folder: Path, what: str = "run folder") -> Iterator[None]:
     try:
         with _held(folder / LOCK, folder, what):
             if _is_run(folder):
-                remove_partial_files(folder)
-                remove_abandoned(folder)
+                remove_abandoned(folder, is_held=True)
             yield
     finally:
         if is_new:

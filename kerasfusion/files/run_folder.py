@@ -16,7 +16,7 @@ from kerasfusion.config import to_yaml
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.one_writer import LOCK, only_writer
-from kerasfusion.files.writing import own_partial, write_text
+from kerasfusion.files.writing import existing_part, own_partial, write_text
 from kerasfusion.reporting import command_line
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
@@ -126,12 +126,6 @@ def require_folder(*folders: Place) -> None:
             )
         if not os.access(existing, os.W_OK | os.X_OK):
             raise RequestError("this folder cannot be written to", where=existing, todo="name another one")
-
-
-def existing_part(path: Path) -> Path:
-    """The path itself if it is there, else the nearest folder above it that is."""
-    # Path.exists raises where a folder above may not be looked into.
-    return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
 
 
 def refuse_used(out: Path, what: str, numbers: Mapping[str, int]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +13,17 @@ from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_PARTIAL_SUFFIX = ".partial"
-_LONGEST_NAME = 255 - len(f".4294967295.{_PARTIAL_SUFFIX}")
-"""Bytes of a file's name that leave room for what a part's name adds."""
 _OWNED = ".partial-"
+_LONGEST_NAME = 255 - len(f"{_OWNED}4294967295-")
+"""Bytes of a file's name that leave room for what a part's name adds."""
+_PARTS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rf"{re.escape(_OWNED)}(?P<process>\d+)-(?P<name>.+)",
+        r"(?P<name>.+)\.partial-(?P<process>\d+)",  # of older versions, as the next one
+        r"\.(?P<name>.+?)(\.(?P<process>\d+))?\.partial",
+    )
+)
 _BLOCK = 1 << 20
 
 
@@ -70,59 +78,71 @@ def read_source(path: Path) -> bytes:
     return b"".join(_blocks(path))
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Delete what a killed `write_file` or `copy_file` left below `folder`."""
-    for partial in folder.rglob(f".*{_PARTIAL_SUFFIX}"):
-        if not _is_owned(partial.name.removesuffix(_PARTIAL_SUFFIX).rpartition(".")[2]):
-            partial.unlink(missing_ok=True)
-
-
-def _is_owned(number: str) -> bool:
-    """Whether another process with this number lives."""
-    return number.isdecimal() and int(number) != os.getpid() and _lives(int(number))
-
-
-def _lives(process: int) -> bool:
-    import psutil  # what only answers writes nothing, and goes without it
-
-    return psutil.pid_exists(process)
-
-
 def hidden_beside(path: Path, ending: str) -> Path:
-    """A name beside `path` for what goes with it; a name that would become too long is replaced by its digest.
-
-    The leading dot keeps a leftover out of every scan; the same folder keeps a rename on one file system.
-    """
-    encoded = os.fsencode(path.name)
-    name = path.name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
-    return path.with_name(f".{name}{ending}")
+    """A name beside `path` for what goes with it; the leading dot keeps a leftover out of every scan."""
+    return path.with_name(f".{_shortened(path.name)}{ending}")
 
 
 def own_partial(path: Path, owner: str | None = None) -> Path:
-    """A name beside `path` that tells of its process, for what is long in the making; see `remove_abandoned`.
+    """A name beside `path` that tells of its process, for what is in the making; see `remove_abandoned`.
+
+    The leading dot keeps a leftover out of every scan; the same folder keeps a rename on one file system.
 
     Args:
         path: what it will be.
         owner: this process's number if None, else more about it.
     """
-    return path.with_name(f"{_OWNED}{owner or os.getpid()}-{path.name}")
+    return path.with_name(f"{_OWNED}{owner or os.getpid()}-{_shortened(path.name)}")
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Delete in `folder` itself each file and folder of `own_partial` whose process lives no more.
+def _shortened(name: str) -> str:
+    """A name that would become too long is replaced by its digest and its end."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest() + name[-16:]
 
-    Older versions wrote NAME.partial-PROCESS; theirs go too. A process number that another program has taken since
-    keeps its leftover until that one ends.
+
+def part_of(name: str) -> str | None:
+    """The name of what a file or folder of this name was to become; None if it is no part."""
+    part = _part(name)
+    return part and part["name"]
+
+
+def remove_abandoned(folder: Path, *, is_held: bool = False) -> None:
+    """Delete each part, file or folder, whose process lives no more; also those that older versions named otherwise.
+
+    A process number that another program has taken since keeps its leftover until that one ends.
+
+    Args:
+        folder: where to look.
+        is_held: nobody else writes into the folder and those below it. Then they are looked through, too, and what has
+            this process's number goes (in a container a killed one had the same), and what has none.
     """
-    for partial in folder.glob(f"*{_OWNED}*"):
-        before, _, after = partial.name.rpartition(_OWNED) if not partial.name.startswith(_OWNED) else ("", "", "")
-        number = after if before else partial.name.removeprefix(_OWNED).partition("-")[0]
-        if not number.isdecimal() or _lives(int(number)):
+    for path in list((folder.rglob if is_held else folder.glob)("*.partial*")):
+        part = _part(path.name)
+        if part is None or not _is_abandoned(part["process"], is_held):
             continue
-        if partial.is_dir() and not partial.is_symlink():
-            shutil.rmtree(partial, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            partial.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def _part(name: str) -> re.Match[str] | None:
+    return next(filter(None, (pattern.fullmatch(name) for pattern in _PARTS)), None)
+
+
+def _is_abandoned(process: str | None, is_held: bool) -> bool:
+    if process is None or int(process) == os.getpid():
+        return is_held
+    import psutil  # what only answers writes nothing, and goes without it
+
+    return not psutil.pid_exists(int(process))
+
+
+def existing_part(path: Path) -> Path:
+    """The path itself if it is there, else the nearest folder above it that is."""
+    # Path.exists raises where a folder above may not be looked into.
+    return next(part for part in (path, *path.absolute().parents) if os.access(part, os.F_OK))
 
 
 def require_free_space(folder: Path, needed: int) -> None:
@@ -135,8 +155,7 @@ def require_free_space(folder: Path, needed: int) -> None:
     Raises:
         KerasFusionError: less than `needed` bytes are free.
     """
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing_part(folder)).free
     if free < needed:
         raise KerasFusionError(
             f"not enough disk space: {free / 1e9:.2f} GB free",
@@ -160,7 +179,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = hidden_beside(path, f".{os.getpid()}{_PARTIAL_SUFFIX}")
+    partial = own_partial(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasfusion.errors import RequestError, install_command
-from kerasfusion.files.run_folder import existing_part, require_folder
+from kerasfusion.files.run_folder import require_folder
+from kerasfusion.files.writing import existing_part
 from kerasfusion.keras_settings import foreign_settings
 from kerasfusion.machine.cpu import this_cpu
 from kerasfusion.machine.findings import MISSING, OK, WARNING, Finding

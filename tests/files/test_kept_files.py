@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kerasfusion.errors import KerasFusionError, RequestError
-from kerasfusion.files.json_yaml import AGAIN
+from kerasfusion.files.json_yaml import AGAIN, write_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
 from kerasfusion.files.run_files import (
     METRICS,
@@ -157,3 +157,13 @@ def test_the_mark_of_a_hub_folder_of_another_shape(tmp_path):
     todo = f"delete the folder {tmp_path}, then run the same command again"
     for content, key in (({"files": 3, "models": {}, "texts": {}}, "files"), ({"files": []}, "texts")):
         damaged(lambda: _refuse_foreign_files(tmp_path), tmp_path / MARK, content, key, todo)
+
+
+def test_what_a_killed_call_left_in_a_hub_folder_is_its_own(tmp_path):
+    write_json(tmp_path / MARK, {"files": ["a.onnx"], "models": {}, "texts": {}})
+    for name in (f".partial-17-{MARK}", ".partial-17-a.onnx", ".a.onnx.17.partial"):
+        (tmp_path / name).touch()
+    assert _refuse_foreign_files(tmp_path) == ["a.onnx"]
+    (tmp_path / ".partial-17-b.onnx").touch()
+    with pytest.raises(RequestError, match=r"holds other things: \.partial-17-b\.onnx"):
+        _refuse_foreign_files(tmp_path)

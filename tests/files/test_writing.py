@@ -11,8 +11,9 @@ from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.writing import (
     copy_file,
     own_partial,
+    part_of,
     remove_abandoned,
-    remove_partial_files,
+    require_free_space,
     write_file,
     write_text,
 )
@@ -80,14 +81,65 @@ def test_a_stored_array_clears_what_a_killed_run_left_beside_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b.npy"]
 
 
-def test_a_part_of_a_living_process_stays_and_that_of_a_dead_one_goes(tmp_path):
+def test_in_a_held_folder_a_part_of_a_living_process_stays_and_that_of_a_dead_one_goes(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    names = {".a.json.partial": False, f".b.json.{gone.pid}.partial": False, f".c.json.{os.getppid()}.partial": True}
+    names = {
+        f"below/.partial-{gone.pid}-a.json": False,
+        f"below/.partial-{os.getppid()}-a.json": True,
+        f".partial-{os.getpid()}-b.json": False,  # in a container a killed run had this number too
+        "c.partial.json": True,
+        ".partial-d.json": True,
+        # As older versions named them:
+        ".a.json.partial": False,
+        f"below/.b.json.{gone.pid}.partial": False,
+        f".b.json.{os.getpid()}.partial": False,
+        f".c.json.{os.getppid()}.partial": True,
+    }
+    (tmp_path / "below").mkdir()
     for name in names:
         (tmp_path / name).write_text("part")
-    remove_partial_files(tmp_path)
+    remove_abandoned(tmp_path, is_held=True)
     assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+def test_elsewhere_what_may_be_another_programs_or_is_below_stays(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {
+        f".a.json.{gone.pid}.partial": False,
+        f".b.json.{os.getpid()}.partial": True,
+        ".theirs.partial": True,
+        f"below/.partial-{gone.pid}-a.json": True,
+    }
+    (tmp_path / "below").mkdir()
+    for name in names:
+        (tmp_path / name).write_text("part")
+    remove_abandoned(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+@pytest.mark.parametrize("name", ["a.b.json", "partial", ".hidden", "1", "a-1.partial"])
+def test_a_part_says_what_it_was_to_become(name):
+    for part in (own_partial(Path(name)).name, f".{name}.17.partial", f"{name}.partial-17"):
+        assert part_of(part) == name
+    assert part_of(name) is None
+
+
+def test_the_longest_names_can_be_written_and_their_parts_keep_the_ending(tmp_path):
+    path = tmp_path / ("n" * 249 + ".keras")
+    write_file(path, b"content")
+    assert path.read_bytes() == b"content"
+    own_partial(path).touch()
+    assert own_partial(path).suffix == ".keras"
+    other = own_partial(path.with_name("m" + path.name[1:]))
+    assert other != own_partial(path)
+
+
+def test_free_space_is_asked_for_above_what_cannot_be_there(tmp_path):
+    require_free_space(tmp_path / ("n" * 300) / "below", 1)
+    with pytest.raises(KerasFusionError, match="not enough disk space"):
+        require_free_space(tmp_path / ("n" * 300), 1 << 62)
 
 
 def test_what_an_older_version_left_of_a_dead_process_goes(tmp_path):

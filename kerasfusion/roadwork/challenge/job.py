@@ -11,7 +11,7 @@ from pathlib import Path
 from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.one_writer import only_writer_of
-from kerasfusion.files.writing import remove_partial_files, write_file
+from kerasfusion.files.writing import remove_abandoned, write_file
 from kerasfusion.images.decoding import ImageError, read_image
 from kerasfusion.machine.probe import spread
 from kerasfusion.progress import track
@@ -107,7 +107,7 @@ def _challenges(src: Path, out: Path, choice: Choice, on: str) -> ChallengeSumma
     before = set(read_list(out))
     _refuse_others(out, before, plan)
     if out.is_dir():
-        remove_partial_files(out)
+        remove_abandoned(out, is_held=True)
     write_list(out, plan)
     missing = {view: path for view, path in plan.items() if view not in before or not (out / view.path).is_file()}
     summary.kept = len(plan) - len(missing)

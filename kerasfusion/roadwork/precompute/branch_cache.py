@@ -22,7 +22,7 @@ from kerasfusion.errors import DamagedError, KerasFusionError, RequestError
 from kerasfusion.files.at_home import bring_home, home_path
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, refuse_other_shape, write_json
-from kerasfusion.files.writing import own_partial, remove_partial_files
+from kerasfusion.files.writing import own_partial, remove_abandoned
 from kerasfusion.roadwork.data.dataset import Sample
 
 FORMAT_VERSION = 1
@@ -71,7 +71,8 @@ def write_shard(path: Place, records: Iterable[Record]) -> None:
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = own_partial(path, f"{os.getpid()}-{socket.gethostname()}")  # of many machines' processes
+    # Of many machines' processes: the number alone tells no other machine whether this one lives.
+    partial = own_partial(path, f"{socket.gethostname()}-{os.getpid()}")
     try:
         with tf.io.TFRecordWriter(str(partial)) as writer:
             for record in records:
@@ -95,7 +96,7 @@ def remove_leftovers(folder: Place) -> None:
     if isinstance(folder, Address):
         return
     shards = folder / "shards"
-    remove_partial_files(folder)
+    remove_abandoned(folder, is_held=True)
     for pattern in (own_partial(shards / "*", "*").name, "*.partial"):  # the latter of older versions
         for partial in shards.glob(pattern):
             partial.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasfusion.address import Address, Place
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.run_folder import existing_part
+from kerasfusion.files.writing import existing_part
 from kerasfusion.machine.findings import Finding
 from kerasfusion.machine.probe import spread
 from kerasfusion.progress import note

@@ -8,7 +8,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.files.one_writer import only_writer_of
 from kerasfusion.files.run_folder import require_folder
-from kerasfusion.files.writing import remove_partial_files
+from kerasfusion.files.writing import remove_abandoned
 from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, scan
 from kerasfusion.roadwork.data.imagefolder import find_photos
@@ -100,7 +100,7 @@ def _import(asked: _Source, out: Path, update: bool) -> ImportSummary:
     if changed:
         record.source, record.identity, record.updating = source, identity, True
     if out.is_dir():
-        remove_partial_files(out)
+        remove_abandoned(out, is_held=True)
     record.examine()
     summary = ImportSummary(source, out, record.identity)
     _write(asked, record, summary, reread=record.updating)

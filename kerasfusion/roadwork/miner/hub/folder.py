@@ -15,7 +15,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.files.json_yaml import read_json, write_json
 from kerasfusion.files.one_writer import only_writer_of
-from kerasfusion.files.writing import copy_file, remove_partial_files, require_free_space, write_text
+from kerasfusion.files.writing import copy_file, part_of, remove_abandoned, require_free_space, write_text
 from kerasfusion.formats.measuring import measure, model_parts, refuse_nonfinite
 from kerasfusion.roadwork.detect.sample_pictures import drawn_pictures
 from kerasfusion.roadwork.miner.hub.card import Card, render, sizes
@@ -134,12 +134,8 @@ def _refuse_foreign_files(folder: Path) -> list[str]:
     record = _read_mark(folder)
     earlier = record.get("files", [])
     known = {*earlier, MARK}
-    # ".NAME.PROCESS.partial" is what a killed call left of NAME.
-    foreign = sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.name not in known and not (path.suffix == ".partial" and path.name[1:].rsplit(".", 2)[0] in known)
-    )
+    there = (path.name for path in folder.iterdir())
+    foreign = sorted(name for name in there if name not in known and part_of(name) not in known)
     if foreign:
         raise RequestError(
             f"the folder holds other things: {', '.join(foreign[:5])}",
@@ -220,7 +216,7 @@ def _write(
     # First what will be here, so that a killed call's files are known as its own.
     either = {name: its + before.get(name, []) for name, its in made.items()}
     write_json(folder / MARK, {"files": sorted({*names, *earlier}), "models": {}, "texts": either})
-    remove_partial_files(folder)
+    remove_abandoned(folder, is_held=True)
     for name in set(earlier) - set(names):
         (folder / name).unlink(missing_ok=True)
     for part in parts:
