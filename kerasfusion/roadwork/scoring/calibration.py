@@ -179,7 +179,10 @@ def _resamples(labels: np.ndarray, groups: Sequence | None, seed: int) -> Iterat
     strata = [np.flatnonzero(each) for each in (roadwork == 0, roadwork == sizes, (roadwork > 0) & (roadwork < sizes))]
     for _ in range(RESAMPLES):
         drawn = np.concatenate([rng.choice(stratum, stratum.size) for stratum in strata if stratum.size])
-        yield np.concatenate([members[group] for group in drawn]), np.flatnonzero(~np.isin(group_of, drawn))
+        bag = drawn if groups is None else np.concatenate([members[group] for group in drawn])
+        is_left_out = np.ones(sizes.size, bool)
+        is_left_out[drawn] = False
+        yield bag, np.flatnonzero(is_left_out[group_of])
 
 
 def _saved(bag: Rows, rest: Rows) -> float:
