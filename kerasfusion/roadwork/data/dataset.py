@@ -55,14 +55,28 @@ def scan(root: Place, splits: tuple[str, ...] = SPLITS) -> list[Sample]:
     samples = sorted(sample for split in splits for sample in _scan_split(root, split, listing))
     listing.require_whole()
     _refuse_unreadable_names(samples)
-    if not samples:
+    refuse_no_photos(samples, splits, root)
+    return samples
+
+
+def refuse_no_photos(samples: Sequence[Sample], splits: Sequence[str], root: Place) -> None:
+    """Check that one of the splits has photos.
+
+    Args:
+        samples: photos, also of other splits.
+        splits: those that are asked for.
+        root: where the photos were looked for.
+
+    Raises:
+        RequestError: none has.
+    """
+    if not any(sample.split in splits for sample in samples):
         raise RequestError(
             f"no photos in {', '.join(f'{split}/' for split in splits)}",
             where=root,
-            expected="files such as train/roadwork/photo.jpg",
+            expected=f"files such as {splits[0]}/roadwork/photo.jpg",
             todo="kerasfusion data split SRC OUT makes the splits from a folder with the two class folders",
         )
-    return samples
 
 
 def scan_at_home(root: Place, splits: tuple[str, ...] = SPLITS) -> list[Sample]:

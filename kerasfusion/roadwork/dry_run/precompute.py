@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasfusion.address import file_size
-from kerasfusion.errors import KerasFusionError, RequestError
+from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.run_folder import require_folder
 from kerasfusion.machine.probe import Estimate, Stage, duration, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb, resident_memory_mb
@@ -17,7 +17,7 @@ from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.challenge.views import view_count
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, Node, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
-from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, scan
+from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, refuse_no_photos, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.branch_cache import refuse_unknown_shards
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
@@ -77,11 +77,8 @@ def estimate_precompute(
     require_folder(config.cache.folder)
     refuse_unknown_shards(config.cache.folder)
     found = scan(config.data.root)
+    refuse_no_photos(found, splits, config.data.root)
     samples = [sample for sample in found if sample.split in splits]
-    if not samples:
-        raise RequestError(
-            f"there are no photos in {' or '.join(f'{split}/' for split in splits)}", where=config.data.root
-        )
     machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, found)

@@ -14,7 +14,7 @@ from kerasfusion.progress import track
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.cluster.ray_library import LOCAL, refuse_other_address
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
-from kerasfusion.roadwork.data.dataset import SPLITS, scan
+from kerasfusion.roadwork.data.dataset import SPLITS, refuse_no_photos, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
@@ -31,7 +31,7 @@ def precompute(
 
     Args:
         config: data, weights, and where the cache is.
-        splits: the splits to work through; one without photos is passed over.
+        splits: the splits to work through; one without photos is passed over if another has some.
         skip_unreadable: leave unreadable photos out and list them in the manifest, instead of failing.
         on: "local" fills shards in this process; "auto" or ray://HOST:PORT on the machines of a Ray cluster.
 
@@ -39,9 +39,9 @@ def precompute(
         The manifest.
 
     Raises:
-        RequestError: missing data or weights, a YOLO that has learned from held-out photos, or a cache folder that was
-            made of others, holds shards without a manifest, or cannot be written to; a cluster that does not answer, or
-            with a machine that is unfit for the work.
+        RequestError: missing data or weights, no photos in any of the splits, a YOLO that has learned from held-out
+            photos, or a cache folder that was made of others, holds shards without a manifest, or cannot be written to;
+            a cluster that does not answer, or with a machine that is unfit for the work.
         KerasFusionError: unreadable photos (the shards without them are done and kept), another run at work, or no
             machine left.
     """
@@ -51,6 +51,7 @@ def precompute(
     require_folder(config.cache.folder)
     cache.refuse_unknown_shards(config.cache.folder)
     samples = scan(config.data.root)
+    refuse_no_photos(samples, splits, config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, samples)
     refuse_held_out_photos(config, samples, splits)

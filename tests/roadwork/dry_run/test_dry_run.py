@@ -22,6 +22,7 @@ from kerasfusion.roadwork.dry_run.head_trial import HEAD_EPOCHS
 from kerasfusion.roadwork.dry_run.precompute import estimate_precompute
 from kerasfusion.roadwork.dry_run.train_yolo import estimate_yolo
 from kerasfusion.roadwork.precompute.branch_cache import shard_path, write_manifest
+from kerasfusion.roadwork.precompute.job import precompute
 from kerasfusion.roadwork.precompute.manifest import find_manifest
 from kerasfusion.roadwork.yolo_training.pictures import write_training_tree
 from kerasfusion.trainer import Checkpoint, write_checkpoint
@@ -77,8 +78,10 @@ def test_precompute_of_missing_photos_is_refused(make_config, tmp_path):
 def test_precompute_of_a_split_without_photos_is_refused(make_config, photos, tmp_path):
     shutil.copytree(photos / "train", tmp_path / "photos" / "train")
     config = make_config(tmp_path, f"data.root={tmp_path / 'photos'}")
-    with pytest.raises(RequestError, match=r"no photos in test/(.|\n)*photos"):
-        estimate_precompute(config, ("test",))
+    for work in (precompute, estimate_precompute):
+        with pytest.raises(RequestError, match=r"no photos in val/, test/(.|\n)*photos"):
+            work(config, ("val", "test"))
+    assert not config.cache.folder.exists()
 
 
 def test_train_yolo_counts_steps_and_leaves_nothing(photos, tmp_path, make_config):
