@@ -10,6 +10,7 @@ from kerasfusion.files.at_home import bring_home
 from kerasfusion.files.digests import lines_sha256
 from kerasfusion.images.address_listing import AddressListing, list_place
 from kerasfusion.images.listing import PhotoListing, readable_name
+from kerasfusion.progress import note
 from kerasfusion.splits import assign_splits
 
 CLASS_NAMES = ("no_roadwork", "roadwork")
@@ -145,7 +146,10 @@ def hold_out(
             there is a val/.
 
     Returns:
-        (training, held out).
+        (training, held out). Where groups leave the latter less than half or more than twice its share, that is said.
+
+    Raises:
+        RequestError: groups keep a class of train/ out of one of the two.
     """
     training = [sample for sample in samples if sample.split == "train"]
     held_out = [sample for sample in samples if sample.split == "val"]
@@ -161,7 +165,46 @@ def hold_out(
         seed,
     )
     pairs = list(zip(training, parts, strict=True))
-    return [s for s, part in pairs if part == "train"], [s for s, part in pairs if part == "val"]
+    divided = [s for s, part in pairs if part == "train"], [s for s, part in pairs if part == "val"]
+    if keys:
+        _judge_division(*divided, fraction, groups)
+    return divided
+
+
+def _judge_division(
+    training: Sequence[Sample], held_out: Sequence[Sample], fraction: float, groups: Mapping[str, str]
+) -> None:
+    """Refuse a division of whole groups that leaves one part without a class; say where it is far from what is asked.
+
+    Args:
+        training, held_out: what became of train/.
+        fraction: share that is asked for, above 0.
+        groups: as for `hold_out`.
+
+    Raises:
+        RequestError: a class is in one part alone.
+    """
+    photos = [*training, *held_out]
+    of_class = {
+        name: len({groups.get(sample.sample_id, sample.sample_id) for sample in photos if sample.label == label})
+        for label, name in enumerate(CLASS_NAMES)
+    }
+    counted = ", ".join(f"{count} of {name}" for name, count in of_class.items())
+    labels = [{sample.label for sample in part} for part in (training, held_out)]
+    where = f"train/ in groups (copies, and what groups.csv names one): {counted}"
+    if labels[0] != labels[1]:
+        raise RequestError(
+            f"no part of train/ with both classes can be held out (data.validation_fraction: {fraction:g}), for photos "
+            "of one group stay together",
+            where=where,
+            expected="two groups of each class or more, or photos in val/",
+            todo="name smaller groups in groups.csv; or make val/ of other places: kerasfusion data split SRC OUT",
+        )
+    share = len(held_out) / len(photos)
+    if not fraction / 2 <= share <= 2 * fraction:
+        note(
+            f"warning: {share:.0%} of train/ is held out, and data.validation_fraction asks for {fraction:.0%}: {where}"
+        )
 
 
 def listing_sha256(samples: Sequence[Sample]) -> str:

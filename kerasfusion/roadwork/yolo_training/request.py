@@ -111,7 +111,8 @@ def _check_classes(split: str, samples: Sequence[Sample]) -> None:
             f"no {split} photos of {' and '.join(missing)}",
             where=f"{split}/",
             expected="photos of both classes in train/ and val/ to train YOLO",
-            todo="kerasfusion data split SRC OUT makes such splits",
+            todo="kerasfusion data split SRC OUT makes such splits; where there is no val/, data.validation_fraction "
+            "holds a part of train/ out",
         )
 
 

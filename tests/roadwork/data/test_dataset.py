@@ -74,6 +74,39 @@ def test_a_photo_by_itself_is_held_out_as_before_there_were_groups():
     assert hold_out(samples, 0.25, 1, alone) == hold_out(samples, 0.25, 1, {})
 
 
+def in_groups(group_of):
+    """A hundred photos, every second one of roadwork, and the groups of those that `group_of` names one for."""
+    samples = [sample("train", number, number % 2) for number in range(100)]
+    named = {each.sample_id: group_of(number) for number, each in enumerate(samples)}
+    return samples, {name: group for name, group in named.items() if group}
+
+
+@pytest.mark.parametrize(
+    ("group_of", "counted"),
+    [
+        (lambda number: "a", "1 of no_roadwork, 1 of roadwork"),
+        (lambda number: "ab"[number % 2], "1 of no_roadwork, 1 of roadwork"),
+        (lambda number: "a" if number % 2 else None, "50 of no_roadwork, 1 of roadwork"),
+    ],
+)
+def test_groups_that_leave_a_part_without_a_class_are_refused(group_of, counted):
+    samples, groups = in_groups(group_of)
+    with pytest.raises(RequestError, match=rf"validation_fraction: 0\.15(.|\n)*{counted}\n(.|\n)*in groups\.csv"):
+        hold_out(samples, 0.15, 1, groups)
+    assert hold_out(samples, 0, 1, groups) == (samples, [])
+
+
+def test_a_part_far_from_its_share_is_told_with_the_number_of_groups(capsys):
+    samples, groups = in_groups(lambda number: "abc"[number % 3])
+    training, held_out = hold_out(samples, 0.15, 1, groups)
+    assert (len(training), len(held_out)) == (67, 33)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: 33% of train/ is held out, and data.validation_fraction asks for 15%: ")
+    assert "groups.csv names one): 3 of no_roadwork, 3 of roadwork" in said
+    assert len(hold_out(*(samples, 0.15, 1), in_groups(lambda number: f"{number // 10}")[1])[1]) in (10, 20)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("names", "order"),
     [
