@@ -26,7 +26,7 @@ def head_rows(photos: Photos, probs: np.ndarray | None = None, features: np.ndar
     if features is not None:
         inputs[EFFICIENTNETV2] = features
     _, of_photo = np.unique(photos.groups, return_inverse=True)
-    return HeadRows(photos.labels, np.repeat(of_photo, photos.views), inputs)
+    return HeadRows(photos.labels, np.repeat(of_photo, photos.views), inputs, photos.views)
 
 
 def trunk_features(config: RoadworkConfig, parts: Parts, source: Source) -> np.ndarray:

@@ -17,7 +17,7 @@ from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, scan_at_home
 from kerasfusion.roadwork.data.folds import divide_photos
 from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
-from kerasfusion.roadwork.head.request import refuse_impossible_head
+from kerasfusion.roadwork.head.request import refuse_few_photos, refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
@@ -103,7 +103,8 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
 
     Raises:
         RequestError: no cache for these splits, a cache of other photos, views or folds, a class without photos, a head
-            that is to be fitted on held-out photos when there are none, or one that cannot be fitted as is asked for.
+            that is to be fitted on held-out photos when there are none or too few, or one that cannot be fitted as is
+            asked for.
     """
     refuse_other_views(config, manifest)
     refuse_other_folds(config, manifest)
@@ -128,6 +129,9 @@ def load_photos(config: RoadworkConfig, manifest: dict) -> tuple[Photos, Photos 
     if config.fusion.fit_on != "train" and validation:
         _refuse_missing_class(validation, "the held-out photos", config)
         _refuse_seen_by_yolo(validation, training, digests, manifest)
+    if config.fusion.fit_on != "train":
+        learns = validation if config.fusion.fit_on == "val" else training + validation
+        refuse_few_photos(config, [sample.label for sample in learns], [groups[s.sample_id] for s in learns])
     return _join(training, digests, groups, records), (
         _join(validation, digests, groups, records) if validation else None
     )

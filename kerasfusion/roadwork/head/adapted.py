@@ -25,14 +25,14 @@ def adapt_vit(config: RoadworkConfig, adapted, rows: HeadRows) -> tuple[HeadRows
         value.
 
     Raises:
-        RequestError: too few photos to choose by cross-validation.
+        RequestError: too few groups of photos to choose by cross-validation.
     """
     folds = split_groups(rows.labels, rows.groups, config.seed, "fusion.vit_adapted: true")
     found = cross_fit(rows.inputs[VIT], rows.labels, rows.weights(config.fusion.prior), folds)
     set_weights(adapted, found.fitted.weights, found.fitted.bias)
     answers = np.stack([1 - found.answers, found.answers], axis=1).astype(np.float32)
     said = {
-        "photos": len(np.unique(rows.groups)),
+        **rows.counts,
         "folds": FOLDS,
         "strength": found.strength,
         "nll": [{"strength": strength, "nll": nll} for strength, nll in found.scores.items()],

@@ -66,7 +66,7 @@ def choose_head(config: RoadworkConfig, rows: HeadRows) -> tuple[Candidate, dict
         The simplest head whose reward is within one standard error of the best, and what was found, a JSON value.
 
     Raises:
-        RequestError: too few photos.
+        RequestError: too few groups of photos.
     """
     folds = split_groups(rows.labels, rows.groups, config.seed, "fusion.head: auto")
     tried = candidates(config.fusion)
@@ -82,7 +82,7 @@ def choose_head(config: RoadworkConfig, rows: HeadRows) -> tuple[Candidate, dict
         "head": "auto",
         "chosen": chosen["head"],
         "best": best["head"],
-        "photos": len(np.unique(rows.groups)),
+        **rows.counts,
         "views": len(rows),
         "folds": FOLDS,
         "prior": config.fusion.prior,

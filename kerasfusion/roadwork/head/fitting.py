@@ -28,7 +28,7 @@ def fit_head(config: RoadworkConfig, head, rows: HeadRows, folds: int = FOLDS) -
         What was chosen on the way, a JSON value; empty for a head that is only trained.
 
     Raises:
-        RequestError: too few photos to choose by cross-validation.
+        RequestError: too few groups of photos to choose by cross-validation.
     """
     if any(layer.name == "fusion_seen" for layer in head.layers):
         return _fit_on_features(config, head, rows, folds)
@@ -59,7 +59,7 @@ def _fit_on_features(config: RoadworkConfig, head, rows: HeadRows, folds: int) -
     set_weights(head, found.fitted.weights, found.fitted.bias)
     return {
         "head": "features",
-        "photos": len(np.unique(rows.groups)),
+        **rows.counts,
         "views": len(rows),
         "folds": folds,
         "strength": found.strength,

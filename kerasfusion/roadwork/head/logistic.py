@@ -63,6 +63,30 @@ def refuse_missing_library() -> None:
     require("sklearn", extra="train")
 
 
+def refuse_few_groups(
+    labels: np.ndarray, groups: np.ndarray, what: str, where: object = None, count: int = FOLDS
+) -> None:
+    """Check that each class has a group for every fold.
+
+    Args:
+        labels, groups, what, count: as for `split_groups`; groups may be of any type.
+        where: the photos' folder, for the message.
+
+    Raises:
+        RequestError: a class has fewer.
+    """
+    groups_of = [len(np.unique(groups[labels == label])) for label in range(len(CLASS_NAMES))]
+    if min(groups_of) < count:
+        counted = ", ".join(f"{n} {name}" for n, name in zip(groups_of, CLASS_NAMES, strict=True))
+        raise RequestError(
+            f"too few groups of held-out photos for {what}, which is chosen by cross-validation: {counted}",
+            where=where,
+            expected=f"at least {count} groups (copies, and photos of one drive or place, count as one) of each class",
+            todo="hold out more of them (kerasfusion data split), or set fusion.head: linear and "
+            "fusion.vit_adapted: false",
+        )
+
+
 def split_groups(labels: np.ndarray, groups: np.ndarray, seed: int, what: str, count: int = FOLDS) -> Folds:
     """Folds with whole groups and about the same share of each class.
 
@@ -76,14 +100,7 @@ def split_groups(labels: np.ndarray, groups: np.ndarray, seed: int, what: str, c
     Raises:
         RequestError: a class has fewer groups than there are folds.
     """
-    groups_of = [len(np.unique(groups[labels == label])) for label in range(len(CLASS_NAMES))]
-    if min(groups_of) < count:
-        counted = ", ".join(f"{n} {name}" for n, name in zip(groups_of, CLASS_NAMES, strict=True))
-        raise RequestError(
-            f"too few held-out photos for {what}, which is chosen by cross-validation: {counted}",
-            expected=f"at least {count} different photos of each class",
-            todo="hold out more (kerasfusion data split), or set fusion.head: linear and fusion.vit_adapted: false",
-        )
+    refuse_few_groups(labels, groups, what, count=count)
     selection = require("sklearn.model_selection", extra="train")
     folds = selection.StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return list(folds.split(labels, labels, groups))

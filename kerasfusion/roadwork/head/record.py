@@ -51,9 +51,10 @@ def rows_of(record: dict[str, Any]) -> list[dict[str, object]]:
 def reason_of(record: dict[str, Any]) -> str:
     """Why the head was taken, in a sentence."""
     best = next(row for row in record["tried"] if row["head"] == record["best"])
+    groups = f" ({record['groups']} groups)" if "groups" in record else ""
     least = f"{best['reward'] - best['standard_error']:.4f}"
     return (
         f"{record['chosen']} learns fewest numbers of those with a reward of {least} or more, which is that of the "
         f"best ({record['best']}) less its standard error; {record['folds']}-fold cross-validation on "
-        f"{record['photos']} photos in {record['views']} views"
+        f"{record['photos']} photos{groups} in {record['views']} views"
     )

@@ -1,8 +1,12 @@
 """What a head needs before it can be fitted."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from kerasfusion.errors import RequestError
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.head.logistic import refuse_missing_library
+from kerasfusion.roadwork.head.logistic import refuse_few_groups, refuse_missing_library
 
 
 def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
@@ -17,9 +21,9 @@ def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
             where="fusion.without: vit",
             todo="set fusion.vit_adapted: false, or leave the ViT in",
         )
-    if not (config.fusion.vit_adapted or config.fusion.sees_features):
+    asked = _cross_validated(config)
+    if asked is None:
         return
-    asked = f"fusion.head: {config.fusion.head}" if config.fusion.sees_features else "fusion.vit_adapted: true"
     if config.fusion.fit_on == "train":
         raise RequestError(
             f"{asked} is fitted after EfficientNetV2, on photos that no branch has learned from",
@@ -44,3 +48,25 @@ def refuse_impossible_head(config: RoadworkConfig, manifest: dict) -> None:
             "or set fusion.head: linear and fusion.vit_adapted: false",
         )
     refuse_missing_library()
+
+
+def refuse_few_photos(config: RoadworkConfig, labels: Sequence[int], groups: Sequence[str]) -> None:
+    """Check, before anything is trained, that what is chosen by cross-validation has groups enough for it.
+
+    Args:
+        config: names the head.
+        labels: of the N photos that it is to be fitted on, 0 or 1.
+        groups: of these, as `photo_groups` gives them.
+
+    Raises:
+        RequestError: it has not.
+    """
+    if asked := _cross_validated(config):
+        refuse_few_groups(np.array(labels), np.array(groups), asked, config.data.root)
+
+
+def _cross_validated(config: RoadworkConfig) -> str | None:
+    """The setting by which something is chosen by cross-validation; None where there is none."""
+    if config.fusion.sees_features:
+        return f"fusion.head: {config.fusion.head}"
+    return "fusion.vit_adapted: true" if config.fusion.vit_adapted else None

@@ -45,7 +45,7 @@ def rows_of(rng, count, views=1):
     labels = np.repeat(rng.permutation(np.arange(count) % 2), views).astype(np.int32)
     inputs = {name: probs(rng.uniform(0.01, 0.99, len(labels))) for name in BRANCHES}
     inputs |= {f"{name}_features": rng.normal(size=(len(labels), 6)).astype(np.float32) for name in BRANCHES[1:]}
-    return HeadRows(labels, np.repeat(np.arange(count), views), inputs)
+    return HeadRows(labels, np.repeat(np.arange(count), views), inputs, views)
 
 
 @pytest.fixture
@@ -219,6 +219,23 @@ def test_a_cache_without_features_is_refused_with_what_to_run(make_config, tmp_p
     with pytest.raises(RequestError, match=r"probabilities alone(.|\n)*precompute(.|\n)*--cache(.|\n)*linear"):
         fit(config, report=print)
     assert not config.run_folder.exists()
+
+
+@pytest.mark.parametrize("asked", ["fusion.head=features", "fusion.head=auto", "fusion.vit_adapted=true"])
+def test_too_few_drives_are_refused_before_anything_is_trained(make_config, featured, photos, tmp_path, asked):
+    """Four drives of roadwork, where a fold each needs five; the drives of the other class are its six photos."""
+    root = shutil.copytree(photos, tmp_path / "photos")
+    drives = [f"{sample.sample_id},{n % 4}" for n, sample in enumerate(scan(root, ("val",))) if sample.label]
+    (root / "groups.csv").write_text("\n".join(["path,group", *drives]))
+    cache = (f"cache.folder={featured.cache.folder}", "views.count=2", f"data.root={root}")
+    config = make_config(tmp_path, *cache, asked)
+    said = rf"groups .* {asked.replace('=', ': ')}, .*: 6 no_roadwork, 4 roadwork(.|\n)*drive or place, count as one"
+    for work in (fit, estimate_fit):
+        with pytest.raises(RequestError, match=said) as caught:
+            work(config)
+        assert caught.value.where == root
+    assert not config.run_folder.exists()
+    load_photos(make_config(tmp_path, *cache, "fusion.head=linear"), branch_cache.read_manifest(featured.cache.folder))
 
 
 def test_the_joint_way_is_refused(with_features, tmp_path):

@@ -18,7 +18,8 @@ from kerasfusion.roadwork.evaluate.job import Request, as_text, run
 from kerasfusion.roadwork.fit.job import fit
 from kerasfusion.roadwork.head import choose as module
 from kerasfusion.roadwork.head.adapted import adapt_vit
-from kerasfusion.roadwork.head.choose import Candidate, candidates, choose_head
+from kerasfusion.roadwork.head.choose import Candidate, build_chosen, candidates, choose_head
+from kerasfusion.roadwork.head.fitting import fit_head
 from kerasfusion.roadwork.head.record import table_of
 from kerasfusion.roadwork.head.rows import HeadRows
 from kerasfusion.roadwork.precompute import branch_cache
@@ -42,7 +43,7 @@ def rows_of(count, views=2, width=6, seed=0):
     labels = np.repeat(rng.permutation(np.arange(count) % 2), views).astype(np.int32)
     inputs = {name: probs(rng.uniform(0.01, 0.99, len(labels))) for name in BRANCHES}
     inputs |= {name: rng.normal(size=(len(labels), width)).astype(np.float32) for name in FEATURES}
-    return HeadRows(labels, np.repeat(np.arange(count), views), inputs)
+    return HeadRows(labels, np.repeat(np.arange(count), views), inputs, views)
 
 
 def told(rows, name, right=1.0, seed=1):
@@ -104,7 +105,25 @@ def test_the_head_is_taken_that_sees_what_tells(config, monkeypatch, name, right
     text = table_of(said)
     assert [line.split()[0] for line in text.splitlines()[2:4]] == ["linear", "features"]
     assert f"{expected} learns fewest numbers" in text
+    assert "on 40 photos in 80 views" in text
+    assert "groups" not in said  # each photo is one, as in records of before there were any
     json.dumps(said)
+
+
+@pytest.mark.parametrize("head", ["auto", "features", "vit_adapted"])
+def test_photos_are_counted_and_their_groups_beside_them(config, monkeypatch, head):
+    """Sixty photos of twelve drives in two views each."""
+    monkeypatch.setattr(module, "candidates", lambda settings: [LINEAR])
+    rows = rows_of(60)
+    rows = replace(rows, groups=rows.groups % 12)
+    if head == "auto":
+        said = choose_head(config, rows)[1]
+        assert "5-fold cross-validation on 60 photos (12 groups) in 120 views" in table_of(said)
+    elif head == "features":
+        said = fit_head(config, build_chosen(config, Candidate("features", BRANCHES), rows)[1], rows)
+    else:
+        said = adapt_vit(config, build_adapted(6), rows)[1]
+    assert (said["photos"], said["groups"]) == (60, 12)
 
 
 def answering(answers):
@@ -178,7 +197,7 @@ def test_no_trial_answers_a_photo_that_its_head_has_seen(config, monkeypatch):
 
 
 def test_too_few_photos_are_refused(config):
-    with pytest.raises(RequestError, match=r"too few held-out photos for fusion\.head: auto(.|\n)*4 no_.*, 4 road"):
+    with pytest.raises(RequestError, match=r"too few groups of .* for fusion\.head: auto(.|\n)*4 no_.*, 4 road"):
         choose_head(config, rows_of(8, views=6))
 
 
