@@ -82,7 +82,7 @@ def estimate_precompute(
     machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, found)
-    refuse_held_out_photos(config, found, splits)
+    refuse_held_out_photos(config, found, splits, on)
     kept = keeps_features(config)
     branches, load = timed(lambda: Branches(config, checkpoint, folds, kept))
     with branches:

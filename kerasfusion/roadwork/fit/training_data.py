@@ -21,7 +21,7 @@ from kerasfusion.roadwork.head.request import refuse_few_photos, refuse_impossib
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
-from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_seen, warn_of_others
+from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_other_training, refuse_seen, warn_of_others
 
 
 @dataclass(frozen=True)
@@ -250,12 +250,8 @@ def _refuse_seen_by_yolo(
         return
     elif held_out[0].split not in learned["splits"]:
         warn_of_others(learned, training)
-    elif learned["sample_ids_sha256"] != lines_sha256(sorted(sample.sample_id for sample in training)):
-        raise RequestError(
-            "YOLO has learned from photos that the head would be fitted on (or from others than train/ holds now)",
-            where=where,
-            todo="make val/ with `kerasfusion data split` and train YOLO again, or set fusion.fit_on: train",
-        )
+    else:
+        refuse_other_training(learned, training, where)
 
 
 def _refuse_missing_folds(config: RoadworkConfig, manifest: dict, training: list[Sample]) -> None:

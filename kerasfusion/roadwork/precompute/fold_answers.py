@@ -84,7 +84,8 @@ def find_fold_answers(config: RoadworkConfig, samples: Sequence[Sample]) -> Fold
                 + "\n  - ".join(changed),
                 where=path,
                 todo=f"kerasfusion train-yolo --folds {count} under another --name, or bring back photos, seed and "
-                "groups.csv as they were",
+                "groups.csv as they were. Where there is no val/ and an earlier version trained it, which held copies "
+                "and photos of one group out singly, the former alone helps",
             )
     classifiers = [{"sha256": record["weights_sha256"], "trained_on": record["train"]} for record in records]
     return FoldAnswers(folds, config.yolo.held_out, config.yolo_fold_weights, classifiers)

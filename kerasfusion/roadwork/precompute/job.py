@@ -54,7 +54,7 @@ def precompute(
     refuse_no_photos(samples, splits, config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
     folds = find_fold_answers(config, samples)
-    refuse_held_out_photos(config, samples, splits)
+    refuse_held_out_photos(config, samples, splits, on)
     folder = config.cache.folder
     with ExitStack() as stack:
         begun = (folder / cache.MANIFEST).exists()
@@ -73,7 +73,7 @@ def precompute(
         for split in splits:
             chosen = [sample for sample in samples if sample.split == split]
             if chosen:
-                unreadable |= _fill_split(config, manifest, split, chosen, filler, skip_unreadable)
+                unreadable |= _fill_split(config, manifest, split, chosen, filler, skip_unreadable, on)
         if unreadable and not skip_unreadable:
             raise _unreadable_error(unreadable)
         return manifest
@@ -91,7 +91,7 @@ def _open(on: str, config: RoadworkConfig, samples, checkpoint, folds) -> FillsH
     return FillsOnCluster(on, config, samples, checkpoint, folds, with_features)
 
 
-def _fill_split(config, manifest, split, samples, filler, skip_unreadable) -> dict[str, str]:
+def _fill_split(config, manifest, split, samples, filler, skip_unreadable, on) -> dict[str, str]:
     """Work through a split; returns {sample_id: reason} of its unreadable photos."""
     folder = config.cache.folder
     listing = check_listing(config, manifest, split, samples)
@@ -105,7 +105,7 @@ def _fill_split(config, manifest, split, samples, filler, skip_unreadable) -> di
         pass
     if unreadable and not skip_unreadable:
         return unreadable
-    refuse_held_out_records(config, split, paths)
+    refuse_held_out_records(config, split, paths, on)
     manifest["splits"][split] |= {
         "complete": True,
         "skipped": [{"sample_id": name, "reason": reason} for name, reason in sorted(unreadable.items())],

@@ -363,10 +363,11 @@ def test_without_val_a_part_of_train_is_held_out(with_cache, make_config, tmp_pa
     with pytest.raises(RequestError):
         load_photos(config, {"splits": {}})  # no cache yet
     config = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0.25")
-    manifest = precompute(config, ["train"])
-    with pytest.raises(RequestError, match="YOLO has learned from"):
-        load_photos(config, manifest)
     joint = make_config(tmp_path, f"data.root={root}", "data.validation_fraction=0.25", "fusion.fit_on=train")
+    manifest = precompute(joint, ["train"])
+    for work in (lambda: load_photos(config, manifest), lambda: precompute(config, ["train"])):
+        with pytest.raises(RequestError, match="YOLO has learned from 6 of 6 held-out photos"):
+            work()
     training, validation = load_photos(joint, manifest)
     assert (len(training), len(validation)) == (18, 6)
     assert np.bincount(validation.labels).tolist() == [3, 3]
