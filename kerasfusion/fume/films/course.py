@@ -92,7 +92,7 @@ class Course:
 def find_bursts(times: np.ndarray, areas: np.ndarray) -> list[Burst]:
     """Where an area rises over the middle of its lower and upper tenth, and where it falls below it again.
 
-    What was not filmed is in no burst: a pause longer than STEADY usual steps between known moments ends one.
+    What was not filmed is in no burst: a pause between known moments ends one (`_pauses`).
 
     Args:
         times: (N,) seconds, rising.
@@ -102,13 +102,25 @@ def find_bursts(times: np.ndarray, areas: np.ndarray) -> list[Burst]:
     if np.count_nonzero(known) < STEADY:
         return []
     times, areas = times[known], areas[known]
-    steps = np.diff(times)
-    pauses = np.flatnonzero(steps > STEADY * np.median(steps)) + 1
+    pauses = _pauses(times)
     parts = [(part, _median(own)) for part, own in zip(np.split(times, pauses), np.split(areas, pauses), strict=True)]
     low, high = np.percentile(np.concatenate([own for _, own in parts]), (LOW, HIGH))
     if high - low < LEAST:
         return []
     return [burst for part, own in parts for burst in _bursts_above((low + high) / 2, part, own)]
+
+
+def _pauses(times: np.ndarray) -> np.ndarray:
+    """Numbers of the times, STEADY at least, that come after a pause.
+
+    It is longer than STEADY usual steps: the median of as many steps before it or after it, whichever is longer, since
+    another film goes on at another rate where one ends.
+    """
+    steps = np.diff(times)
+    padded = np.pad(steps, STEADY, mode="reflect")
+    usual = np.median(np.lib.stride_tricks.sliding_window_view(padded, STEADY), axis=-1)
+    before, after = usual[: len(steps)], usual[-len(steps) :]
+    return np.flatnonzero(steps > STEADY * np.maximum(before, after)) + 1
 
 
 def _bursts_above(middle: float, times: np.ndarray, areas: np.ndarray) -> list[Burst]:

@@ -275,6 +275,23 @@ def test_a_film_that_pauses_has_its_bursts_on_either_side():
     assert [(burst.begin, burst.end) for burst in found] == [(10, 19), (60, 69)]
 
 
+@pytest.mark.parametrize(("slow", "fast", "seconds"), [(5, 30, 20), (2, 25, 10), (10, 60, 15)])
+def test_a_slower_film_that_ends_earlier_makes_no_pauses(slow, fast, seconds):
+    times = np.concatenate([np.arange(0, 60, 1 / slow), np.arange(60, 60 + seconds, 1 / fast)])
+    areas = np.float32(5 - 5 * np.cos(2 * np.pi * times / 4))  # largest every 4 s, from the second on
+    found = find_bursts(times, areas)
+    assert len(found) == (60 + seconds + 2) // 4
+    assert [(burst.begin + burst.end) / 2 for burst in found[:15]] == pytest.approx(np.arange(2, 60, 4), abs=1 / slow)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.2, 1 / 30), (1 / 30, 0.2), (0.2, 0.2)])
+def test_a_pause_ends_a_burst_whatever_the_rates_beside_it(first, second):
+    times = np.concatenate([np.arange(20) * first, 10 + np.arange(20) * second, [60.0], 70 + np.arange(5) * second])
+    found = find_bursts(times, np.float32([0] * 10 + [5] * 30 + [5] + [0] * 5))
+    expected = [(times[10], times[19]), (10, times[39]), (60, 60)]
+    np.testing.assert_allclose([(burst.begin, burst.end) for burst in found], expected)
+
+
 @pytest.mark.parametrize(
     ("areas", "bursts"),
     [
