@@ -35,7 +35,7 @@ def moments(films: Mapping[str, Film]) -> Iterator[Moment]:
             yield Moment(shot.time, {first: shot})
         return
     ((second, following),) = others
-    reach = 0.5 * max(1 / leading.rate, 1 / following.rate) + 1e-6
+    reach = 0.5 * max(leading.interval, following.interval) + 1e-6
     waiting = _Nearest(following.shots())
     last = -math.inf
     for shot in leading.shots():

@@ -109,7 +109,7 @@ def _count_stills(film: Film, every: float) -> int | None:
     """How many `_stills` gives, if the film is as long as it says."""
     if film.seconds is None:
         return None
-    half = 0.5 / film.rate
+    half = film.interval / 2
     first = math.ceil((film.offset - half) / every)
     beyond = math.ceil((film.offset + film.seconds - half) / every)  # the last frame begins an interval before the end
     return max(beyond - first, 1)
@@ -117,13 +117,16 @@ def _count_stills(film: Film, every: float) -> int | None:
 
 def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
     """(multiple of `every`, the frame that was taken then), of a film's own clock with its offset."""
-    half, due = 0.5 / film.rate, None
+    half, last, due = film.interval / 2, -math.inf, -math.inf
     for time, stored in film.pictures():
-        if due is None:
-            due = math.ceil((time - half) / every)
-        if time + half > due * every:
-            yield due * every, stored
-            due = math.floor((time + half) / every) + 1
+        number = round(time / every)
+        mark = number * every
+        # Steps are not quite alike: only in a pause may a mark be further from both of its frames.
+        between = last < mark < time < last + 2 * film.interval
+        if number >= due and (between or mark - half < time <= mark + half):
+            yield mark, stored
+            due = number + 1
+        last = time
 
 
 def _write(request: FramesRequest, gas: str, original: str, time: float, stored: Stored) -> Frame:

@@ -69,6 +69,7 @@ class Film:
         frames: how many were read so far.
         end: time of the last one, offset included.
         trouble: why it could not be read to its end; None if it could.
+        interval: seconds from one frame to the next, pauses left out; that of its rate unless said.
     """
 
     name: str
@@ -81,6 +82,10 @@ class Film:
     frames: int = 0
     end: float = field(default=0.0)
     trouble: ImageError | None = None
+    interval: float = 0.0
+
+    def __post_init__(self):
+        self.interval = self.interval or 1 / self.rate
 
     def shots(self) -> Iterator[Shot]:
         """Its frames as levels, one at a time; one that cannot be read ends the film, and `trouble` says why.
@@ -156,7 +161,7 @@ def open_film(path: Path, how: FrameReading, rate: float | None = None, offset: 
         if rate is not None:
             raise RequestError("--rate is for TIFFs, SEQ and CSQ: this film has times of its own", where=path)
         video = open_video(path)
-        return Film(str(path), video.rate or 25.0, video.seconds, offset, how, video)
+        return Film(str(path), video.rate or 25.0, video.seconds, offset, how, video, interval=video.interval)
     if rate is None:
         raise RequestError(
             "a TIFF does not say when its pages were filmed", where=path, todo="add --rate, such as --rate 30"

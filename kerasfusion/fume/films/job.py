@@ -272,12 +272,12 @@ def _notes(films: Mapping[str, Film]) -> list[str]:
         ]
     (first, one), (second, other) = films.items()
     notes = []
-    if abs(one.rate - other.rate) > 0.01 * one.rate:
+    if abs(one.interval - other.interval) > 0.01 * one.interval:
         notes.append(
-            f"{first.upper()} has {one.rate:g} frames a second and {second.upper()} {other.rate:g}: each frame of "
-            f"{first.upper()} stands beside the nearest of {second.upper()}"
+            f"{first.upper()} has {1 / one.interval:.4g} frames a second and {second.upper()} "
+            f"{1 / other.interval:.4g}: each frame of {first.upper()} stands beside the nearest of {second.upper()}"
         )
-    if abs(one.end - other.end) > 2 * max(1 / one.rate, 1 / other.rate):
+    if abs(one.end - other.end) > 2 * max(one.interval, other.interval):
         notes.append(
             f"{first.upper()} ends at {one.end:.2f} s and {second.upper()} at {other.end:.2f} s: what only one of them "
             "shows was answered from that gas alone"

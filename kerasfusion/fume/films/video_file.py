@@ -1,7 +1,7 @@
 """Films in files to pictures with their times, and pictures to a film; through the optional library PyAV (FFmpeg)."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +16,9 @@ from kerasfusion.images.decoding import ImageError, Stored
 TICKS = 1000
 """Of the written film's clock, a second: frames may come at any time."""
 LOOKED_AT = 100
-"""Frames from whose times a rate is worked out that the file does not say."""
+"""Frames from whose times their usual step is worked out, and a rate that the file does not say."""
+PAUSE = 5
+"""Usual steps: a longer one is a pause."""
 REORDERED = 16
 """Frames that may lie in the file before one that is shown earlier, at most (H.264, H.265)."""
 GREYS = {"gray": "u1", **{f"gray{bits}": "u2" for bits in (9, 10, 12, 14, 16)}, "grayf32": "f4"}
@@ -32,11 +34,13 @@ class Video:
     Attributes:
         path: of the file.
         rate: frames a second, on average; 0 where the file does not say.
+        interval: seconds from one frame to the next, pauses left out; 0 where the file does not say.
         seconds: how long it says that it is; None where it does not.
     """
 
     path: Path
     rate: float
+    interval: float
     seconds: float | None
 
     def pictures(self) -> Iterator[tuple[float, Stored]]:
@@ -76,14 +80,15 @@ def open_video(path: Path) -> Video:
         ImageError: no film that FFmpeg reads, cut before its index, of an unknown codec, or without pictures.
     """
     with _opened(path) as (container, stream):
-        rate = _rate_of(container, stream)
+        times = _first_times(container, stream)
         length = stream.duration * stream.time_base if stream.duration else None
         if length is None and container.duration:
             length = Fraction(container.duration, 1_000_000)
-        return Video(path, rate, None if length is None else float(length))
+        rate = _rate_of(stream, times)
+        return Video(path, rate, _interval_of(times, rate), None if length is None else float(length))
 
 
-def _rate_of(container, stream) -> float:
+def _rate_of(stream, times: Sequence[float]) -> float:
     """Frames a second, on average; 0 where the file does not say.
 
     An MKV that was copied from another file may name the ticks of its clock instead, which the times of its first
@@ -93,16 +98,30 @@ def _rate_of(container, stream) -> float:
     # Files that count their frames know; of others two rates must agree, on less than a frame a tick.
     if average and (stream.frames or (average == guessed and average * stream.time_base < 1)):
         return float(average)
+    if len(times) > 1 and times[-1] > times[0]:
+        return (len(times) - 1) / (times[-1] - times[0])
+    return float(min(filter(None, (average, guessed)), default=0))
+
+
+def _interval_of(times: Sequence[float], rate: float) -> float:
+    """Seconds from one frame to the next, pauses left out; 0 where the file does not say."""
+    average = 1 / rate if rate else 0.0
+    if len(times) < 2:
+        return average
+    steps = np.diff(times)
+    step = float(steps[steps <= PAUSE * np.median(steps)].mean())  # the median alone is of whole ticks
+    return min(step, average or step)  # an AVI may have the times of its key frames alone
+
+
+def _first_times(container, stream) -> list[float]:
+    """Seconds at which the first frames are shown, as far as the file has them."""
     times = []
     with suppress(require_video().error.FFmpegError):  # cut: what follows is said where it is read
         packets = (packet for packet in container.demux(stream) if packet.pts is not None)
         times.extend(
             float(packet.pts * stream.time_base) for packet in itertools.islice(packets, LOOKED_AT + REORDERED)
         )
-    times = sorted(times)[:LOOKED_AT]
-    if len(times) > 1 and times[-1] > times[0]:
-        return (len(times) - 1) / (times[-1] - times[0])
-    return float(min(filter(None, (average, guessed)), default=0))
+    return sorted(times)[:LOOKED_AT]
 
 
 def require_video():

@@ -50,6 +50,20 @@ def test_the_frame_of_every_half_second_unchanged(tmp_path):
     assert f"then: kerasfusion data pair {tmp_path / 'set'} --regroup --strategy original_based\n" in shown
 
 
+@pytest.mark.parametrize(("begin", "after"), [(3.09, ["4s"]), (3.04, ["3s"]), (2.96, ["3s"])])
+def test_after_a_pause_a_still_has_the_second_in_which_it_was_filmed(tmp_path, begin, after):
+    times = [*(number / 10 for number in range(11)), *(begin + number / 10 for number in range(10))]
+    invoke("frames", write_film(tmp_path / "co2.mkv", numbered(21), times=times), tmp_path / "set", *SAID)
+    assert list(stills(tmp_path / "set")) == ["0s", "1s", *after]
+
+
+def test_no_still_is_lost_between_frames_whose_times_are_whole_milliseconds(tmp_path):
+    times = [number / 30 + 0.5 / 30 for number in range(65)]  # each second lies in the middle of two frames
+    film = write_film(tmp_path / "co2.mkv", numbered(65), times=times)
+    invoke("frames", film, tmp_path / "set", "--offset", 0.5 / 30, *SAID)
+    assert list(stills(tmp_path / "set"))[-2:] == ["1s", "2s"]
+
+
 def test_counts_stay_counts(tmp_path):
     film = write_film(tmp_path / "co2.mkv", numbered(4, np.uint16, 4_000), rate=1)
     invoke("frames", film, tmp_path / "set", *SAID)

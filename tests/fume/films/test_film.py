@@ -189,7 +189,6 @@ def pairs(tmp_path, first, second, offset=0.0, rate=None):
         usual = rate or (len(times) - 1) / (times[-1] - times[0])
         path = write_film(tmp_path / f"{gas}.mkv", frames, usual, times=times)
         films[gas] = open_film(path, PLAIN, offset=offset if gas == "ch4" else 0.0)
-        films[gas].rate = usual
     return [
         (round(moment.time, 2), {gas: int(shot.levels[0, 0]) for gas, shot in moment.shots.items()})
         for moment in moments(films)
@@ -234,6 +233,35 @@ def test_a_pause_of_either_film_is_answered_from_the_other(tmp_path):
             for number in range(53)
         ]
         assert pairs(tmp_path, first, second, rate=10) == expected
+
+
+def paused_film(path, first, second, begin):
+    """A film of 10 frames a second: so many, then from a second on so many again."""
+    with VideoWriter(path, (64, 48), 10) as writer:
+        for time in [*(number / 10 for number in range(first)), *(begin + number / 10 for number in range(second))]:
+            writer.write(time, np.full((48, 64, 3), 100, np.uint8))
+    return path
+
+
+def test_a_pause_of_an_mp4_does_not_make_frames_that_are_far_apart_one_moment(tmp_path):
+    steady = paused_film(tmp_path / "steady.mp4", 200, 0, 0)
+    paused = paused_film(tmp_path / "paused.mp4", 10, 10, 15)
+    for names in (("co2", "ch4"), ("ch4", "co2")):
+        films = dict(zip(names, (open_film(steady, PLAIN), open_film(paused, PLAIN)), strict=True))
+        found = list(moments({gas: films[gas] for gas in ("co2", "ch4")}))
+        assert len(found) == 200
+        pairs_found = [moment.shots.values() for moment in found if len(moment.shots) > 1]
+        assert [[round(shot.time, 3) for shot in shots] for shots in pairs_found] == [
+            [time / 10] * 2 for time in (*range(10), *range(150, 160))
+        ]
+    film = open_film(paused, PLAIN)
+    assert (film.rate, film.interval) == (pytest.approx(20 / 16), pytest.approx(0.1))
+
+
+@pytest.mark.parametrize("rate", [30, 29.97, 7.5])
+def test_the_usual_step_is_not_that_of_the_clocks_ticks(tmp_path, rate):
+    film = open_film(write_film(tmp_path / "film.mkv", ramps(100), rate=rate), PLAIN)
+    assert film.interval == pytest.approx(1 / rate, rel=5e-4)
 
 
 def test_a_written_film_has_its_times_and_pictures(tmp_path):
