@@ -266,7 +266,7 @@ def _split_warnings(split: str, summary: PairSummary) -> list[str]:
 
 
 def _write(summary: PairSummary, splits: dict[str, list[Frame]], samples: dict[str, list[Sample]]) -> None:
-    """Write all files, then put them in place of the old ones, which go first: a kill never leaves both kinds."""
+    """Write all files, then put them in place of the old ones."""
     out = summary.out
     remove_abandoned(out)
     with disk_errors(out), tempfile.TemporaryDirectory(prefix=own_partial(Path("pair-")).name, dir=out) as folder:
@@ -278,11 +278,38 @@ def _write(summary: PairSummary, splits: dict[str, list[Frame]], samples: dict[s
             made.append(paired_path(Path(folder), split))
             write_samples(made[-1], found)
         summary.files = [out / path.name for path in made]
-        for path in summary.files:
-            path.unlink(missing_ok=True)
-        for path, new in zip(summary.files, made, strict=True):
-            new.replace(path)
+        _put_in_place(made, out)
     summary.notes.append(f"written to {out}: {', '.join(path.name for path in summary.files)}")
+
+
+def _put_in_place(made: list[Path], out: Path) -> None:
+    """Put files in place of those of their names, which go aside first, so that a kill never leaves both kinds.
+
+    Args:
+        made: the new files, in a folder beside which they are to stand.
+        out: where.
+
+    Raises:
+        KerasFusionError: one cannot be moved, such as a table that another program has open; names it, and the old ones
+            stand where they were.
+    """
+    aside = made[0].parent / "old"
+    aside.mkdir()
+    placed: list[Path] = []
+    try:
+        for path in (out / new.name for new in made):
+            with disk_errors(path):
+                if path.is_file():
+                    path.rename(aside / path.name)
+        for new in made:
+            with disk_errors(out / new.name):
+                placed.append(new.replace(out / new.name))
+    except BaseException:
+        for path in placed:
+            path.unlink()
+        for old in aside.iterdir():
+            old.rename(out / old.name)
+        raise
 
 
 def _sum(rows: list[dict[str, object]]) -> dict[str, int]:

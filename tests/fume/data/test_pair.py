@@ -127,6 +127,8 @@ def test_a_run_that_is_killed_leaves_no_new_split_beside_an_old_one(leaky, monke
         if Path(target).parent == leaky:
             names.append(target.name)
             if len(names) > placed:
+                monkeypatch.setattr(Path, "rename", stop)  # a dead process tidies nothing up
+                monkeypatch.setattr(Path, "unlink", stop)
                 raise KeyboardInterrupt
         return replace(self, target)
 
@@ -136,6 +138,24 @@ def test_a_run_that_is_killed_leaves_no_new_split_beside_an_old_one(leaky, monke
     left = regrouped(leaky)
     assert set(left) == set(names[:placed])
     assert all(left[name] != before[name] for name in left)
+
+
+@pytest.mark.parametrize(("call", "split"), [("rename", "val"), ("replace", "val"), ("replace", "test")])
+def test_a_table_that_cannot_be_moved_costs_no_other(leaky, monkeypatch, call, split):
+    run(leaky, "--regroup")
+    paired_path(leaky, "train").unlink()  # what was not there is not there afterwards
+    before, usual, held_open = contents(leaky), getattr(Path, call), paired_path(leaky, split).name
+
+    def refused(path, target):
+        if leaky in {path.parent, Path(target).parent} and path.name == held_open:
+            raise PermissionError(13, "The file is used by another process", str(path))
+        return usual(path, target)
+
+    monkeypatch.setattr(Path, call, refused)
+    shown = run(leaky, "--regroup", "--seed", 3, code=1).stderr
+    assert "The file is used by another process" in shown
+    assert f"where: {leaky / held_open}" in shown
+    assert contents(leaky) == before
 
 
 def test_one_file_of_all_frames_needs_and_gets_splits(tmp_path):
