@@ -81,12 +81,11 @@ def refuse_other_films(out: Path, files: Mapping[str, Path]) -> None:
         files: {gas: film}; none of a camera, which never shows the same again.
 
     Raises:
-        RequestError: results of other films, or of films that its summary does not tell; of a camera also a table
-            whose run ended before its summary.
+        RequestError: results of other films, or of films that no summary tells, such as the table of a camera whose run
+            was killed.
     """
     path = out / SUMMARY
-    # A live table is written row by row, the summary last; that of films is whole, and may be made again.
-    if not path.exists() and (files or not (out / TABLE).exists()):
+    if not path.exists() and not (out / TABLE).exists():
         return
     asked = {gas: str(file.resolve()) for gas, file in files.items()}
     try:

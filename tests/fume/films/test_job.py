@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 import sys
 
 import av
@@ -190,9 +191,7 @@ def test_without_pyav_a_tiff_is_refused_before_a_folder_is_made(model, tmp_path,
 
 
 def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkeypatch):
-    out, rows = tmp_path / "out", []
-    out.mkdir()
-    (out / "film.csv").write_text("of an earlier run")
+    out, rows = kept(tmp_path / "out", co2=films[0]), []
 
     def write(writer, cells):
         rows.append(cells)
@@ -202,7 +201,7 @@ def test_a_full_disk_leaves_what_was_there_before(model, films, tmp_path, monkey
     monkeypatch.setattr(csv.DictWriter, "writerow", write)
     done = invoke("predict", model, "--co2", films[0], "--out", out, code=1)
     assert "no space left on the disk" in done.output
-    assert [path.name for path in out.iterdir()] == ["film.csv"]
+    assert sorted(path.name for path in out.iterdir()) == ["film.csv", "summary.json"]
     assert (out / "film.csv").read_text() == "of an earlier run"
 
 
@@ -242,14 +241,30 @@ def test_results_of_other_films_stay(model, films, tmp_path, not_loaded):
     assert (out / "film.csv").read_text() == "of an earlier run"
 
 
-def test_a_camera_never_shows_the_same_again(model, tmp_path, not_loaded):
+def test_a_camera_never_shows_the_same_again(model, films, tmp_path, not_loaded):
     out = kept(tmp_path / "out", co2="camera 0")
     shown = invoke("predict", model, "--camera", 0, "--gas", "co2", "--out", out, code=2).output
     assert "the folder holds the results of camera 0 (CO2)" in shown
     (out / "summary.json").unlink()  # a run that was killed leaves its rows
-    shown = invoke("predict", model, "--camera", 0, "--gas", "co2", "--out", out, code=2).output
-    assert "the folder holds results, and it cannot be read of which films they are" in shown
-    assert (out / "film.csv").read_text() == "of an earlier run"
+    for asked in (("--camera", 0, "--gas", "co2"), ("--co2", films[0])):
+        shown = invoke("predict", model, *asked, "--out", out, code=2).output
+        assert "the folder holds results, and it cannot be read of which films they are" in shown
+        assert (out / "film.csv").read_text() == "of an earlier run"
+
+
+def test_a_film_that_was_killed_before_its_summary_is_answered_again_as_advised(model, films, tmp_path, monkeypatch):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    asked = ("predict", model, "--co2", films[0], "--out", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr("kerasfusion.fume.films.job.save_png", killed)
+        CliRunner().invoke(main, [str(argument) for argument in asked])
+    refused = invoke(*asked, code=2).output
+    for name in re.search(r"delete the old ones \((.*)\)", refused)[1].split(", "):
+        (tmp_path / "out" / name).unlink(missing_ok=True)
+    invoke(*asked)
+    assert len(rows_of(tmp_path / "out")) == 10
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"films": 3}', '{"films": {"co2": 3}}', "\xff"])
