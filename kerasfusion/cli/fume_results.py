@@ -56,6 +56,7 @@ def predict(
     """Print what a network says of frames; arguments as for `fume.predict`. Returns whether all could be read."""
     from kerasfusion.errors import RequestError
     from kerasfusion.files.run_folder import require_folder
+    from kerasfusion.formats.opening import read_description
     from kerasfusion.fume.detect.answering import open_network
     from kerasfusion.fume.detect.predict import list_subjects
     from kerasfusion.fume.detect.predict import predict as answer
@@ -69,9 +70,10 @@ def predict(
     if out is not None:
         require_folder(out)
     # A file that is not there is said before TensorFlow is loaded, which takes seconds.
-    subjects = list_subjects(co2, ch4, pairs, data) if camera is None else []
+    learned = read_description(model).get("config", {}).get("data", {})
+    subjects = list_subjects(co2, ch4, pairs, data, learned.get("gases", "both")) if camera is None else []
     files = {gas: path for gas, path in (("co2", co2), ("ch4", ch4)) if path is not None}
-    are_films = camera is None and _are_films(model, files, film)
+    are_films = camera is None and _are_films(learned, files, film)
     if camera is not None or are_films:
         refuse_other_films(_film_folder(out), files)
     _warn_of_names(given for subject in subjects for given in subject.files.items())
@@ -137,13 +139,12 @@ def _predict_camera(network, camera: str, gas: str, out: Path, as_json: bool, sc
     return _show_film(answer_camera(network, camera, gas, FilmRequest({}, out, scale=scale, batch=1), show), as_json)
 
 
-def _are_films(model: Path, files: dict[str, Path], film: dict[str, float | None]) -> bool:
+def _are_films(learned: dict, files: dict[str, Path], film: dict[str, float | None]) -> bool:
     from kerasfusion.errors import RequestError
-    from kerasfusion.formats.opening import read_description
     from kerasfusion.fume.config_reading import FrameReading
     from kerasfusion.fume.films.film import is_film
 
-    how = FrameReading(page=read_description(model).get("config", {}).get("data", {}).get("frames", {}).get("page"))
+    how = FrameReading(page=learned.get("frames", {}).get("page"))
     kinds = {is_film(path, how) for path in files.values()}
     if len(kinds) > 1:
         raise RequestError("--co2 and --ch4 are a film and a frame", expected="two films, or two frames")

@@ -10,7 +10,7 @@ from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frames import resize_mask
 from kerasfusion.fume.data.gas_names import GAS_IN_NAME, without_gas
 from kerasfusion.fume.data.masks import plume_pixels, write_mask
-from kerasfusion.fume.data.samples import read_samples
+from kerasfusion.fume.data.samples import read_samples, with_gases
 from kerasfusion.fume.detect.answer_panels import draw_answer
 from kerasfusion.fume.detect.answering import MASK, Answer, Network, Question
 from kerasfusion.fume.detect.panels import overlay
@@ -18,6 +18,7 @@ from kerasfusion.images.decoding import ImageError
 from kerasfusion.images.listing import list_photos
 from kerasfusion.images.png import write_png
 from kerasfusion.parallel import ordered_map
+from kerasfusion.progress import note
 
 READ_AHEAD = 16
 
@@ -80,7 +81,9 @@ class Prediction:
         return "  ".join([f"{self.subject.name:{width}}", *parts])
 
 
-def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: Path | None = None) -> list[Subject]:
+def list_subjects(
+    co2: Path | None, ch4: Path | None, pairs: Path | None, root: Path | None = None, gases: str = "both"
+) -> list[Subject]:
     """What `predict` is to ask about.
 
     Args:
@@ -89,6 +92,7 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
             may be None.
         pairs: a paired CSV instead; masks and states in it are not read.
         root: what its paths are relative to; None is its own folder.
+        gases: what is asked about of the CSV, as `data.gases` names it; the other gas is passed over, as in `evaluate`.
 
     Raises:
         RequestError: nothing is asked for, a combination that makes no sense, a path that does not exist, or a folder
@@ -101,7 +105,7 @@ def list_subjects(co2: Path | None, ch4: Path | None, pairs: Path | None, root: 
             "name the frames", expected="--co2 FILE, --ch4 FILE, both (or folders), or --pairs CSV without them"
         )
     if pairs is not None:
-        return _of_csv(pairs, pairs.parent if root is None else root)
+        return _of_csv(pairs, pairs.parent if root is None else root, gases)
     for path in given.values():
         if not path.exists():
             raise RequestError("no such file or folder", where=path)
@@ -144,15 +148,24 @@ def predict(
                 yield _prediction(network, subject, next(answers), out, overlays)
 
 
-def _of_csv(path: Path, root: Path) -> list[Subject]:
-    seen, subjects = Counter(), []
-    for sample in read_samples(path, labelled=False):
+def _of_csv(path: Path, root: Path, gases: str) -> list[Subject]:
+    seen, subjects, samples = Counter(), [], read_samples(path, labelled=False)
+    if not samples:
+        raise RequestError("the CSV has no rows", where=path)
+    known = with_gases(samples, gases)
+    if not known:
+        raise RequestError(
+            f"the CSV has no frame of {gases.upper()}, and the network was trained on that gas alone (data.gases)",
+            where=path,
+            todo="name another CSV, or train a network with data.gases=both",
+        )
+    if left := sum(len(sample.frames) for sample in samples) - sum(len(sample.frames) for sample in known):
+        note(f"{left} frames of the other gas are passed over: the network was trained on {gases.upper()} alone")
+    for sample in known:
         files = {gas: root / frame.frame_path for gas, frame in sample.frames.items()}
         name = str(Path(next(iter(sample.frames.values())).frame_path).with_suffix("").as_posix())
         seen[name] += 1
         subjects.append(Subject(name if seen[name] == 1 else f"{name}-{seen[name]}", files))
-    if not subjects:
-        raise RequestError("the CSV has no rows", where=path)
     return subjects
 
 

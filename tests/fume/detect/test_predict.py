@@ -8,6 +8,7 @@ from PIL import Image
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
+from kerasfusion.fume.data.samples import read_samples, with_gases, write_samples
 from kerasfusion.fume.detect.answering import open_network
 from kerasfusion.fume.detect.latency import measure_network
 from kerasfusion.fume.detect.predict import list_subjects, predict
@@ -274,6 +275,20 @@ def test_a_network_of_one_gas_is_asked_about_no_other(data, tmp_path):
     assert "never saw CH4" in invoke("benchmark", model, "--ch4", frames["ch4"], code=2).stderr
     timing = json.loads(invoke("benchmark", model, "--runs", 1, "--warmup", 0, "--json").stdout)
     assert timing["frames"] == {"co2": [640, 480]}
+
+
+@pytest.mark.parametrize(("gas", "other", "names"), [("co2", "ch4", "013"), ("ch4", "co2", "012")])
+def test_a_network_of_one_gas_takes_it_out_of_a_csv_as_in_evaluate(data, tmp_path, gas, other, names):
+    root, _ = data
+    model, table = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", root, f"data.gases={gas}"), tmp_path / "a.csv"
+    done = invoke("predict", model, "--pairs", root / "paired_test_annotations.csv", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = [(f"{gas}/frames/test0{name}", str(root / gas / "frames" / f"test0{name}.png"), None) for name in names]
+    assert [(row["name"], row[gas], row[other]) for row in rows] == expected
+    assert f"3 frames of the other gas are passed over: the network was trained on {gas.upper()} alone" in done.stderr
+    write_samples(table, with_gases(read_samples(root / "paired_test_annotations.csv"), other)[2:])
+    shown = invoke("predict", model, "--pairs", table, code=2).stderr
+    assert f"the CSV has no frame of {gas.upper()}" in shown
 
 
 def test_latency_is_measured_from_files_to_masks(data, model):
