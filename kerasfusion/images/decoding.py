@@ -80,11 +80,13 @@ class Stored:
         pixels: (H, W) numbers of a type that the file's samples fit in, or (H, W, 3) uint8 RGB; upright, without alpha.
         palette: (N, 3) uint8 colours that the numbers stand for; None where they stand for themselves.
         encoded: the file's bytes.
+        are_counts: whether the numbers are known to be counts of more than 8 bits, however low they are.
     """
 
     pixels: np.ndarray
     palette: np.ndarray | None
     encoded: bytes
+    are_counts: bool = False
 
     def looked_up(self) -> np.ndarray:
         """The pixels, or their (H, W, 3) uint8 colours in the palette; black beyond its end, as Pillow takes them."""

@@ -62,7 +62,7 @@ def levels_of(stored: Stored, how: FrameReading, where: object) -> np.ndarray:
     try:
         values = _values(stored, how)
         if values is not None:
-            return _levels(values, how)
+            return _levels(values, how, stored.are_counts)
         return _picture(stored, how)
     except ImageError as error:
         raise type(error)(error.what, where=where, expected=error.expected, todo=error.todo) from error
@@ -95,7 +95,7 @@ def _is_long(pixels: np.ndarray) -> bool:
     return pixels.ndim == 2 and pixels.dtype != np.uint8
 
 
-def _levels(values: np.ndarray, how: FrameReading) -> np.ndarray:
+def _levels(values: np.ndarray, how: FrameReading, are_counts: bool) -> np.ndarray:
     if not np.isfinite(values).all():
         bad = int(np.count_nonzero(~np.isfinite(values)))
         raise ImageError(
@@ -105,7 +105,7 @@ def _levels(values: np.ndarray, how: FrameReading) -> np.ndarray:
         )
     least, most = values.min(), values.max()
     if how.range is None:
-        if not np.issubdtype(values.dtype, np.floating) and least >= 0 and most <= 255:
+        if not are_counts and not np.issubdtype(values.dtype, np.floating) and least >= 0 and most <= 255:
             return values.astype(np.uint8)  # levels, in a wider container
         raise ImageError(
             f"the frame holds {_what(values)} from {least:,.6g} to {most:,.6g}, which have no fixed range",

@@ -131,7 +131,7 @@ def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
 
 def _write(request: FramesRequest, gas: str, original: str, time: float, stored: Stored) -> Frame:
     name = f"{original}_{gas}_{round(1000 * time):07d}ms"
-    ending, encoded = _encoded(stored.pixels)
+    ending, encoded = _encoded(stored)
     write_file(request.out / "frames" / f"{name}.{ending}", encoded)
     return Frame(
         gas=gas,
@@ -144,8 +144,11 @@ def _write(request: FramesRequest, gas: str, original: str, time: float, stored:
     )
 
 
-def _encoded(pixels: np.ndarray) -> tuple[str, bytes]:
+def _encoded(stored: Stored) -> tuple[str, bytes]:
     """(ending, file) without loss: PNG, or TIFF where PNG has no such numbers."""
+    pixels = stored.pixels
+    if stored.are_counts and pixels.max() <= 255:
+        pixels = pixels.astype(np.float32)  # a file of such low integers is one of levels
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         pixels = np.ascontiguousarray(pixels[..., 0])
     form = "PNG" if pixels.dtype in (np.uint8, np.uint16) else "TIFF"

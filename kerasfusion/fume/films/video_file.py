@@ -23,6 +23,8 @@ REORDERED = 16
 """Frames that may lie in the file before one that is shown earlier, at most (H.264, H.265)."""
 GREYS = {"gray": "u1", **{f"gray{bits}": "u2" for bits in (9, 10, 12, 14, 16)}, "grayf32": "f4"}
 """Grey pixel format, without its byte order -> its numbers; FFmpeg would scale those of one to another's range."""
+COUNTS = frozenset({"gray9", "gray10", "gray12", "gray14"})
+"""Those of counts; 16 bits may also hold levels."""
 _FIRST_BOXES = {b"ftyp", b"mdat", b"wide", b"free", b"skip"}
 """With which an MP4 or MOV begins whose index comes later."""
 
@@ -212,7 +214,8 @@ def stored_frame(frame) -> Stored:
     name = frame.format.name
     if not name.startswith("gray"):
         return Stored(frame.to_ndarray(format="rgb24"), None, b"")
-    if (kind := GREYS.get(name.removesuffix("le").removesuffix("be"))) is None:
+    grey = name.removesuffix("le").removesuffix("be")
+    if (kind := GREYS.get(grey)) is None:
         raise ImageError(
             f"the film's frames are of the pixel format {name}, which is not read",
             expected=f"{', '.join(GREYS)}, or colours",
@@ -220,7 +223,7 @@ def stored_frame(frame) -> Stored:
         )
     order = ">" if frame.format.is_big_endian else "<"
     rows = np.frombuffer(frame.planes[0], order + kind).reshape(frame.planes[0].height, -1)
-    return Stored(rows[:, : frame.width].astype(kind), None, b"")
+    return Stored(rows[:, : frame.width].astype(kind), None, b"", grey in COUNTS)
 
 
 class VideoWriter:

@@ -8,8 +8,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kerasfusion.cli.main import main
+from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.annotations import read_frames
+from kerasfusion.fume.data.frame_reading import read_frame
 from kerasfusion.fume.data.samples import paired_path, read_samples
+from kerasfusion.images.decoding import ImageError
 from tests.fume.films.camera_material import write_seq
 from tests.fume.films.film_material import write_film, write_pages
 
@@ -71,6 +74,16 @@ def test_counts_stay_counts(tmp_path):
     pages = write_pages(tmp_path / "ch4.tif", [frame.astype(np.float32) + 20.5 for frame in numbered(3)])
     invoke("frames", pages, tmp_path / "other", "--rate", 1, *SAID)
     assert [float(pixels[0, 0]) for pixels in stills(tmp_path / "other").values()] == [20.5, 21.5, 22.5]
+
+
+def test_stills_of_counts_are_read_as_their_film_is(tmp_path):
+    film = write_film(tmp_path / "co2.mkv", numbered(3, np.uint16, 150), rate=1, grey="gray10le")
+    invoke("frames", film, tmp_path / "set", *SAID)
+    paths = [tmp_path / "set" / frame.frame_path for frame in read_frames(tmp_path / "set" / "annotations.csv")]
+    assert [int(read_frame(path, FrameReading(range=(0, 510)))[0, 0]) for path in paths] == [0, 75, 150]
+    for path in paths:  # 0 and 150 would be levels, too
+        with pytest.raises(ImageError, match="which have no fixed range"):
+            read_frame(path)
 
 
 def test_stills_of_a_cameras_own_film_are_its_counts(tmp_path):

@@ -65,6 +65,21 @@ def test_counts_of_fewer_bits_are_not_scaled(tmp_path, bits):
     np.testing.assert_array_equal(shots[0].levels, np.rint(counts * (255 / most)))
 
 
+@pytest.mark.parametrize("bits", [9, 10, 12, 14])
+def test_a_dark_film_of_counts_needs_the_range_from_its_first_frame_on(tmp_path, bits):
+    frames = [np.linspace(0, peak, 48 * 64).astype(np.uint16).reshape(48, 64) for peak in (120, 255, 300)]
+    path = write_film(tmp_path / "film.mkv", frames, grey=f"gray{bits}le")
+    with pytest.raises(ImageError, match="counts from 0 to 120, which have no fixed range"):
+        read(path)
+    film, shots = read(path, FrameReading(range=(0, 510)))
+    assert (film.trouble, [int(shot.levels.max()) for shot in shots]) == (None, [60, 128, 150])  # 127.5, 128 is even
+
+
+def test_sixteen_bits_may_hold_levels(tmp_path):
+    _, shots = read(write_film(tmp_path / "film.mkv", [RAMP.astype(np.uint16)]))
+    np.testing.assert_array_equal(shots[0].levels, RAMP)
+
+
 def test_grey_numbers_of_other_kinds_are_taken_as_they_are_or_named():
     counts = np.arange(6 * 10, dtype=np.uint16).reshape(6, 10) * 17
     np.testing.assert_array_equal(stored_frame(grey_frame(counts.astype(">u2"), "gray10be")).pixels, counts)
