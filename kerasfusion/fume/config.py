@@ -192,3 +192,7 @@ class FumeConfig:
     def run_folder(self) -> Path:
         """Everything that one run leaves behind is in here."""
         return self.runs_folder / self.experiment.name
+
+    def learns(self, output: str) -> bool:
+        """Whether a network of this configuration learns an output: "state", or a mask ("mask" stands for any)."""
+        return self.training.loss.asks_for(output, self.data.gases)

@@ -2,20 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from kerasfusion.config import STRICT_KEYS
 from kerasfusion.fume.config_types import Count, Positive, Probability, Weight
 
-
-def _with_a_limit(gamma: float) -> float:
-    if 0 < gamma < 1:
-        raise ValueError("it must be 0, or at least 1: between them the gradient has no limit where an answer is sure")
-    return gamma
-
-
-Gamma = Annotated[float, Field(ge=0, le=10), AfterValidator(_with_a_limit)]
+Gamma = Annotated[float, Field(ge=0, le=10)]
 
 
 @dataclass(frozen=True, config=STRICT_KEYS)
@@ -66,8 +59,10 @@ class Loss:
     cls_alpha: tuple[Weight, Weight, Weight] = (1.0, 1.0, 1.0)
     use_focal_dice: bool = True
 
-    def asks_for(self, output: str) -> bool:
-        """Whether a network learns an output by it: "state", or any mask."""
+    def asks_for(self, output: str, gases: str) -> bool:
+        """Whether a network learns an output by it: "state", or any mask but that of a gas which `data.gases` lacks."""
+        if output == {"co2": "ch4_mask", "ch4": "co2_mask"}.get(gases):
+            return False
         return (self.cls_weight if output == "state" else self.seg_weight) > 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasfusion.fume.ablate.plan import compared_samples
-from kerasfusion.fume.ablate.results import Result, learns
+from kerasfusion.fume.ablate.results import Result
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frame_reading import read_frame
@@ -39,7 +39,7 @@ def write_comparison_panels(results: Sequence[Result], path: Path) -> bool:
         ImageError: a frame or a mask cannot be read.
     """
     root = results[0].config.data.dataset_root
-    shown = [result for result in results if result.masks and learns(result.config, "mask")]
+    shown = [result for result in results if result.masks]
     shown = [result for result in shown if result.config.data.dataset_root == root]
     if not shown:
         return False

@@ -17,6 +17,7 @@ from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.frames import file_digests, list_files, refuse_missing, samples_digest
 from kerasfusion.fume.data.samples import Sample, read_samples, with_gases
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
+from kerasfusion.fume.fit.loss_check import refuse_unfit_loss
 
 SPLIT = "test"
 """What the runs are compared on."""
@@ -62,7 +63,8 @@ def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
 
     Raises:
         RequestError: two runs of one name, an unknown network, data or initial weights that are not there or of another
-            network, or a run folder that holds a run with other settings or data; names what differs.
+            network, a loss by which a run that is to be trained cannot be, or a run folder that holds a run with other
+            settings or data; names what differs.
     """
     _refuse_names(configs)
     data = _Data()
@@ -75,6 +77,8 @@ def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
             refused.append(f"{config.run_folder}:\n      " + "\n      ".join(changed))
         else:
             runs.append(_found(config, samples))
+            if not runs[-1].is_trained:
+                refuse_unfit_loss(config)
     if refused:
         raise RequestError(
             "these run folders hold runs with other settings or data:\n  - " + "\n  - ".join(refused),

@@ -19,7 +19,7 @@ class Result:
     Attributes:
         config: its settings.
         parts: {"state", "co2_mask", "ch4_mask", "mask", "joint": values}, as metrics.json has them of the test split;
-            without those that its loss did not ask for.
+            without those that were not learned.
         network: size and speed, as metrics.json has them.
         history: {metric: one value an epoch}, without the validation metrics of what was not learned.
         best_epoch: whose weights are the network's, counted from 1.
@@ -48,11 +48,6 @@ class Result:
         return gases or ({"mask": self.parts["mask"]} if "mask" in self.parts else {})
 
 
-def learns(config: FumeConfig, part: str) -> bool:
-    """Whether a run's loss asks for the state, or for masks."""
-    return config.training.loss.asks_for(part)
-
-
 def read_result(config: FumeConfig) -> Result:
     """Read metrics.json and the checkpoint of a finished run, which has the history too.
 
@@ -75,7 +70,7 @@ def read_result(config: FumeConfig) -> Result:
 
 def _is_learned(config: FumeConfig, part: str) -> bool:
     needed = ("state", "mask") if part == "joint" else (part,)
-    return all(learns(config, each) for each in needed)
+    return all(config.learns(each) for each in needed)
 
 
 def _history(epochs: list[dict[str, float]], config: FumeConfig) -> dict[str, list[float]]:
@@ -88,6 +83,6 @@ def _is_shown(name: str, config: FumeConfig) -> bool:
     if name == JOINT:
         return _is_learned(config, "joint")
     if metric.startswith("state_"):
-        return learns(config, "state")
+        return config.learns("state")
     masks = ("mean_iou", "mask_", *(f"{gas}_mask_" for gas in GASES))
-    return learns(config, "mask") or not metric.startswith(masks)
+    return config.learns("mask") or not metric.startswith(masks)

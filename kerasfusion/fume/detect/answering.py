@@ -89,7 +89,8 @@ class Network:
             data = self.config.get("data", {})
             self.frames = load_config(FrameReading, flags=data.get("frames", {}))
             self.masks = load_config(MaskReading, flags=data.get("masks", {}))
-            self.gases = {"both": GASES, "co2": ("co2",), "ch4": ("ch4",)}[data.get("gases", "both")]
+            gases = data.get("gases", "both")
+            self.gases = {"both": GASES, "co2": ("co2",), "ch4": ("ch4",)}[gases]
             loss = load_config(Loss, flags=self.config.get("training", {}).get("loss", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path, f"its description has no valid {error}") from error
@@ -100,8 +101,7 @@ class Network:
             raise _damaged(path, f"its inputs are {', '.join(model.inputs)}")
         if any(tuple(model.inputs[name][:2]) != (self.height, self.width) for name in given):
             raise _damaged(path, f"its frames are not of {self.width} x {self.height} pixels, as it says")
-        others = {f"{gas}_{MASK}" for gas in GASES if gas not in self.gases}
-        self.outputs = tuple(name for name in model.outputs if loss.asks_for(name) and name not in others)
+        self.outputs = tuple(name for name in model.outputs if loss.asks_for(name, gases))
         if not self.outputs:
             raise RequestError(
                 "the network learned nothing: its loss asked for none of its outputs",

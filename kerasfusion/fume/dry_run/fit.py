@@ -12,6 +12,7 @@ from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.frames import file_digests, frames_path, list_files, refuse_missing, samples_digest
 from kerasfusion.fume.data.samples import Sample
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
+from kerasfusion.fume.fit.loss_check import refuse_unfit_loss
 from kerasfusion.fume.fit.training_data import load_split, read_split
 from kerasfusion.machine.probe import Estimate, Stage, process_seconds, spread, timed
 from kerasfusion.machine.stage_clock import peak_memory_mb
@@ -74,6 +75,7 @@ def estimate_fit(config: FumeConfig, restart: bool = False) -> Estimate:
     begin = time.perf_counter()
     refuse_unusable(config.experiment.tracking)
     require_folder(config.run_folder, config.data.frame_cache)
+    refuse_unfit_loss(config)
     refuse_other_network(config)
     splits = {split: look_at(config, split) for split in ("train", "val")}
     from kerasfusion.fume.fit.train import STATE, settings_of

@@ -19,6 +19,7 @@ from kerasfusion.fume.fit.best_epoch import best_epoch
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.history_figures import history_curves
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
+from kerasfusion.fume.fit.loss_check import refuse_unfit_loss
 from kerasfusion.fume.fit.training_data import balanced_twice, load_split, read_split, validation_batches
 from kerasfusion.trackers.wandb_run import refuse_unusable
 
@@ -35,11 +36,13 @@ def fit(config: FumeConfig, restart: bool = False, report: Callable[[str], None]
         runs/NAME/fume.keras.
 
     Raises:
-        RequestError: data and settings do not belong together, or a folder cannot be written to.
+        RequestError: data and settings do not belong together, the loss cannot be trained by, or a folder cannot be
+            written to.
         KerasFusionError: training or saving failed, or another run is writing the folder.
     """
     refuse_unusable(config.experiment.tracking)
     require_folder(config.run_folder, config.data.frame_cache)
+    refuse_unfit_loss(config)
     refuse_other_network(config)
     with only_writer(config.run_folder):
         return _fit(config, restart, report)

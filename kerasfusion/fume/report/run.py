@@ -11,7 +11,6 @@ from kerasfusion.files.csv_table import read_numbers
 from kerasfusion.files.json_yaml import read_json
 from kerasfusion.files.kept_answers import predictions_path, refuse_other_answers
 from kerasfusion.files.run_files import EVALUATED, METRICS, own_settings, read_environment, read_evaluated, read_latency
-from kerasfusion.fume.ablate.results import learns
 from kerasfusion.fume.config import MODEL, FumeConfig
 from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.predictions import read_predictions
@@ -33,7 +32,7 @@ class Run:
         settings: what bound its training (checkpoints/settings.json).
         history: an epoch's values by the columns of history.csv.
         best: number of the epoch, from 1, whose weights were kept; None without a history.
-        report: metrics.json without the parts that the run's loss did not ask for.
+        report: metrics.json without the parts that were not learned.
         evaluated: {split: what was asked about what}.
         answers: {split: every answer}, without what was not learned.
         latency: {file name: what `benchmark` measured}.
@@ -138,12 +137,12 @@ def read_run(folder: Path) -> Run:
 
 
 def _learned(parts: Mapping[str, Any], config: FumeConfig) -> dict[str, Any]:
-    """Without the parts that the loss did not ask for; the network's cost stays as it is."""
+    """Without the parts that were not learned; the network's cost stays as it is."""
     needed = {"state": ("state",), "joint": ("state", "mask")}
     return {
         part: values
         for part, values in parts.items()
-        if all(learns(config, each) for each in needed.get(part, ("mask",) if part.endswith("mask") else ()))
+        if all(config.learns(each) for each in needed.get(part, (part,) if part.endswith("mask") else ()))
     }
 
 
@@ -151,7 +150,7 @@ def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> 
     """{split: every answer}, after metrics and answers were checked."""
     again = {split: evaluate_command(folder / MODEL, split) for split in SPLITS}
     evaluated = [split for split in SPLITS if split in report]
-    outputs = [output for output in ARCHITECTURES[config.model.name].outputs if learns(config, output)]
+    outputs = [output for output in ARCHITECTURES[config.model.name].outputs if config.learns(output)]
     check_metrics(folder / METRICS, report, outputs, again[evaluated[-1] if evaluated else "test"])
     found = {}
     for split in SPLITS:
@@ -166,8 +165,8 @@ def _evaluation(folder: Path, report: Mapping[str, Any], config: FumeConfig) -> 
 def _learned_answers(answers: Answers, config: FumeConfig) -> Answers:
     return replace(
         answers,
-        states=answers.states if learns(config, "state") else None,
-        pixels=answers.pixels if learns(config, "mask") else {},
+        states=answers.states if config.learns("state") else None,
+        pixels={mask: pixels for mask, pixels in answers.pixels.items() if config.learns(mask)},
     )
 
 

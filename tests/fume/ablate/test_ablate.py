@@ -240,6 +240,14 @@ def test_runs_that_begin_from_weights_are_gone_on_with_while_these_are_the_same(
         plan_runs([config])
 
 
+def test_a_finished_run_by_a_loss_that_training_refuses_is_compared_and_none_is_begun(root):
+    config = configured(root, "one", CLASSIFIER, "training.loss.focal_gamma=0.5")
+    with pytest.raises(RequestError, match=r"with 0\.5 the gradient has no limit"):
+        plan_runs([config])
+    write_run(config)
+    assert plan_runs([config])[0].is_finished
+
+
 def test_settings_of_a_run_that_finished_no_epoch_bind_nobody_as_in_fit(root):
     write_training(configured(root, "one", CLASSIFIER), finished=False)
     other = configured(root, "one", CLASSIFIER, "training.num_epochs=9")

@@ -177,6 +177,11 @@ def test_heads_that_no_loss_asked_for_say_nothing(setting, tmp_path):
     assert (answer.state is not None) == ("state" in LEARNED[setting])
 
 
+def test_a_network_is_read_that_an_earlier_version_trained_by_a_loss_that_training_now_refuses(tmp_path):
+    path = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", "data", "training.loss.focal_gamma=0.5")
+    assert open_network(path).outputs == ("co2_mask", "ch4_mask", "state")
+
+
 def test_a_gas_that_training_left_out_is_refused(tmp_path):
     for name in ("FUMEFastSCNN", "MultiTaskFastSCNN"):
         network = open_network(save_reader(tmp_path / f"{name}.keras", name, "data", "data.gases=ch4"))

@@ -12,6 +12,7 @@ from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.saving import load_model, read_description
 from kerasfusion.fume.config import WITHOUT_MEANING, FumeConfig, ModelName
+from kerasfusion.fume.dry_run.fit import estimate_fit
 from kerasfusion.fume.fit import train as train_module
 from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch, monitor_of
 from kerasfusion.fume.fit.epoch_reports import only_state
@@ -348,14 +349,25 @@ def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):
         load_config(FumeConfig, path, without_meaning=WITHOUT_MEANING)
 
 
-@pytest.mark.parametrize(("gamma", "is_right"), [(0, True), (1, True), (10, True), (0.01, False), (0.99, False)])
-def test_a_gamma_whose_gradient_has_no_limit_is_refused(gamma, is_right):
-    settings = [f"training.loss.focal_gamma={gamma}"]
-    if is_right:
-        assert load_config(FumeConfig, settings=settings).training.loss.focal_gamma == gamma
-    else:
-        with pytest.raises(RequestError, match=r"training.loss.focal_gamma.*must be 0, or at least 1"):
-            load_config(FumeConfig, settings=settings)
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (["training.loss.focal_gamma=0"], None),
+        (["training.loss.focal_gamma=1"], None),
+        (["training.loss.focal_gamma=0.01"], r"with 0.01 .* no limit(.|\n)*training.loss.focal_gamma"),
+        (["training.loss.focal_gamma=0.99"], r"with 0.99 .* no limit(.|\n)*training.loss.focal_gamma"),
+        (["training.loss.seg_weight=0"], None),
+        (["training.loss.cls_weight=0"], None),
+        (["training.loss.seg_weight=0", "training.loss.cls_weight=0"], "MultiTaskFastSCNN would learn nothing"),
+        (["training.loss.seg_weight=0", "model.name=SegmentationOnlyFastSCNN"], "SegmentationOnly.* learn nothing"),
+    ],
+)
+def test_a_loss_by_which_nothing_can_be_trained_is_refused_before_a_frame_is_read(tmp_path, settings, refused):
+    config = configured(tmp_path / "no-frames", tmp_path, *settings)
+    for begin in (fit, estimate_fit):
+        with pytest.raises(RequestError, match=refused or "no-frames"):
+            begin(config)
+    assert not (tmp_path / "fume" / "config.yaml").exists()
 
 
 def test_every_committed_configuration_is_valid_and_names_its_own_run():
