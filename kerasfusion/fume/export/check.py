@@ -1,5 +1,6 @@
 """An exported network's states and masks against the float32 network's."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,17 @@ MAX_CHANGED = 0.02
 
 
 def compare(
-    presence: np.ndarray, path: Path, description: dict, reference: Measurement, found: Measurement
+    outputs: Collection[str],
+    presence: np.ndarray,
+    path: Path,
+    description: dict,
+    reference: Measurement,
+    found: Measurement,
 ) -> dict[str, object]:
     """A row of the export table.
 
     Args:
+        outputs: that the network learned; of the others its answers are noise.
         presence: (N, 2) bool: whether a sample has [CO2, CH4]; the mask of a gas that it lacks is not looked at.
         path: the file.
         description: names its format and precision.
@@ -33,9 +40,9 @@ def compare(
     """
     refuse_nonfinite(found, path)
     row = as_row(path, description, found)
-    if "state" in reference.answers:
+    if "state" in outputs:
         row |= _state_columns(reference.answers["state"], found.answers["state"], path)
-    masks = [name for name in reference.answers if name != "state"]
+    masks = [name for name in outputs if name != "state"]
     if masks:
         row |= _mask_columns(masks, presence, reference, found, path)
     return row

@@ -69,11 +69,13 @@ def _run(request: Request, source: Path, out: Path, report: Callable[[str], None
         )
     if request.precision == "int8" and request.format != "litert":
         _refuse_few_products(model, request.format, source)
-    samples = _samples(model, description, request.samples, report)
+    config = load_config(FumeConfig, flags=description["config"])
+    samples = _samples(model, config, request.samples, report)
     report(f"writing {out} and comparing it with {source} on {len(samples)} samples")
     heads = tuple(f"{name}_logits" for name in model.output)
     target = Target(out, request.format, request.precision, heads)
-    return convert(source, model, description, target, samples.inputs, partial(compare, samples.presence))
+    learned = [name for name in model.output if config.learns(name)]
+    return convert(source, model, description, target, samples.inputs, partial(compare, learned, samples.presence))
 
 
 def _refuse_few_products(model, format: str, source: Path) -> None:
@@ -103,9 +105,8 @@ def _leaves(model):
             yield layer
 
 
-def _samples(model, description: dict, folder: Path | None, report) -> CheckSamples:
-    config = load_config(FumeConfig, flags=description["config"])
-    names, size, gases = tuple(model.input), tuple(description["image_size"]), config.data.gases
+def _samples(model, config: FumeConfig, folder: Path | None, report) -> CheckSamples:
+    names, size, gases = tuple(model.input), config.data.image_size, config.data.gases
     csv = config.data.paired_csv("val") if folder is None else paired_path(folder, "val")
     if folder is None and not csv.is_file():
         report("checking on drawn frames; those that it will see are better: --samples FOLDER")

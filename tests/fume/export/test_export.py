@@ -122,6 +122,27 @@ def test_an_export_that_answers_otherwise_is_not_kept(saved, measured_here, monk
         run(Request(kept.path, "openvino"), lambda line: None)
 
 
+@pytest.mark.parametrize(
+    ("setting", "noise", "columns"),
+    [
+        ("training.loss.seg_weight=0", {"co2_mask", "ch4_mask"}, {"max |dp|", "changed states"}),
+        ("training.loss.cls_weight=0", {"state"}, {"changed pixels", "mask mIoU"}),
+        ("data.gases=co2", {"ch4_mask"}, {"max |dp|", "changed states", "changed pixels", "mask mIoU"}),
+    ],
+)
+def test_what_was_not_learned_is_not_compared(tmp_path, monkeypatch, setting, noise, columns):
+    saved = save_reader(tmp_path / "fume.keras", "FUMEFastSCNN", tmp_path / "gone", setting)
+
+    def measure(path, samples):
+        found = open_model(path).answer(as_asked(samples))
+        others = {} if path == saved else {name: found[name][..., ::-1] for name in noise}
+        return Measurement(1.0, 2.0, 3.0, found | others)
+
+    monkeypatch.setattr("kerasfusion.formats.converting.measure", measure)
+    for row in run(Request(saved, "keras", "bfloat16"), lambda line: None).rows:
+        assert row.keys() & {"max |dp|", "changed states", "changed pixels", "mask mIoU"} == columns
+
+
 def test_int8_is_refused_where_it_would_leave_nearly_everything_as_it_is(tmp_path):
     network = random_network("ClassificationOnlyFastSCNN", nullcontext())
     config = load_config(FumeConfig, None, [f"data.image_size=[{WIDTH}, {HEIGHT}]", f"model.name={network.name}"])
@@ -154,24 +175,26 @@ def test_changed_states_and_pixels_are_counted_and_too_many_refused(tmp_path):
     said = {"format": "onnx", "precision": "float32"}
     mask = np.zeros((100, 4, 5), int)
     mask[:, 0] = 2
-    present = np.ones((100, 2), bool)
+    outputs, present = ("co2_mask", "ch4_mask", "state"), np.ones((100, 2), bool)
     present[0, 1] = False
     reference = answers([0] * 100, co2_mask=mask, ch4_mask=mask)
     changed = mask.copy()
     changed[0] = 1  # the sample has no CH4: nobody looks at this mask
     changed[1, 1, :2] = 2  # 2 of 1980 pixels, and 2000 of CO2
-    row = compare(present, path, said, reference, answers([0] * 99 + [1], co2_mask=mask, ch4_mask=changed))
+    row = compare(outputs, present, path, said, reference, answers([0] * 99 + [1], co2_mask=mask, ch4_mask=changed))
     assert (row["changed states"], row["changed pixels"], row["size MB"]) == ("1 of 100", "0.050%", 1.0)
     assert row["max |dp|"] == pytest.approx(0.9)
     assert row["mask mIoU"] == pytest.approx((2983 / 2985 + 995 / 997) / 2)
     with pytest.raises(KerasFusionError, match="3 of 100 states differ"):
-        compare(present, path, said, reference, answers([0] * 97 + [1] * 3, co2_mask=mask, ch4_mask=mask))
+        compare(outputs, present, path, said, reference, answers([0] * 97 + [1] * 3, co2_mask=mask, ch4_mask=mask))
     with pytest.raises(KerasFusionError, match=r"12\.4% of the masks' pixels differ"):
-        compare(present, path, said, reference, answers([0] * 100, co2_mask=mask, ch4_mask=np.where(mask, 0, mask)))
+        compare(
+            outputs, present, path, said, reference, answers([0] * 100, co2_mask=mask, ch4_mask=np.where(mask, 0, mask))
+        )
     broken = answers([0] * 100, co2_mask=mask, ch4_mask=mask)
     broken.answers["state"][3] = np.nan
     with pytest.raises(KerasFusionError, match="NaN"):
-        compare(present, path, said, reference, broken)
+        compare(outputs, present, path, said, reference, broken)
 
 
 def test_samples_are_those_of_the_csv_as_the_network_sees_them(tmp_path):
