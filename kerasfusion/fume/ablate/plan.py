@@ -62,15 +62,18 @@ def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
         configs: of the runs, in the table's order.
 
     Raises:
-        RequestError: two runs of one name, an unknown network, data or initial weights that are not there or of another
-            network, a loss by which a run that is to be trained cannot be, or a run folder that holds a run with other
-            settings or data; names what differs.
+        RequestError: two runs of one name, an unknown network, data that are not there, initial weights that are not
+            there (and that no run before makes) or of another network, a run to be trained by a loss that cannot be, or
+            a run folder that holds a run with other settings or data; names what differs.
     """
+    from kerasfusion.fume.fit.job import MODEL
+
     _refuse_names(configs)
-    data = _Data()
+    data, made = _Data(), {}
     runs, refused = [], []
     for config in configs:
-        refuse_other_network(config)
+        refuse_other_network(config, made)
+        made[(config.run_folder / MODEL).resolve()] = config
         samples = {split: data.count(config, split) for split in ("train", "val", SPLIT)}
         changed = _changed(config, data)
         if changed:
@@ -176,6 +179,9 @@ def _changed(config: FumeConfig, data: _Data) -> list[str]:
     path = binding_settings(config.run_folder)
     if path is None:
         return []
+    weights = config.model.weights
+    if weights is not None and not weights.is_file():  # an earlier run of the study will train it anew
+        return [f"model.weights: the run was begun from a file that is no longer there, {weights}"]
     kept = read_json(path, _Kept, _again(config))
     # The data come after the settings: their digests take longest.
     ours = json.loads(json.dumps(settings_of(config, kept["data"]["train"], kept["data"]["val"])))

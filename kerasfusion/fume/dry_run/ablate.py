@@ -63,13 +63,15 @@ def complete_costs(runs: Sequence[Run], rows: Sequence[dict[str, Any]]) -> Ablat
 
 
 def _with_quick_steps(config: FumeConfig, macs: dict[tuple, int]) -> FumeConfig:
-    """The same with as many samples a batch as STEP_MACS allow, in validation a like part of its batches."""
+    """The same from random weights, with as many samples a batch as STEP_MACS allow, in validation a like part of its
+    batches."""
     size = config.training.batch_size
     part = min(1.0, STEP_MACS / _step_macs(config, macs))
     smaller = max(1, int(size * part))
     validation = max(1, round(config.validation.batch_size * smaller / size))
     return replace(
         config,
+        model=replace(config.model, weights=None),  # which an earlier run of the study may have yet to train
         training=replace(config.training, batch_size=smaller),
         validation=replace(config.validation, batch_size=validation),
     )

@@ -1,5 +1,7 @@
 """The weights that a training begins from: those of another training's file, where `model.weights` names one."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasfusion.errors import RequestError
@@ -11,8 +13,12 @@ if TYPE_CHECKING:
     import keras
 
 
-def refuse_other_network(config: FumeConfig) -> None:
+def refuse_other_network(config: FumeConfig, made: Mapping[Path, FumeConfig] | None = None) -> None:
     """Check that a training of this configuration can begin from the file that it names; reads the file's words alone.
+
+    Args:
+        config: everything.
+        made: {resolved path: configuration} of files that will have been trained by then, and need not be there yet.
 
     Raises:
         RequestError: no such file, not one of this program, or one that holds another network.
@@ -20,8 +26,8 @@ def refuse_other_network(config: FumeConfig) -> None:
     path = config.model.weights
     if path is None:
         return
-    about = read_description(path)
-    found = about.get("model", f"a model of {about.get('system', 'roadwork')}")
+    maker = (made or {}).get(path.resolve())
+    found, shared_encoder = _described(path) if maker is None else (maker.model.name, maker.model.shared_encoder)
     if found != config.model.name:
         raise RequestError(
             f"the file holds {found}, and what is to be trained is {config.model.name}",
@@ -29,12 +35,20 @@ def refuse_other_network(config: FumeConfig) -> None:
             expected=f"a fume.keras of {config.model.name}, of frames of any size",
             todo="train one first, or choose the file's network with --model",
         )
-    if about["config"]["model"]["shared_encoder"] != config.model.shared_encoder:
+    if shared_encoder != config.model.shared_encoder:
         raise RequestError(
             "the file's network and the one to be trained do not have the same encoders",
             where=path,
             expected=f"model.shared_encoder: {str(config.model.shared_encoder).lower()}",
         )
+
+
+def _described(path: Path) -> tuple[str, bool | None]:
+    """What a file holds, and whether one encoder of it is for both gases."""
+    about = read_description(path)
+    if "model" not in about:
+        return f"a model of {about.get('system', 'roadwork')}", None
+    return about["model"], about["config"]["model"]["shared_encoder"]
 
 
 def initial_sha256(config: FumeConfig) -> str | None:

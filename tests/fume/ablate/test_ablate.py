@@ -12,7 +12,6 @@ from tensorflow.core.util.event_pb2 import Event
 
 from kerasfusion.cli.main import main
 from kerasfusion.errors import RequestError
-from kerasfusion.files.digests import file_sha256
 from kerasfusion.fume.ablate import job
 from kerasfusion.fume.ablate.configs import changes, list_files
 from kerasfusion.fume.ablate.cost import costs_of, total_line
@@ -185,25 +184,6 @@ def test_only_what_is_missing_is_done(root, tmp_path, monkeypatch):
     assert asked == []
 
 
-@pytest.mark.parametrize("changed", ["network", "metrics", "test frame", "test state"])
-def test_a_run_whose_metrics_are_of_something_else_is_evaluated_again(root, changed):
-    config = configured(root, "one", CLASSIFIER)
-    write_run(config)
-    assert plan_runs([config])[0].is_finished
-    if changed == "network":
-        (config.run_folder / "fume.keras").write_bytes(b"another")
-    elif changed == "metrics":
-        write_evaluation(config, balanced=0.8)
-    elif changed == "test frame":
-        shutil.copy(root / "frames" / "test1co2.png", root / "frames" / "test0co2.png")
-    else:
-        path = root / "paired_test_annotations.csv"
-        path.write_text(path.read_text().replace("0,Healthy", "1,Transitional", 1))
-    (found,) = plan_runs([config])
-    assert found.is_trained
-    assert not found.is_finished
-
-
 def test_other_settings_or_data_are_refused_before_anything_runs(root, tmp_path, monkeypatch):
     asked = started(monkeypatch)
     one, two = configured(root, "one", CLASSIFIER), configured(root, "two", CLASSIFIER)
@@ -217,54 +197,6 @@ def test_other_settings_or_data_are_refused_before_anything_runs(root, tmp_path,
     shutil.copy(root / "frames" / "train1co2.png", root / "frames" / "train0co2.png")
     assert "are not those that the run was trained on" in run(*files, code=2).output
     assert asked == []
-
-
-def test_what_does_not_change_the_network_is_no_other_setting(root):
-    config = configured(root, "one", CLASSIFIER)
-    write_run(config)
-    same = configured(root, "one", CLASSIFIER, "experiment.tags=[a]", "training.checkpoint.save_freq=0")
-    assert plan_runs([same])[0].is_finished
-
-
-def test_runs_that_begin_from_weights_are_gone_on_with_while_these_are_the_same(root):
-    start = save_reader(root.parent / "start.keras", CLASSIFIER, root)
-    config = configured(root, "one", CLASSIFIER, f"model.weights={start}")
-    write_run(config)
-    assert plan_runs([config])[0].is_finished
-    kept = file_sha256(start)
-    save_reader(start, CLASSIFIER, root, "experiment.name=another")
-    with pytest.raises(RequestError, match=f"model.weights: was {kept[:12]}..., is now {file_sha256(start)[:12]}..."):
-        plan_runs([config])
-    start.unlink()
-    with pytest.raises(RequestError, match="the file does not exist"):
-        plan_runs([config])
-
-
-def test_a_finished_run_by_a_loss_that_training_refuses_is_compared_and_none_is_begun(root):
-    config = configured(root, "one", CLASSIFIER, "training.loss.focal_gamma=0.5")
-    with pytest.raises(RequestError, match=r"with 0\.5 the gradient has no limit"):
-        plan_runs([config])
-    write_run(config)
-    assert plan_runs([config])[0].is_finished
-
-
-def test_settings_of_a_run_that_finished_no_epoch_bind_nobody_as_in_fit(root):
-    write_training(configured(root, "one", CLASSIFIER), finished=False)
-    other = configured(root, "one", CLASSIFIER, "training.num_epochs=9")
-    with pytest.raises(RequestError, match="num_epochs: was 4, is now 9"):
-        plan_runs([other])
-    (other.run_folder / "checkpoints" / "state.npz").unlink()
-    assert [found.epochs for found in plan_runs([other])] == [0]
-
-
-def test_settings_of_an_earlier_version_lack_keys(root):
-    config = configured(root, "one", CLASSIFIER)
-    write_run(config)
-    path = config.run_folder / "checkpoints" / "settings.json"
-    kept = json.loads(path.read_text())
-    del kept["model"]["weights"], kept["data"]["frames"]
-    path.write_text(json.dumps(kept))
-    assert plan_runs([config])[0].is_finished
 
 
 def test_a_failing_run_is_said_and_the_others_go_on(root, tmp_path, monkeypatch):
