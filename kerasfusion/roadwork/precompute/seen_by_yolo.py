@@ -12,7 +12,7 @@ from kerasfusion.progress import note, track
 from kerasfusion.roadwork.cluster.ray_library import LOCAL
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import Sample, hold_out
-from kerasfusion.roadwork.data.split_groups import photo_groups, read_groups
+from kerasfusion.roadwork.data.folds import divide_photos
 from kerasfusion.roadwork.precompute.branch_cache import read_shard
 from kerasfusion.roadwork.yolo_training.record import read_record
 
@@ -96,8 +96,8 @@ def _divide(
     """(training, held out) of train/, as `fit` divides those that can be read."""
     readable = [sample for sample in train if digests[sample.sample_id] is not None]
     known = {sample.sample_id: digests[sample.sample_id] for sample in readable}
-    groups = photo_groups(known, read_groups(config.data.root))
-    return hold_out(readable, config.data.validation_fraction, config.seed, groups)
+    training, held_out, _ = divide_photos(config, readable, known)
+    return training, held_out
 
 
 def refuse_seen(learned: Sequence[str], held_out: Mapping[str, str | None], where: object) -> None:
