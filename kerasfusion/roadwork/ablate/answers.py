@@ -16,7 +16,7 @@ from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.branches.one_file import PARTS
 from kerasfusion.roadwork.config import BRANCHES, RoadworkConfig
 from kerasfusion.roadwork.evaluate.answers import refuse_other_cache
-from kerasfusion.roadwork.fit.kept_folds import read_fold_answers
+from kerasfusion.roadwork.fit.out_of_fold_table import read_fold_answers
 from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.sources import make_sources
 from kerasfusion.roadwork.fit.training_data import Photos, load_photos, load_split

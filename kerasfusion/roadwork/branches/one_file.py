@@ -28,7 +28,7 @@ PIXELS = {
 
 
 @dataclass(frozen=True)
-class Branches:
+class BranchCheckpoints:
     """The branches that answered for the trained parts, as checkpoints; None for one that the fusion goes without."""
 
     vit: VitCheckpoint | None
@@ -72,7 +72,7 @@ def pictures_of(branches: Sequence[str]) -> list[str]:
     return [name for name in PIXELS if read[name] & set(branches)]
 
 
-def export(parts, description: dict[str, Any], branches: Branches, out: Path) -> None:
+def export(parts, description: dict[str, Any], branches: BranchCheckpoints, out: Path) -> None:
     """Compose the trained parts and their branches, and save the result as one file that a clean process answered with.
 
     Args:

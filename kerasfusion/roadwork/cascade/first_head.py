@@ -10,7 +10,7 @@ from kerasfusion.roadwork.head.logistic import Logistic, cross_fit, split_groups
 from kerasfusion.roadwork.scoring.prior import prior_weights
 from kerasfusion.roadwork.scoring.window import FIRST
 
-BRANCHES = ("yolo", "efficientnetv2")
+FIRST_BRANCHES = ("yolo", "efficientnetv2")
 """Whose answers it sees, as far as the fusion has them."""
 
 STRENGTH = 1e-3

@@ -10,7 +10,7 @@ import numpy as np
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.formats.stages import Stages
 from kerasfusion.roadwork.cascade.choose import Held, choose_window
-from kerasfusion.roadwork.cascade.first_head import BRANCHES, fit_first_head, with_first
+from kerasfusion.roadwork.cascade.first_head import FIRST_BRANCHES, fit_first_head, with_first
 from kerasfusion.roadwork.cascade.text import as_text
 from kerasfusion.roadwork.data.split_groups import drawn_together
 from kerasfusion.roadwork.detect.sample_pictures import drawn_pictures
@@ -44,7 +44,7 @@ def first_branches(outputs: Sequence[str], where: object) -> tuple[str, ...]:
     Raises:
         RequestError: there is nothing to skip, or nothing to answer first.
     """
-    found = tuple(name for name in BRANCHES if name in outputs)
+    found = tuple(name for name in FIRST_BRANCHES if name in outputs)
     if "vit" not in outputs or not found:
         lacking = "the ViT, which is what a cascade spares" if "vit" not in outputs else "any branch but the ViT"
         raise RequestError(

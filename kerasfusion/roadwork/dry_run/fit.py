@@ -11,7 +11,7 @@ import numpy as np
 from kerasfusion.machine.probe import Estimate, Stage, process_seconds
 from kerasfusion.machine.stage_clock import peak_memory_mb
 from kerasfusion.roadwork.branches import efficientnetv2
-from kerasfusion.roadwork.branches.one_file import Branches
+from kerasfusion.roadwork.branches.one_file import BranchCheckpoints
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.dry_run.fit_trial import Request, Trial, check, try_out
@@ -158,7 +158,7 @@ def _disk(request: Request, trial: Trial, stored: dict[str, list[bool]]) -> dict
     return {str(config.fit.pixel_cache): pixels + features, str(config.run_folder): trial.run_bytes + parts + weights}
 
 
-def _weights_files(branches: Branches) -> list[Path]:
+def _weights_files(branches: BranchCheckpoints) -> list[Path]:
     from kerasfusion.roadwork.branches.vit import weights_files
 
     files = [] if branches.vit is None else weights_files(branches.vit.folder)

@@ -13,7 +13,7 @@ from kerasfusion.machine.probe import Stage, spread, timed
 from kerasfusion.machine.step_clock import Pace, StepClock
 from kerasfusion.progress import silent
 from kerasfusion.roadwork.branches.efficientnetv2_folded import compiled, fold
-from kerasfusion.roadwork.branches.one_file import Branches
+from kerasfusion.roadwork.branches.one_file import BranchCheckpoints
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.dry_run.head_trial import head_stages
 from kerasfusion.roadwork.fit.graph import checkpoint_of, train_graph
@@ -60,7 +60,7 @@ class Request:
     check_seconds: float
     parts: Parts
     build_seconds: float
-    branches: Branches | None
+    branches: BranchCheckpoints | None
     lacking: str | None
     done: Checkpoint
     folds: Sequence[tuple[int, int]] = ()
@@ -203,7 +203,7 @@ def _head_photos(request: Request) -> Photos:
     return request.training if request.validation is None else request.training + request.validation
 
 
-def _time_branches(branches: Branches | None) -> float:
+def _time_branches(branches: BranchCheckpoints | None) -> float:
     from kerasfusion.roadwork.branches.vit import build_vit
     from kerasfusion.roadwork.branches.yolo_keras import build_yolo
 

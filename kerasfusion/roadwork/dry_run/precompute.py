@@ -20,7 +20,7 @@ from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, SPLITS, Sample, refuse_no_photos, scan
 from kerasfusion.roadwork.precompute.answering import Branches
 from kerasfusion.roadwork.precompute.branch_cache import refuse_unknown_shards
-from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
+from kerasfusion.roadwork.precompute.fold_classifiers import find_fold_classifiers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import find_machines
 from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos
@@ -81,7 +81,7 @@ def estimate_precompute(
     samples = [sample for sample in found if sample.split in splits]
     machines = find_machines(on, config, samples) if on != LOCAL else []
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
-    folds = find_fold_answers(config, found)
+    folds = find_fold_classifiers(config, found)
     refuse_held_out_photos(config, found, splits, on)
     kept = keeps_features(config)
     branches, load = timed(lambda: Branches(config, checkpoint, folds, kept))

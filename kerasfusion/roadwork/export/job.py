@@ -22,7 +22,7 @@ from kerasfusion.formats.converting import (
 from kerasfusion.formats.opening import FORMATS
 from kerasfusion.roadwork.branches import yolo_keras
 from kerasfusion.roadwork.branches.ensemble import HEADS
-from kerasfusion.roadwork.branches.one_file import FUSION, PARTS, Branches, export
+from kerasfusion.roadwork.branches.one_file import FUSION, PARTS, BranchCheckpoints, export
 from kerasfusion.roadwork.branches.vit import read_checkpoint
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.detect.sample_pictures import choose_photos, drawn_pictures, photo_pictures
@@ -138,7 +138,7 @@ def _validation_photos(description: dict) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _find_branches(request: Request, description: dict) -> Branches:
+def _find_branches(request: Request, description: dict) -> BranchCheckpoints:
     config = load_config(RoadworkConfig, flags=description["config"])
     has = config.fusion.branches
     for flag, name in (("--vit", "vit"), ("--yolo", "yolo")):
@@ -146,7 +146,7 @@ def _find_branches(request: Request, description: dict) -> Branches:
             raise RequestError(
                 f"these parts were trained without {name}", where=flag, todo=f"leave {flag} away, or fit again with it"
             )
-    return Branches(
+    return BranchCheckpoints(
         vit=read_checkpoint(request.vit or config.vit.weights, config.vit.class_names) if "vit" in has else None,
         yolo=yolo_keras.read_checkpoint(request.yolo or config.yolo_weights) if "yolo" in has else None,
     )

@@ -8,8 +8,8 @@ import numpy as np
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.fit.graph import answer_all
 from kerasfusion.roadwork.fit.head_rows import head_rows, trunk_features
-from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, write_fold_answers
 from kerasfusion.roadwork.fit.out_of_fold import answers_out_of_fold, folds_of, without_augmentation
+from kerasfusion.roadwork.fit.out_of_fold_table import FoldAnswers, write_fold_answers
 from kerasfusion.roadwork.fit.parts import Parts
 from kerasfusion.roadwork.fit.sources import Source
 from kerasfusion.roadwork.fit.training_data import Photos

@@ -15,7 +15,7 @@ from kerasfusion.roadwork.branches import yolo_keras
 from kerasfusion.roadwork.branches.one_file import (
     FUSION,
     PARTS,
-    Branches,
+    BranchCheckpoints,
     describe,
     export,
     is_composed,
@@ -86,12 +86,12 @@ def fit(config: RoadworkConfig, restart: bool = False, report: Callable[[str], N
         return FitResult(folder / PARTS, folder / FUSION)
 
 
-def _with(branches: Branches) -> str:
+def _with(branches: BranchCheckpoints) -> str:
     titles = [title for title, branch in (("ViT", branches.vit), ("YOLO", branches.yolo)) if branch is not None]
     return f" with {' and '.join(titles)}" if titles else ""
 
 
-def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | None, str | None]:
+def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[BranchCheckpoints | None, str | None]:
     """The branches of the fusion that precompute asked, looked for before the training begins, or why one is not here.
 
     Raises:
@@ -114,4 +114,4 @@ def find_branches(config: RoadworkConfig, manifest: dict) -> tuple[Branches | No
             refuse_other_vit(vit, manifest["vit"]["sha256"], manifest["vit"].get("settings"))
     if missing:
         return None, "; ".join(missing)
-    return Branches(vit, yolo_keras.read_checkpoint(path) if has_yolo else None), None
+    return BranchCheckpoints(vit, yolo_keras.read_checkpoint(path) if has_yolo else None), None

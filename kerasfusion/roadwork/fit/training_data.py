@@ -19,7 +19,7 @@ from kerasfusion.roadwork.data.folds import divide_photos
 from kerasfusion.roadwork.data.split_groups import photo_digests, photo_groups, read_groups
 from kerasfusion.roadwork.head.request import refuse_few_photos, refuse_impossible_head
 from kerasfusion.roadwork.precompute import branch_cache
-from kerasfusion.roadwork.precompute.fold_answers import refuse_other_folds
+from kerasfusion.roadwork.precompute.fold_classifiers import refuse_other_folds
 from kerasfusion.roadwork.precompute.manifest import refuse_other_views
 from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_other_training, refuse_seen, warn_of_others
 

@@ -11,7 +11,7 @@ from kerasfusion.machine.amx import avoid_broken_amx
 from kerasfusion.roadwork.branches.vit import VitCheckpoint, build_vit
 from kerasfusion.roadwork.branches.yolo_process import YoloProcess
 from kerasfusion.roadwork.config import RoadworkConfig
-from kerasfusion.roadwork.precompute.fold_answers import FINAL, FoldAnswers
+from kerasfusion.roadwork.precompute.fold_classifiers import FINAL, FoldClassifiers
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Picture:
 
     Attributes:
         squashed, crop: for the ViT and for YOLO, (S, S, 3) uint8 each.
-        answering: which of YOLO's classifiers answer; see `FoldAnswers.answering`.
+        answering: which of YOLO's classifiers answer; see `FoldClassifiers.answering`.
     """
 
     squashed: np.ndarray
@@ -47,7 +47,7 @@ class Branches:
         self,
         config: RoadworkConfig,
         checkpoint: VitCheckpoint,
-        folds: FoldAnswers | None = None,
+        folds: FoldClassifiers | None = None,
         with_features: bool = False,
     ):
         if config.cache.precision == "bfloat16":
@@ -75,7 +75,7 @@ class Branches:
         self.sizes = {"image": size, "yolo_image": self._yolo.image_size}
 
     def answering(self, sample_id: str) -> tuple[int, ...]:
-        """Which of YOLO's classifiers answer about a photo; see `FoldAnswers.answering`."""
+        """Which of YOLO's classifiers answer about a photo; see `FoldClassifiers.answering`."""
         return self._folds.answering(sample_id) if self._folds else FINAL
 
     def __call__(self, pictures: Sequence[Picture]) -> tuple[np.ndarray, ...]:

@@ -17,7 +17,7 @@ from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import SPLITS, refuse_no_photos, scan
 from kerasfusion.roadwork.precompute import branch_cache as cache
 from kerasfusion.roadwork.precompute.answering import Branches
-from kerasfusion.roadwork.precompute.fold_answers import find_fold_answers
+from kerasfusion.roadwork.precompute.fold_classifiers import find_fold_classifiers
 from kerasfusion.roadwork.precompute.manifest import check_listing, find_manifest, keeps_features
 from kerasfusion.roadwork.precompute.on_cluster import FillsOnCluster
 from kerasfusion.roadwork.precompute.seen_by_yolo import refuse_held_out_photos, refuse_held_out_records
@@ -53,7 +53,7 @@ def precompute(
     samples = scan(config.data.root)
     refuse_no_photos(samples, splits, config.data.root)
     checkpoint = read_checkpoint(config.vit.weights, config.vit.class_names)
-    folds = find_fold_answers(config, samples)
+    folds = find_fold_classifiers(config, samples)
     refuse_held_out_photos(config, samples, splits, on)
     folder = config.cache.folder
     with ExitStack() as stack:

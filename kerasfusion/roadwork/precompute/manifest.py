@@ -11,7 +11,11 @@ from kerasfusion.roadwork.challenge.views import describe_views, views_in_words
 from kerasfusion.roadwork.config import RoadworkConfig
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, Sample, listing_sha256
 from kerasfusion.roadwork.precompute import branch_cache as cache
-from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers, refuse_other_classifiers, refuse_other_folds
+from kerasfusion.roadwork.precompute.fold_classifiers import (
+    FoldClassifiers,
+    refuse_other_classifiers,
+    refuse_other_folds,
+)
 from kerasfusion.roadwork.precompute.seen_by_yolo import yolo_record
 
 FEATURES = "float16"
@@ -19,7 +23,7 @@ FEATURES = "float16"
 
 
 def find_manifest(
-    config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int, folds: FoldAnswers | None
+    config: RoadworkConfig, checkpoint: VitCheckpoint, yolo_image_size: int, folds: FoldClassifiers | None
 ) -> dict:
     """The manifest of the cache folder, or what a new one says.
 
@@ -27,7 +31,7 @@ def find_manifest(
         config: everything.
         checkpoint: the ViT's.
         yolo_image_size: side of YOLO's crops, pixels.
-        folds: as `find_fold_answers` gives them.
+        folds: as `find_fold_classifiers` gives them.
 
     Raises:
         RequestError: it is of other settings; names each that differs.

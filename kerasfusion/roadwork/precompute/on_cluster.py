@@ -20,7 +20,7 @@ from kerasfusion.roadwork.cluster.ray_library import Node, Worker, WorkerDied, c
 from kerasfusion.roadwork.config import RoadworkConfig, with_absolute_paths
 from kerasfusion.roadwork.data.dataset import Sample, scan
 from kerasfusion.roadwork.precompute.answering import Branches
-from kerasfusion.roadwork.precompute.fold_answers import FoldAnswers
+from kerasfusion.roadwork.precompute.fold_classifiers import FoldClassifiers
 from kerasfusion.roadwork.precompute.shards import fill_shard
 
 FILLER = "filler"
@@ -47,7 +47,7 @@ class ShardFiller:
     """
 
     def __init__(
-        self, config: RoadworkConfig, checkpoint: VitCheckpoint, folds: FoldAnswers | None, with_features: bool
+        self, config: RoadworkConfig, checkpoint: VitCheckpoint, folds: FoldClassifiers | None, with_features: bool
     ):
         from kerasfusion.keras_settings import use_keras
 
@@ -90,7 +90,7 @@ class FillsOnCluster:
         config: RoadworkConfig,
         samples: Sequence[Sample],
         checkpoint: VitCheckpoint,
-        folds: FoldAnswers | None,
+        folds: FoldClassifiers | None,
         with_features: bool,
     ):
         self._stack = ExitStack()
@@ -171,7 +171,7 @@ class _Opening:
 
     config: RoadworkConfig
     checkpoint: VitCheckpoint
-    folds: FoldAnswers | None
+    folds: FoldClassifiers | None
     with_features: bool
     vit: CarriedFolder
     yolo: Sequence[CarriedFolder]

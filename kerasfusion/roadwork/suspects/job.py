@@ -16,7 +16,7 @@ from kerasfusion.reporting import command_line
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES
 from kerasfusion.roadwork.data.decisions import DECISION, DECISIONS, read_decisions
 from kerasfusion.roadwork.evaluate.figures import title_of
-from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, read_fold_answers
+from kerasfusion.roadwork.fit.out_of_fold_table import FoldAnswers, read_fold_answers
 from kerasfusion.roadwork.report.page import made_by
 from kerasfusion.roadwork.report.photos import Told, photo_blocks
 from kerasfusion.roadwork.suspects.confident import Doubts, doubts_of

@@ -22,7 +22,7 @@ from kerasfusion.roadwork.ablate.record import read_ablation
 from kerasfusion.roadwork.ablate.text import as_text
 from kerasfusion.roadwork.config import Fusion, RoadworkConfig, Views
 from kerasfusion.roadwork.data.dataset import Sample
-from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, write_fold_answers
+from kerasfusion.roadwork.fit.out_of_fold_table import FoldAnswers, write_fold_answers
 from kerasfusion.roadwork.fit.training_data import Photos
 from kerasfusion.roadwork.precompute import branch_cache
 from kerasfusion.roadwork.report.page import write_report

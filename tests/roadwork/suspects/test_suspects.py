@@ -12,7 +12,7 @@ from kerasfusion.errors import RequestError
 from kerasfusion.files.digests import file_sha256
 from kerasfusion.roadwork.data.dataset import CLASS_NAMES, scan
 from kerasfusion.roadwork.data.split_job import split_dataset
-from kerasfusion.roadwork.fit.kept_folds import FoldAnswers, read_fold_answers, write_fold_answers
+from kerasfusion.roadwork.fit.out_of_fold_table import FoldAnswers, read_fold_answers, write_fold_answers
 from kerasfusion.roadwork.scenes.street import write_dataset
 from kerasfusion.roadwork.suspects.confident import doubts_of, margin, thresholds
 from kerasfusion.roadwork.suspects.job import find_suspects

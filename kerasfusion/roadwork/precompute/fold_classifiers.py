@@ -19,7 +19,7 @@ FINAL = (0,)
 
 
 @dataclass(frozen=True)
-class FoldAnswers:
+class FoldClassifiers:
     """The classifiers of the folds, and which of them answers about a photo.
 
     Attributes:
@@ -51,7 +51,7 @@ class FoldAnswers:
         }
 
 
-def find_fold_answers(config: RoadworkConfig, samples: Sequence[Sample]) -> FoldAnswers | None:
+def find_fold_classifiers(config: RoadworkConfig, samples: Sequence[Sample]) -> FoldClassifiers | None:
     """The classifiers of `yolo.folds`, known not to have seen the photos that they are to answer; None without folds.
 
     Args:
@@ -88,7 +88,7 @@ def find_fold_answers(config: RoadworkConfig, samples: Sequence[Sample]) -> Fold
                 "and photos of one group out singly, the former alone helps",
             )
     classifiers = [{"sha256": record["weights_sha256"], "trained_on": record["train"]} for record in records]
-    return FoldAnswers(folds, config.yolo.held_out, config.yolo_fold_weights, classifiers)
+    return FoldClassifiers(folds, config.yolo.held_out, config.yolo_fold_weights, classifiers)
 
 
 def _record_of(weights: Path, count: int) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _in_words(folds: Mapping[str, Any] | None) -> str:
     return f"with {folds['count']} folds (held-out photos answered by {others})"
 
 
-def refuse_other_classifiers(config: RoadworkConfig, folds: FoldAnswers, found: Mapping[str, Any]) -> None:
+def refuse_other_classifiers(config: RoadworkConfig, folds: FoldClassifiers, found: Mapping[str, Any]) -> None:
     """Check that a cache of as many folds was made with these.
 
     Args:
