@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ _LOOK = 0.1
 _BETWEEN = 0.002
 """Seconds to the next question where a camera has no frame yet."""
 _USUAL_RATE = 25.0
+_INTERRUPTED = "it was interrupted before the camera's first frame"
 _FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 
@@ -117,7 +119,7 @@ class LiveSource:
             answered = True
             yield time, stored_frame(frame)
         if not answered:
-            raise ImageError("it was interrupted before the camera's first frame", where=self.device.name)
+            raise ImageError(_INTERRUPTED, where=self.device.name)
 
     def _read(self, newest: "_Newest") -> None:
         number, first, last = 0, None, -1.0
@@ -192,21 +194,45 @@ def open_camera(source: str, how: FrameReading, stopped: threading.Event) -> Fil
     Args:
         source: as `find_device` takes it.
         how: how its frames become levels.
-        stopped: ends it.
+        stopped: ends it, also while it is being opened.
 
     Raises:
         RequestError: PyAV is not installed, or there is no such camera.
-        ImageError: it cannot be opened.
+        ImageError: it cannot be opened, or was stopped before it was.
     """
     av = require("av", extra="video")
     device = find_device(source)
     with _naming(device, av):
-        container = av.open(device.url, format=device.form, options=device.options, timeout=SILENCE)
+        container = _open(device, av, stopped)
         if not container.streams.video:
             raise ImageError("there are no pictures in the stream, only sound or data", where=device.name)
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
     return Film(device.name, rate, None, 0.0, how, LiveSource(device, container, stopped))
+
+
+def _open(device: Device, av, stopped: threading.Event):
+    """The device's container, opened in a thread, since that waits for the sender and cannot be called off.
+
+    Raises:
+        ImageError: stopped meanwhile.
+    """
+    opening: Future = Future()
+
+    def work() -> None:
+        try:
+            container = av.open(device.url, format=device.form, options=device.options, timeout=SILENCE)
+        except Exception as error:  # whatever it is: nobody else would hear of it
+            opening.set_exception(error)
+        else:
+            opening.set_result(container)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not stopped.is_set():
+        if wait([opening], _LOOK).done and not stopped.is_set():  # the Ctrl-C itself may have ended it
+            return opening.result()
+    opening.add_done_callback(lambda done: done.exception() or done.result().close())
+    raise ImageError(_INTERRUPTED, where=device.name)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from kerasfusion.fume.detect.answering import open_network
 from kerasfusion.fume.films import live_source
 from kerasfusion.fume.films.film import open_film
 from kerasfusion.fume.films.job import FilmRequest, answer_films
+from kerasfusion.fume.films.live import answer_camera
 from kerasfusion.fume.films.live_source import Device, LiveSource, find_device
 from kerasfusion.images.decoding import ImageError
 from tests.fume.detect.answering_material import HEIGHT, WIDTH, save_reader
@@ -122,6 +123,20 @@ def test_ctrl_c_before_the_first_frame_leaves_nothing_and_says_so(model, tmp_pat
     done = invoke(model, "--camera", 0, "--gas", "co2", "--out", out, code=1)
     assert "it was interrupted before the camera's first frame\n  where: camera 0" in done.output
     assert not out.exists()
+
+
+@pytest.mark.parametrize("has_sender", [False, True])
+def test_ctrl_c_while_a_camera_is_opened_ends_it_at_once(tmp_path, has_sender):
+    pipe, begun = tmp_path / "camera", time.monotonic()
+    os.mkfifo(pipe)
+    sender = os.open(pipe, os.O_RDWR) if has_sender else None  # sends nothing
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with pytest.raises(ImageError, match=r"interrupted before the camera's first frame(.|\n)*where: .*/camera"):
+            answer_camera(SimpleNamespace(frames=FrameReading()), str(pipe), "co2", FilmRequest({}, tmp_path), print)
+    finally:
+        os.close(os.open(pipe, os.O_RDWR) if sender is None else sender)  # the pipe ends, and what waits for it
+    assert time.monotonic() - begun < 5  # of the 10 s of silence that end a stream
 
 
 def test_what_is_sent_and_is_no_film_leaves_no_table(model, tmp_path):
