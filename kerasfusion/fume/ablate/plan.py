@@ -66,8 +66,6 @@ def plan_runs(configs: Sequence[FumeConfig]) -> list[Run]:
             there (and that no run before makes) or of another network, a run to be trained by a loss that cannot be, or
             a run folder that holds a run with other settings or data; names what differs.
     """
-    from kerasfusion.fume.fit.job import MODEL
-
     _refuse_names(configs)
     data, made = _Data(), {}
     runs, refused = [], []
