@@ -47,7 +47,7 @@ class Side:
         from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
 
         self.learner = with_fused_normalisation(build_network(NETWORK, height, width))
-        compile_network(_config(width, height), self.learner, steps=100)
+        compile_network(_config(width, height), self.learner, steps=100, told=self.learner.output)
         inputs, targets = draw_batch(height, width, batch)
         # A gas of a sample that has both counts half, as in fit.
         weights = {name: np.full(batch, 1.0 if name == "state" else 0.5, np.float32) for name in targets}

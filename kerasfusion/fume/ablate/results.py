@@ -9,7 +9,8 @@ from kerasfusion.fume.ablate.plan import SPLIT, checkpoint_of
 from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES
 from kerasfusion.fume.evaluate.job import COSTS
-from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch
+from kerasfusion.fume.fit.best_epoch import best_epoch
+from kerasfusion.fume.fit.history_columns import learned_columns
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Result:
         parts: {"state", "co2_mask", "ch4_mask", "mask", "joint": values}, as metrics.json has them of the test split;
             without those that were not learned.
         network: size and speed, as metrics.json has them.
-        history: {metric: one value an epoch}, without the validation metrics of what was not learned.
+        history: {metric: one value an epoch}, without the columns of what was not learned.
         best_epoch: whose weights are the network's, counted from 1.
     """
 
@@ -61,7 +62,9 @@ def read_result(config: FumeConfig) -> Result:
         report, epochs = read_metrics(metrics), checkpoint_of(config).history
         parts = {part: values for part, values in report[SPLIT].items() if _is_learned(config, part)}
         best = best_epoch(epochs, config)
-        return Result(config, parts, report[COSTS], _history(epochs, config), best)
+        shown = learned_columns(epochs, config)
+        history = {name: [values[name] for values in shown] for name in shown[0]}
+        return Result(config, parts, report[COSTS], history, best)
     except KeyError as error:
         raise DamagedError(
             f"the run's files are damaged: no {error}", where=metrics, todo=f"delete {metrics} and run this again"
@@ -71,18 +74,3 @@ def read_result(config: FumeConfig) -> Result:
 def _is_learned(config: FumeConfig, part: str) -> bool:
     needed = ("state", "mask") if part == "joint" else (part,)
     return all(config.learns(each) for each in needed)
-
-
-def _history(epochs: list[dict[str, float]], config: FumeConfig) -> dict[str, list[float]]:
-    names = [name for name in epochs[0] if _is_shown(name, config)] if epochs else []
-    return {name: [values[name] for values in epochs] for name in names}
-
-
-def _is_shown(name: str, config: FumeConfig) -> bool:
-    metric = name.removeprefix("val_")
-    if name == JOINT:
-        return _is_learned(config, "joint")
-    if metric.startswith("state_"):
-        return config.learns("state")
-    masks = ("mean_iou", "mask_", *(f"{gas}_mask_" for gas in GASES))
-    return config.learns("mask") or not metric.startswith(masks)

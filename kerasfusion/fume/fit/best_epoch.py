@@ -6,15 +6,17 @@ from kerasfusion.fume.config import FumeConfig
 
 JOINT = "val_joint_score"
 """0.5 balanced accuracy of the state + 0.5 IoU of the gas, mean over the masks."""
-BALANCED, MEAN_IOU = "val_state_balanced_accuracy", "val_mean_iou"
+BALANCED, GAS_IOU, MEAN_IOU = "val_state_balanced_accuracy", "val_gas_iou", "val_mean_iou"
+"""The last two are means over the masks: of the IoU of the gas, and of the mean IoU of all classes."""
 
 
-def monitor_of(config: FumeConfig, known: Iterable[str] = (JOINT,)) -> str:
+def monitor_of(config: FumeConfig, known: Iterable[str] = (JOINT, GAS_IOU)) -> str:
     """The metric that epochs are judged by: of the state and the masks what the network learns, or both together.
 
     Args:
         config: model and loss.
-        known: the history's columns; runs from before there was a joint score were judged by the state alone.
+        known: the history's columns; runs from before there was a joint score were judged by the state alone, masks
+            alone by their mean IoU of all classes before there was that of the gas.
     """
     from kerasfusion.fume.networks.architectures import ARCHITECTURES
 
@@ -23,7 +25,9 @@ def monitor_of(config: FumeConfig, known: Iterable[str] = (JOINT,)) -> str:
     learns_masks = set(outputs) != {"state"} and loss.seg_weight > 0
     if learns_state and learns_masks and JOINT in known:
         return JOINT
-    return BALANCED if learns_state else MEAN_IOU
+    if learns_state:
+        return BALANCED
+    return GAS_IOU if GAS_IOU in known else MEAN_IOU
 
 
 def rank(values: Mapping[str, float], monitor: str) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from kerasfusion.fume.config import FumeConfig
 from kerasfusion.fume.data.annotations import GASES, STATES
 from kerasfusion.fume.data.frames import Frames
 from kerasfusion.fume.detect.answer_panels import draw_answer
@@ -18,12 +19,14 @@ class EpochPanels:
     """Draws the same samples, some of each state, each time it is called with a network.
 
     Args:
-        name: of the network, a key of ARCHITECTURES.
+        config: of the training; what its network does not learn is not drawn.
         frames: the validation samples.
     """
 
-    def __init__(self, name: str, frames: Frames):
+    def __init__(self, config: FumeConfig, frames: Frames):
+        name = config.model.name
         self._architecture = ARCHITECTURES[name]
+        self._learned = [output for output in self._architecture.outputs if config.learns(output)]
         self._examples, self._frames = Examples(name), frames
         self._numbers = spread(frames.labels.tolist(), [None] * len(frames), SAMPLES)
 
@@ -35,7 +38,8 @@ class EpochPanels:
         """
         arrays = self._frames.take(np.array(self._numbers))
         inputs = {name: keras.ops.convert_to_tensor(value) for name, value in self._examples(arrays)[0].items()}
-        logits = {name: np.asarray(value, np.float32) for name, value in network(inputs, training=False).items()}
+        answered = network(inputs, training=False)
+        logits = {name: np.asarray(answered[name], np.float32) for name in self._learned}
         sheets = [self._draw(number, row, arrays, logits) for row, number in enumerate(self._numbers)]
         return np.concatenate([_widened(sheet, max(sheet.shape[1] for sheet in sheets)) for sheet in sheets])
 

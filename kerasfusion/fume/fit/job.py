@@ -17,6 +17,7 @@ from kerasfusion.fume.data.mask_check import check_masks
 from kerasfusion.fume.data.modality import REMEDY, dependence
 from kerasfusion.fume.fit.best_epoch import best_epoch
 from kerasfusion.fume.fit.description import describe
+from kerasfusion.fume.fit.history_columns import learned_columns
 from kerasfusion.fume.fit.history_figures import history_curves
 from kerasfusion.fume.fit.initial_weights import refuse_other_network
 from kerasfusion.fume.fit.loss_check import refuse_unfit_loss
@@ -79,7 +80,7 @@ def _fit(config: FumeConfig, restart: bool, report: Callable[[str], None]) -> Pa
         folder,
         config,
         folder / "checkpoints" / STATE,
-        draw=EpochPanels(config.model.name, validation),
+        draw=EpochPanels(config, validation),
     )
     network = train_network(config, training, validation, report, watch)
     _look_back(config, read_checkpoint(folder / "checkpoints" / STATE).history, len(validation), report)
@@ -101,9 +102,9 @@ def _look_back(
     from kerasfusion.fume.fit.epoch_reports import only_state
 
     best = best_epoch(history, config)
-    save_png(history_curves(history, best), config.run_folder / "figures" / "training_curves.png")
-    learns_state = config.training.loss.cls_weight > 0
-    if learns_state and (state := only_state(history[best - 1])):
+    curves = history_curves(learned_columns(history, config), best)
+    save_png(curves, config.run_folder / "figures" / "training_curves.png")
+    if config.learns("state") and (state := only_state(history[best - 1])):
         report(
             f"warning: all {answers} validation answers of the best epoch, {best}, are {state}: this network does not "
             "tell the state. Train longer, or look at the balance of the states and at training.loss.cls_weight"

@@ -1,6 +1,6 @@
 """Training of a network: losses, optimizer, best epoch, checkpoints; can be killed at any moment and gone on with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import keras
@@ -15,6 +15,7 @@ from kerasfusion.fume.fit.best_epoch import monitor_of, rank
 from kerasfusion.fume.fit.description import describe
 from kerasfusion.fume.fit.epoch_reports import EpochLine
 from kerasfusion.fume.fit.flat_adamw import FlatAdamW
+from kerasfusion.fume.fit.history_columns import told_outputs
 from kerasfusion.fume.fit.initial_weights import initial_sha256, take_initial_weights
 from kerasfusion.fume.fit.training_data import training_order, training_stream, validation_batches
 from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
@@ -55,8 +56,10 @@ def train_network(
     take_initial_weights(config, network)
     learner = with_fused_normalisation(network)
     steps = -(-len(training) // config.training.batch_size)
-    compile_network(config, learner, steps)
-    monitor = monitor_of(config)
+    kept = read_checkpoint(folder / STATE).history
+    told = told_outputs(config, network.output, kept)
+    compile_network(config, learner, steps, told)
+    monitor = monitor_of(config, *kept[:1])
     train(
         learner,
         training_stream(config, training),
@@ -71,7 +74,7 @@ def train_network(
             EpochLine(config.training.num_epochs, report),
             *watch,
         ],
-        before_stopping=[EpochScores()],
+        before_stopping=[EpochScores(told, kept)],
         name_batch=lambda epoch, batch: _sample_ids(config, training, epoch, batch),
         verbose=0,
     )
@@ -80,13 +83,14 @@ def train_network(
     return best
 
 
-def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> None:
+def compile_network(config: FumeConfig, network: keras.Model, steps: int, told: Collection[str]) -> None:
     """Give a network losses, metrics and optimizer.
 
     Args:
         config: model.name and training.
         network: of `build_network`; changed in place.
         steps: batches an epoch, which the learning rate's cosine runs over.
+        told: outputs that have metrics.
     """
     settings = config.training
     masks = [name for name in network.output if name != "state"]
@@ -110,7 +114,7 @@ def compile_network(config: FumeConfig, network: keras.Model, steps: int) -> Non
         ),
         loss=losses,
         loss_weights=weights,
-        weighted_metrics={name: [Confusion(name)] for name in network.output},
+        weighted_metrics={name: [Confusion(name)] for name in told},
         jit_compile=False,
     )
 

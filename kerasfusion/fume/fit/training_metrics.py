@@ -1,12 +1,15 @@
 """Metrics that are shown while a network learns; `evaluate` has the full set."""
 
+from collections.abc import Mapping, Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
 from kerasfusion.fume.config_types import PIXEL_CLASSES
 from kerasfusion.fume.data.annotations import STATES
-from kerasfusion.fume.fit.best_epoch import BALANCED, JOINT, MEAN_IOU
+from kerasfusion.fume.fit.best_epoch import BALANCED, GAS_IOU, JOINT, MEAN_IOU
+from kerasfusion.fume.fit.history_columns import tells_of
 
 SAID = "state_said_"
 """Before a state's name: the share of the answers that are this state."""
@@ -72,21 +75,54 @@ def _mean_where(values, mask):
 
 
 class EpochScores(keras.callbacks.Callback):
-    """Adds what an epoch is judged by: `val_mean_iou`, the mean over the masks, and `best_epoch.JOINT`.
+    """Adds what an epoch is judged by, see `best_epoch`, and takes away the losses of what is not told of.
 
     An undefined IoU counts in no mean, as in `evaluate`. Its own column says 0: a history holds numbers alone.
+
+    Args:
+        outputs: that epochs tell of.
+        kept: history of the run so far. A run that an earlier version began keeps its columns, and if there an
+            undefined IoU counted as 0, it goes on doing so: its epochs are compared with each other.
     """
+
+    def __init__(self, outputs: Sequence[str], kept: Sequence[Mapping[str, float]] = ()):
+        super().__init__()
+        self.outputs, self.columns = outputs, kept[0].keys() if kept else None
+        self.masks = [name for name in outputs if name != "state"]
+        self.undefined_is_zero = bool(kept) and GAS_IOU not in kept[0] and self._counted_as_zero(kept)
 
     def on_epoch_end(self, epoch, logs=None):
         """Called before the callbacks that read it."""
-        ious = {name: value for name, value in logs.items() if name.startswith("val_") and name.endswith("_iou")}
-        means, gases = (
-            [value for name, value in ious.items() if name.endswith(kind) and not np.isnan(value)]
-            for kind in ("_mean_iou", "_gas_iou")
+        if self.undefined_is_zero:
+            _fill(logs)
+        if self.masks:
+            logs[MEAN_IOU], logs[GAS_IOU] = self._mean(logs, "mean_iou"), self._mean(logs, "gas_iou")
+            if "state" in self.outputs:
+                # With no gas in truth and answers the masks say nothing: the state decides alone.
+                logs[JOINT] = _joint(logs[BALANCED], logs[BALANCED if np.isnan(logs[GAS_IOU]) else GAS_IOU])
+        _fill(logs)
+        for name in [name for name in logs if not self._is_told(name)]:
+            del logs[name]
+
+    def _mean(self, logs: Mapping[str, float], metric: str) -> float:
+        """Over the masks of which it is defined; NaN where it is of none."""
+        values = [value for mask in self.masks if not np.isnan(value := logs[f"val_{mask}_{metric}"])]
+        return float(np.mean(values)) if values else np.nan
+
+    def _is_told(self, name: str) -> bool:
+        return tells_of(name, self.outputs) if self.columns is None else name in self.columns
+
+    def _counted_as_zero(self, kept: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the joint scores are those of all masks' columns, in which an undefined IoU is 0."""
+        return all(
+            JOINT in values and np.isclose(values[JOINT], _joint(values[BALANCED], self._mean(values, "gas_iou")))
+            for values in kept
         )
-        if means:
-            logs[MEAN_IOU] = float(np.mean(means))
-        if ious and BALANCED in logs:
-            # With no gas in truth and answers the masks say nothing: the state decides alone.
-            logs[JOINT] = 0.5 * logs[BALANCED] + 0.5 * float(np.mean(gases or logs[BALANCED]))
-        logs.update({name: 0.0 for name, value in logs.items() if name.endswith("_iou") and np.isnan(value)})
+
+
+def _joint(balanced: float, gas: float) -> float:
+    return 0.5 * balanced + 0.5 * gas
+
+
+def _fill(logs: dict[str, float]) -> None:
+    logs.update({name: 0.0 for name, value in logs.items() if name.endswith("_iou") and np.isnan(value)})

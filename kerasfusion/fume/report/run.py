@@ -16,6 +16,7 @@ from kerasfusion.fume.data.annotations import SPLITS
 from kerasfusion.fume.evaluate.predictions import read_predictions
 from kerasfusion.fume.evaluate.split import VIEWS, Answers
 from kerasfusion.fume.fit.best_epoch import best_epoch, monitor_of
+from kerasfusion.fume.fit.history_columns import learned_columns
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.fume.report.checks import check_answers, check_metrics, check_records
 from kerasfusion.reporting import command_line
@@ -30,7 +31,7 @@ class Run:
         config: its settings.
         environment: environment.json; empty if it is not there, as everything below.
         settings: what bound its training (checkpoints/settings.json).
-        history: an epoch's values by the columns of history.csv.
+        history: an epoch's values by the columns of history.csv, without those of what was not learned.
         best: number of the epoch, from 1, whose weights were kept; None without a history.
         report: metrics.json without the parts that were not learned.
         evaluated: {split: what was asked about what}.
@@ -127,7 +128,7 @@ def read_run(folder: Path) -> Run:
         config=config,
         environment=read_environment(folder),
         settings=read_json(folder / "checkpoints" / "settings.json", todo=f"{fit_command(folder)} --restart") or {},
-        history=history,
+        history=learned_columns(history, config),
         best=best_epoch(history, config) if history else None,
         report={name: _learned(parts, config) for name, parts in report.items()},
         evaluated=check_records(folder / EVALUATED, read_evaluated(folder)),

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasfusion.fume.config import Data
+from kerasfusion.config import load_config
+from kerasfusion.fume.config import Data, FumeConfig
 from kerasfusion.fume.data.frames import load_frames
 from kerasfusion.fume.data.samples import paired_path, read_samples, single_frames
 from kerasfusion.fume.fit import epoch_panels
@@ -44,17 +45,26 @@ def frames(tmp_path_factory):
     return load
 
 
+def configured(name, *settings):
+    return load_config(FumeConfig, settings=[f"model.name={name}", *settings])
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is handed on to be drawn: (frames, answer, title, true masks) of each sample."""
+    handed, draw = [], epoch_panels.draw_answer
+
+    def spy(architecture, *its):
+        handed.append(its)
+        return draw(architecture, *its)
+
+    monkeypatch.setattr(epoch_panels, "draw_answer", spy)
+    return handed
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_each_kind_of_network_is_drawn_with_what_it_says(name, frames, monkeypatch):
-    drawn = []
-
-    def draw(architecture, given, answer, title, truths):
-        drawn.append((given, answer, title, truths))
-        return original(architecture, given, answer, title, truths)
-
-    original = epoch_panels.draw_answer
-    monkeypatch.setattr(epoch_panels, "draw_answer", draw)
-    panels = EpochPanels(name, frames(name))
+def test_each_kind_of_network_is_drawn_with_what_it_says(name, frames, drawn):
+    panels = EpochPanels(configured(name), frames(name))
     picture = panels(network_of(name))
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
@@ -72,8 +82,24 @@ def test_each_kind_of_network_is_drawn_with_what_it_says(name, frames, monkeypat
     np.testing.assert_array_equal(picture, panels(network_of(name)))  # the same samples each time
 
 
+@pytest.mark.parametrize(
+    ("setting", "learned"),
+    [
+        ("training.loss.seg_weight=0", {"state"}),
+        ("training.loss.cls_weight=0", {"co2_mask", "ch4_mask"}),
+        ("data.gases=co2", {"co2_mask", "state"}),
+    ],
+)
+def test_what_is_not_learned_is_not_drawn(setting, learned, frames, drawn):
+    name = "FUMEFastSCNN"
+    EpochPanels(configured(name, setting), frames(name))(network_of(name))
+    told = {output for _, answer, *_ in drawn for output in (*answer.masks, *["state"] * (answer.state is not None))}
+    assert told == learned
+
+
 def test_pictures_draw_no_random_numbers(frames):
-    panels, network = EpochPanels("MultiTaskFastSCNN", frames("MultiTaskFastSCNN")), network_of("MultiTaskFastSCNN")
+    name = "MultiTaskFastSCNN"
+    panels, network = EpochPanels(configured(name), frames(name)), network_of(name)
     keras.utils.set_random_seed(3)
     expected = (np.random.rand(), np.asarray(keras.random.normal((2,))))
     keras.utils.set_random_seed(3)

@@ -6,7 +6,6 @@ from typing import get_args
 import keras
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 
 from kerasfusion.config import load_config
 from kerasfusion.errors import KerasFusionError, RequestError
@@ -17,10 +16,9 @@ from kerasfusion.fume.fit import train as train_module
 from kerasfusion.fume.fit.best_epoch import JOINT, best_epoch, monitor_of
 from kerasfusion.fume.fit.epoch_reports import only_state
 from kerasfusion.fume.fit.job import fit
-from kerasfusion.fume.fit.training_metrics import Confusion, EpochScores
 from kerasfusion.fume.networks.architectures import ARCHITECTURES
 from kerasfusion.fume.networks.fused_normalisation import with_fused_normalisation
-from kerasfusion.trainer import Checkpoint, write_checkpoint
+from kerasfusion.trainer import Checkpoint, read_checkpoint, write_checkpoint
 from tests.fume.fit.training_material import HEIGHT, WIDTH, tiny_network, write_set
 from tests.material import event_file_reading, wandb_files
 
@@ -169,11 +167,7 @@ def test_event_files_hold_the_history(trained):
         )
 
 
-def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_path, monkeypatch):
-    # Pictures and a tracker in one of the two runs alone: they change nothing.
-    own = ("experiment.panels_every=1", "experiment.use_wandb=true", "experiment.wandb_mode=offline")
-    config = configured(root, tmp_path, *own)
-
+def cut_off_in_the_second_epoch(config, monkeypatch):
     keep = train_module.KeepModels.on_epoch_end
 
     def cut(self, epoch, logs=None):
@@ -185,6 +179,14 @@ def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_
         patch.setattr(train_module.KeepModels, "on_epoch_end", cut)
         with pytest.raises(KeyboardInterrupt):
             fit(config, report=lambda line: None)
+
+
+def test_a_run_that_was_cut_off_ends_like_an_undisturbed_one(root, trained, tmp_path, monkeypatch):
+    # Pictures and a tracker in one of the two runs alone: they change nothing.
+    own = ("experiment.panels_every=1", "experiment.use_wandb=true", "experiment.wandb_mode=offline")
+    config = configured(root, tmp_path, *own)
+
+    cut_off_in_the_second_epoch(config, monkeypatch)
     assert len(read_history(config.run_folder)) == 1
     path = fit(config, report=lambda line: None)
     assert read_history(config.run_folder) == read_history(trained[0].run_folder)
@@ -253,7 +255,7 @@ def test_small_gradients_of_mixed_float16_are_not_lost(root, tmp_path):
     still = ("training.optimizer.weight_decay=0", "training.loss.seg_weight=0", "training.loss.cls_weight=1e-7")
     config = configured(root, tmp_path, *still)
     learner = with_fused_normalisation(train_module._network(config, mixed=True))
-    train_module.compile_network(config, learner, steps=10)
+    train_module.compile_network(config, learner, steps=10, told=["state"])
     learner.run_eagerly = True
     before = learner.get_weights()
     frames = np.random.default_rng(0).uniform(0, 255, (3, HEIGHT, WIDTH, 1)).astype(np.float32)
@@ -273,64 +275,31 @@ def test_a_loss_that_is_not_finite_names_the_samples(root, tmp_path):
         fit(config, report=lambda line: None)
 
 
-def test_metrics_while_training_are_sklearns():
-    rng = np.random.default_rng(2)
-    labels, logits = rng.integers(0, 3, 50), rng.normal(size=(50, 3)).astype(np.float32)
-    state = Confusion("state")
-    for rows in (slice(0, 20), slice(20, 50)):
-        state.update_state(labels[rows], logits[rows])
-    answers = logits.argmax(axis=1)
-    result = {name: float(value) for name, value in state.result().items()}
-    assert result["state_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, answers))
-    f1 = f1_score(labels, answers, average=None)[1]
-    assert result["state_transitional_f1"] == pytest.approx(f1)
-    said = [result[f"state_said_{state}"] for state in ("healthy", "transitional", "acidotic")]
-    np.testing.assert_allclose(said, np.bincount(answers, minlength=3) / 50, rtol=1e-6)
-    assert result["state_accuracy"] == pytest.approx((labels == answers).mean())
-
-    masks, logits = rng.integers(0, 3, (4, 5, 6)), rng.normal(size=(4, 5, 6, 3)).astype(np.float32)
-    mask = Confusion("co2_mask")
-    mask.update_state(masks, logits, sample_weight=np.array([1.0, 0.0, 0.5, 0.0]))
-    scores = jaccard_score(masks[::2].ravel(), logits[::2].argmax(axis=-1).ravel(), average=None)
-    assert float(mask.result()["co2_mask_mean_iou"]) == pytest.approx(scores.mean())
-    assert float(mask.result()["co2_mask_gas_iou"]) == pytest.approx(scores[2])
-    mask.reset_state()
-    mask.update_state(np.zeros((1, 5, 6), int), np.tile([1.0, 0, 0], (1, 5, 6, 1)))
-    assert float(mask.result()["co2_mask_mean_iou"]) == 1  # tube and gas are neither there nor seen
+def test_what_is_not_learned_has_no_column_and_no_word(root, tmp_path):
+    config, lines = configured(root, tmp_path, "training.loss.cls_weight=0", "training.num_epochs=1"), []
+    fit(config, report=lines.append)
+    for row in read_history(config.run_folder):
+        assert not [column for column in row if "state" in column or "joint" in column]
+        assert row["val_gas_iou"] == row["val_mask_gas_iou"] != ""
+    assert lines[1].startswith("epoch 1/1  loss ")
+    assert not [line for line in lines[1:] if "accuracy" in line or "F1" in line or "answers" in line]
 
 
-def logs_of(co2_truth, co2_answer, ch4_weight):
-    """What Keras logs of one sample with a perfect state, and a CH4 mask that neither has nor is answered gas."""
-    state, masks = Confusion("state"), [Confusion(f"{gas}_mask") for gas in ("co2", "ch4")]
-    state.update_state(np.arange(3), np.eye(3, dtype=np.float32))
-    classes = np.eye(3, dtype=np.float32)
-    masks[0].update_state(np.array([[co2_truth]]), classes[[[co2_answer]]], sample_weight=np.ones(1))
-    masks[1].update_state(np.zeros((1, 1, 4), int), classes[np.zeros((1, 1, 4), int)], np.array([ch4_weight]))
-    results = {name: float(value) for metric in (state, *masks) for name, value in metric.result().items()}
-    return {**results, **{f"val_{name}": value for name, value in results.items()}}
-
-
-@pytest.mark.parametrize("ch4_weight", [0.0, 1.0])  # CH4 frames are not there, or hold no plume
-@pytest.mark.parametrize(
-    ("truth", "answer", "gas", "mean"),
-    [([0, 1, 2, 2], [0, 1, 2, 2], 1, 1), ([0, 1, 2, 2], [0, 1, 2, 1], 1 / 2, 2 / 3), ([0, 0, 1], [0, 0, 1], 1, 1)],
-)
-def test_a_gas_that_is_not_there_is_left_out_of_what_an_epoch_is_judged_by(truth, answer, gas, mean, ch4_weight):
-    logs = logs_of(truth, answer, ch4_weight)
-    EpochScores().on_epoch_end(0, logs)
-    assert logs[JOINT] == pytest.approx(0.5 + 0.5 * gas)
-    assert logs["val_mean_iou"] == pytest.approx((mean + ch4_weight) / (1 + ch4_weight))
-    assert np.isfinite(list(logs.values())).all()
-    assert logs["val_ch4_mask_gas_iou"] == 0
-
-
-def test_epochs_are_judged_by_what_is_learned(root, tmp_path):
-    config = configured(root, tmp_path, "training.loss.cls_weight=0")
-    assert monitor_of(config) == "val_mean_iou"
-    assert monitor_of(configured(root, tmp_path, "training.loss.seg_weight=0")) == "val_state_balanced_accuracy"
-    both = configured(root, tmp_path)
-    assert monitor_of(both) == JOINT
-    assert monitor_of(both, ["val_state_balanced_accuracy", "val_mean_iou"]) == "val_state_balanced_accuracy"
+def test_a_run_that_an_earlier_version_began_goes_on_with_its_columns(root, tmp_path, monkeypatch):
+    config = configured(root, tmp_path, "training.loss.cls_weight=0", "training.num_epochs=2")
+    cut_off_in_the_second_epoch(config, monkeypatch)
+    state = read_checkpoint(config.run_folder / "checkpoints" / "state.npz")
+    row = state.history[0]  # earlier versions told of the state as well, and knew no mean gas IoU
+    del row["val_gas_iou"]
+    metrics = ["accuracy", "balanced_accuracy", "loss", "transitional_f1"]
+    metrics += [f"said_{name}" for name in ("healthy", "transitional", "acidotic")]
+    row |= {f"{split}state_{metric}": 0.25 for split in ("", "val_") for metric in metrics} | {JOINT: 0.3}
+    write_checkpoint(config.run_folder / "checkpoints" / "state.npz", state)
+    fit(config, report=lambda line: None)
+    history = read_checkpoint(config.run_folder / "checkpoints" / "state.npz").history
+    assert [values.keys() for values in history] == [row.keys()] * 2
+    assert monitor_of(config, history[0]) == "val_mean_iou"
+    assert all(value != "" for values in read_history(config.run_folder) for value in values.values())
 
 
 def test_a_file_of_the_reference_is_read_with_one_notice(tmp_path):

@@ -200,7 +200,7 @@ def compiled(name):
     network = with_fused_normalisation(build_network(name, HEIGHT, WIDTH))
     # Without weight decay only what a gradient reaches moves.
     config = load_config(FumeConfig, settings=["training.optimizer.weight_decay=0"])
-    compile_network(config, network, steps=100)
+    compile_network(config, network, steps=100, told=network.output)
     network.run_eagerly = True  # a few steps take less time than tracing one
     return network
 
