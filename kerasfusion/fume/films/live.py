@@ -35,7 +35,7 @@ def answer_camera(
 
 @contextmanager
 def until_interrupted() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; what comes after it has its usual effect."""
+    """An event that the first Ctrl-C sets, or the end; what comes after it has its usual effect."""
     stopped, usual = threading.Event(), {}
 
     def stop(number: int, frame: object) -> None:
@@ -51,4 +51,5 @@ def until_interrupted() -> Iterator[threading.Event]:
             usual[number] = signal.signal(number, stop)
         yield stopped
     finally:
+        stopped.set()
         restore()

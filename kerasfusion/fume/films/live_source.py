@@ -226,6 +226,7 @@ def _open(device: Device, av, stopped: threading.Event):
             opening.set_exception(error)
         else:
             opening.set_result(container)
+            stopped.wait()  # on Windows a camera (DirectShow, COM) may go with the thread that opened it
 
     threading.Thread(target=work, daemon=True).start()
     while not stopped.is_set():
