@@ -71,8 +71,8 @@ def write_shard(path: Place, records: Iterable[Record]) -> None:
     import tensorflow as tf
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Of many machines' processes: the number alone tells no other machine whether this one lives.
-    partial = own_partial(path, f"{socket.gethostname()}-{os.getpid()}")
+    # Of many machines' processes: a number first, and a container's name may be one, would be taken for a process here.
+    partial = own_partial(path, f"on-{socket.gethostname()}-{os.getpid()}")
     try:
         with tf.io.TFRecordWriter(str(partial)) as writer:
             for record in records:

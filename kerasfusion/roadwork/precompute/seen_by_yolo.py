@@ -82,7 +82,7 @@ def _are_read_elsewhere(config: RoadworkConfig, on: str) -> bool:
 def _divided_photos(config: RoadworkConfig, samples: Sequence[Sample]) -> list[Sample]:
     """The photos of train/ where `fit` will fit the head on a part of them; none otherwise.
 
-    Nor with folds, whose classifiers `find_fold_answers` has held against that part.
+    Nor with folds, whose classifiers `find_fold_classifiers` has held against that part.
     """
     has_val = any(sample.split == "val" for sample in samples)
     if has_val or config.data.validation_fraction == 0 or config.fusion.fit_on == "train" or config.yolo.folds:
