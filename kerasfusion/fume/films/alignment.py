@@ -35,10 +35,10 @@ def moments(films: Mapping[str, Film]) -> Iterator[Moment]:
             yield Moment(shot.time, {first: shot})
         return
     ((second, following),) = others
-    reach = 0.5 * max(leading.interval, following.interval) + 1e-6
     waiting = _Nearest(following.shots())
-    last = -math.inf
+    last, reach = -math.inf, 0.0
     for shot in leading.shots():
+        reach = 0.5 * max(leading.step, following.step) + 1e-6
         yield from _alone(second, waiting.between(last + reach, shot.time - reach))
         partner = waiting.at(shot.time)
         near = partner is not None and abs(partner.time - shot.time) <= reach

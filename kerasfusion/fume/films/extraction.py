@@ -16,6 +16,7 @@ from kerasfusion.fume.config_reading import FrameReading
 from kerasfusion.fume.data.annotations import Frame, read_frames, write_frames
 from kerasfusion.fume.data.gas_names import named_gas, original_of
 from kerasfusion.fume.films.film import Film, open_film
+from kerasfusion.fume.films.video_file import PAUSE
 from kerasfusion.images.decoding import Stored
 from kerasfusion.progress import track
 
@@ -117,12 +118,12 @@ def _count_stills(film: Film, every: float) -> int | None:
 
 def _stills(film: Film, every: float) -> Iterator[tuple[float, Stored]]:
     """(multiple of `every`, the frame that was taken then), of a film's own clock with its offset."""
-    half, last, due = film.interval / 2, -math.inf, -math.inf
+    last, due = -math.inf, -math.inf
     for time, stored in film.pictures():
-        number = round(time / every)
+        half, number = film.step / 2, round(time / every)
         mark = number * every
-        # Steps are not quite alike: only in a pause may a mark be further from both of its frames.
-        between = last < mark < time < last + 2 * film.interval
+        # Steps are not alike, and frames get lost: only in a pause may a mark be further from both of its frames.
+        between = last < mark < time < last + PAUSE * film.step
         if number >= due and (between or mark - half < time <= mark + half):
             yield mark, stored
             due = number + 1

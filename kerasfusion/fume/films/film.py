@@ -1,8 +1,10 @@
 """A film of one gas as the levels that a network is given, whatever file it lies in."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +23,8 @@ REFUSED_SUFFIXES = frozenset({".ats", ".sfmov"})
 """Of films of FLIR's programs, whose layout is not public."""
 Frame = TypeVar("Frame")
 _TIFF = frozenset({".tif", ".tiff"})
+_RECENT = 5
+"""Steps between frames whose median tells how fast a film is now."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Film:
         frames: how many were read so far.
         end: time of the last one, offset included.
         trouble: why it could not be read to its end; None if it could.
-        interval: seconds from one frame to the next, pauses left out; that of its rate unless said.
+        interval: seconds from one frame to the next as it begins, pauses left out; that of its rate unless said.
     """
 
     name: str
@@ -83,9 +87,15 @@ class Film:
     end: float = field(default=0.0)
     trouble: ImageError | None = None
     interval: float = 0.0
+    _steps: deque = field(default_factory=lambda: deque(maxlen=_RECENT), repr=False)
 
     def __post_init__(self):
         self.interval = self.interval or 1 / self.rate
+
+    @property
+    def step(self) -> float:
+        """Seconds from one frame to the next where it was read to: the interval, or more where it has become slower."""
+        return max(self.interval, median(self._steps) if len(self._steps) == _RECENT else 0.0)
 
     def shots(self) -> Iterator[Shot]:
         """Its frames as levels, one at a time; one that cannot be read ends the film, and `trouble` says why.
@@ -117,8 +127,11 @@ class Film:
     def _at_their_times(self) -> Iterator[tuple[float, Stored]]:
         for time, stored in self.source.pictures():
             self.size = self.size or stored.pixels.shape[:2]
-            yield time + self.offset, stored
-            self.end, self.frames = time + self.offset, self.frames + 1
+            time += self.offset
+            if self.frames:
+                self._steps.append(time - self.end)
+            yield time, stored
+            self.end, self.frames = time, self.frames + 1
 
 
 def is_film(path: Path, how: FrameReading | None = None) -> bool:

@@ -1,6 +1,7 @@
 """Films in files to pictures with their times, and pictures to a film; through the optional library PyAV (FFmpeg)."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ GREYS = {"gray": "u1", **{f"gray{bits}": "u2" for bits in (9, 10, 12, 14, 16)}, 
 """Grey pixel format, without its byte order -> its numbers; FFmpeg would scale those of one to another's range."""
 COUNTS = frozenset({"gray9", "gray10", "gray12", "gray14"})
 """Those of counts; 16 bits may also hold levels."""
+_AVI_CHUNKS = re.compile(rb"LIST|JUNK|idx1|ix\d\d|\d\d[A-Za-z]{2}")
+"""What an AVI's lists hold from its frames on."""
 _FIRST_BOXES = {b"ftyp", b"mdat", b"wide", b"free", b"skip"}
 """With which an MP4 or MOV begins whose index comes later."""
 
@@ -195,7 +198,7 @@ def ends_within_riff(path: Path) -> bool:
             file.seek(place)
             head = file.read(8)
             kind, size = head[:4], int.from_bytes(head[4:], "little")
-            if len(head) < 8 or not (kind == b"RIFF" or (is_open and kind.decode("latin-1").isprintable())):
+            if len(head) < 8 or not (kind == b"RIFF" or (is_open and _AVI_CHUNKS.fullmatch(kind))):
                 return False
             if kind in (b"RIFF", b"LIST") and size in (0, 2**32 - 1):
                 is_open = True  # its writer could not go back: what the list holds says where it ends

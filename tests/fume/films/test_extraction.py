@@ -60,6 +60,19 @@ def test_after_a_pause_a_still_has_the_second_in_which_it_was_filmed(tmp_path, b
     assert list(stills(tmp_path / "set")) == ["0s", "1s", *after]
 
 
+@pytest.mark.parametrize("rate", [10, 7])
+def test_a_film_that_slows_down_keeps_its_stills(tmp_path, rate):
+    times = [*(number / 30 for number in range(120)), *(4 + number / rate for number in range(6 * rate + 1))]
+    invoke("frames", write_film(tmp_path / "co2.mkv", numbered(len(times)), times=times), tmp_path / "set", *SAID)
+    assert list(stills(tmp_path / "set")) == [f"{second}s" for second in range(11)]
+
+
+def test_frames_that_were_lost_cost_no_still(tmp_path):
+    times = [number / 30 for number in range(121) if number not in (30, 60, 61, 90)]  # at 1, 2 and 3 s
+    invoke("frames", write_film(tmp_path / "co2.mkv", numbered(len(times)), times=times), tmp_path / "set", *SAID)
+    assert list(stills(tmp_path / "set")) == ["0s", "1s", "2s", "3s", "4s"]
+
+
 def test_no_still_is_lost_between_frames_whose_times_are_whole_milliseconds(tmp_path):
     times = [number / 30 + 0.5 / 30 for number in range(65)]  # each second lies in the middle of two frames
     film = write_film(tmp_path / "co2.mkv", numbered(65), times=times)

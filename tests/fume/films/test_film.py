@@ -133,8 +133,9 @@ def test_an_avi_whose_writer_left_its_size_open_is_cut_where_it_ends_within_a_fr
         path.write_bytes(whole[:end])
         assert ends_within_riff(path) == is_cut
     assert "it was cut" in str(read(path)[0].trouble)
-    path.write_bytes(whole[:last] + bytes(100))  # room that its writer had taken before
-    assert not ends_within_riff(path)
+    for behind in (bytes(100), b"\xff" * 100, b"TAG of some program"):  # room that was taken before, or another's data
+        path.write_bytes(whole[:last] + behind)
+        assert not ends_within_riff(path)
 
 
 @pytest.mark.parametrize("irregular", [False, True])
@@ -248,6 +249,14 @@ def test_a_pause_of_either_film_is_answered_from_the_other(tmp_path):
             for number in range(53)
         ]
         assert pairs(tmp_path, first, second, rate=10) == expected
+
+
+def test_films_that_slow_down_still_pair(tmp_path):
+    fast = [number / 30 for number in range(60)]
+    first, second = ([*fast, *(begin + number / 10 for number in range(40))] for begin in (2.0, 2.04))
+    found = pairs(tmp_path, first, second, rate=30)
+    # Until five steps were slow, frames 0.04 s apart are further from each other than half a step.
+    assert sum(len(names) == 2 for _, names in found) >= 60 + 40 - 5
 
 
 def paused_film(path, first, second, begin):
