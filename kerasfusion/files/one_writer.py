@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.writing import disk_errors, hidden_beside, remove_abandoned
+from kerasfusion.files.writing import LOCK, disk_errors, hidden_beside, remove_abandoned
 
-LOCK = ".lock"
 PATIENCE_S = 30.0
 """How long an update of a small file, which takes milliseconds, is waited for."""
 

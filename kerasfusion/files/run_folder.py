@@ -15,8 +15,8 @@ from kerasfusion.address import Address, Place
 from kerasfusion.config import to_yaml
 from kerasfusion.errors import KerasFusionError, RequestError
 from kerasfusion.files.json_yaml import read_json, write_json
-from kerasfusion.files.one_writer import LOCK, only_writer
-from kerasfusion.files.writing import existing_part, own_partial, write_text
+from kerasfusion.files.one_writer import only_writer
+from kerasfusion.files.writing import LOCK, existing_part, own_partial, part_of, write_text
 from kerasfusion.reporting import command_line
 
 PACKAGES = ("kerasfusion", "tensorflow", "keras", "keras-hub", "keras-cv", "ultralytics", "torch", "numpy", "pillow")
@@ -55,7 +55,8 @@ def claim_checkpoints(folder: Path, settings: dict[str, Any]) -> Path:
 def binding_settings(folder: Path) -> Path | None:
     """The file of the settings that a run folder's checkpoints were begun with; None where they bind nobody."""
     path = folder / "checkpoints" / "settings.json"
-    return path if path.exists() and any(path.parent.glob("*.npz")) else None
+    kept = (each for each in path.parent.glob("*.npz") if part_of(each.name) is None)
+    return path if path.exists() and any(kept) else None
 
 
 def forget_checkpoints(folder: Path) -> None:

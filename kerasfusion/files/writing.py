@@ -16,14 +16,14 @@ _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _OWNED = ".partial-"
 _LONGEST_NAME = 255 - len(f"{_OWNED}4294967295-")
 """Bytes of a file's name that leave room for what a part's name adds."""
-_PARTS = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        rf"{re.escape(_OWNED)}(?P<process>\d+)-(?P<name>.+)",
-        r"(?P<name>.+)\.partial-(?P<process>\d+)",  # of older versions, as the next one
-        r"\.(?P<name>.+?)(\.(?P<process>\d+))?\.partial",
-    )
+_OLDEST = re.compile(r"(?P<name>.+)\.partial-(?P<process>\d{1,9})", re.DOTALL)
+_PARTS = (
+    re.compile(rf"{re.escape(_OWNED)}(?P<process>\d{{1,9}})-(?P<name>.+)", re.DOTALL),
+    re.compile(r"\.(?P<name>.+?)(\.(?P<process>\d{1,9}))?\.partial", re.DOTALL),  # of older versions, as the next one
+    _OLDEST,
 )
+LOCK = ".lock"
+"""In a folder that has a writer now; see one_writer."""
 _BLOCK = 1 << 20
 
 
@@ -114,17 +114,23 @@ def remove_abandoned(folder: Path, *, is_held: bool = False) -> None:
 
     Args:
         folder: where to look.
-        is_held: nobody else writes into the folder and those below it. Then they are looked through, too, and what has
-            this process's number goes (in a container a killed one had the same), and what has none.
+        is_held: nobody else writes into the folder and those below it, but for those that have a lock of their own.
+            Then they are looked through, too, and what has this process's number goes (in a container a killed one had
+            the same), and what has none.
     """
-    for path in list((folder.rglob if is_held else folder.glob)("*.partial*")):
-        part = _part(path.name)
-        if part is None or not _is_abandoned(part["process"], is_held):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    for place, below, files in os.walk(folder):
+        for name in [*below, *files]:
+            path, part = Path(place, name), _part(name)
+            # The oldest names, which anybody's file may have, were never those of parts in a folder below.
+            if part is None or (part.re is _OLDEST and path.parent != folder):
+                continue
+            if not _is_abandoned(part["process"], is_held):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        below[:] = [name for name in below if is_held and not Path(place, name, LOCK).exists()]
 
 
 def _part(name: str) -> re.Match[str] | None:

@@ -29,6 +29,7 @@ def test_settings_and_environment_are_kept(tmp_path):
 
 def test_settings_bind_once_there_is_a_checkpoint(tmp_path):
     folder = claim_checkpoints(tmp_path, {"weights": "imagenet", "epochs": 3})
+    own_partial(folder / "state.npz").touch()  # of a first epoch whose file was not finished
     claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})  # nothing was trained under the others
     (folder / "state.npz").touch()
     claim_checkpoints(tmp_path, {"weights": None, "epochs": 3})

@@ -9,6 +9,7 @@ import pytest
 
 from kerasfusion.errors import KerasFusionError
 from kerasfusion.files.writing import (
+    LOCK,
     copy_file,
     own_partial,
     part_of,
@@ -90,13 +91,20 @@ def test_in_a_held_folder_a_part_of_a_living_process_stays_and_that_of_a_dead_on
         f".partial-{os.getpid()}-b.json": False,  # in a container a killed run had this number too
         "c.partial.json": True,
         ".partial-d.json": True,
+        f"held/.partial-{gone.pid}-a.json": True,  # its own writer's
+        f"held/.partial-{os.getpid()}-a.json": True,
+        ".partial-20261130143000-a.json": True,  # no process has such a number
         # As older versions named them:
+        f"a.partial-{gone.pid}": False,
+        f"below/a.partial-{gone.pid}": True,  # may be anybody's
         ".a.json.partial": False,
         f"below/.b.json.{gone.pid}.partial": False,
         f".b.json.{os.getpid()}.partial": False,
         f".c.json.{os.getppid()}.partial": True,
     }
-    (tmp_path / "below").mkdir()
+    for folder in ("below", "held"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "held" / LOCK).touch()
     for name in names:
         (tmp_path / name).write_text("part")
     remove_abandoned(tmp_path, is_held=True)
