@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -83,14 +84,14 @@ def read_numbers(path: Path, what: str, needed: Sequence[str] = (), todo: str | 
 
 
 def edited_table(file: TextIO) -> csv.DictReader:
-    """A reader of a table that people edit: its cells are separated as its first line is, and by commas if by nothing.
+    """A reader of a table that people edit: its cells are separated as its columns' names are, by commas if by nothing.
 
     Spreadsheets in countries with a decimal comma write semicolons, and some write tabs.
 
     Args:
         file: at its beginning, opened with newline="".
     """
-    separator = max(",;\t", key=file.readline().count)
+    separator = max(",;\t", key=re.sub('"[^"]*"', "", file.readline()).count)
     file.seek(0)
     return csv.DictReader(file, delimiter=separator)
 

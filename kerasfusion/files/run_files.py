@@ -106,8 +106,8 @@ def own_settings(folder: Path) -> list[str]:
     """
     path, here = folder / "config.yaml", folder.resolve()
     tree = read_yaml(path) or {}
-    name_key, named = ("experiment.name", tree["experiment"]) if "experiment" in tree else ("name", tree)
-    is_named = Path(str(tree.get("runs_folder")), str(named.get("name"))).resolve() == here
+    name_key, named = ("experiment.name", tree.get("experiment")) if tree.get("system") == "fume" else ("name", tree)
+    is_named = Path(str(tree.get("runs_folder")), str((named or {}).get("name"))).resolve() == here
     changes = {} if is_named else {"runs_folder": str(here.parent), name_key: here.name}
     return ["-c", str(path), *(word for key in changes for word in ("--set", f"{key}={setting_value(changes[key])}"))]
 

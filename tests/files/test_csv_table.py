@@ -1,9 +1,11 @@
 """Tables of our own: what is written, and of a damaged one which it is, which line and column, what to do."""
 
+import io
+
 import pytest
 
 from kerasfusion.errors import KerasFusionError
-from kerasfusion.files.csv_table import csv_of_dicts, csv_text, read_numbers, read_rows
+from kerasfusion.files.csv_table import csv_of_dicts, csv_text, edited_table, read_numbers, read_rows
 
 
 def test_cells_are_quoted_where_they_must_be_and_lines_end_in_a_line_feed():
@@ -17,6 +19,14 @@ def test_rows_by_column_may_lack_some_but_have_no_others():
     assert csv_of_dicts(["epoch", "loss"], [{"loss": 0.5, "epoch": 1}, {"epoch": 2}]) == "epoch,loss\n1,0.5\n2,\n"
     with pytest.raises(ValueError, match="lr"):
         csv_of_dicts(["epoch", "loss"], [{"epoch": 1, "lr": 0.1}])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("note", ["note", '"one, two, three"', '"one; two; three"'])
+def test_cells_are_separated_as_the_names_of_columns_are_whatever_quotes_hold(separator, note):
+    header = separator.join(["path", "group", note])
+    reader = edited_table(io.StringIO(f"{header}\n{separator.join('abc')}\n", newline=""))
+    assert list(reader) == [{"path": "a", "group": "b", note.strip('"'): "c"}]
 
 
 def test_rows_come_with_their_lines_and_without_spaces_in_names(tmp_path):

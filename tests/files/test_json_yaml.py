@@ -50,6 +50,11 @@ def test_what_is_no_object_is_damaged_and_named(tmp_path, text):
     assert "delete it" in error.value.todo
 
 
+def test_text_of_others_may_hold_half_a_character(tmp_path):
+    (tmp_path / "labelme.json").write_text('{"label": "\\ud83d"}')
+    assert read_json(tmp_path / "labelme.json") == {"label": "\ud83d"}
+
+
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
     def refuse(*given, **named):
         raise PermissionError(13, "Permission denied")

@@ -72,6 +72,11 @@ def test_a_run_folder_that_was_renamed_is_the_one_that_its_commands_work_in(tmp_
     assert load_config(schema, Path(path), rest[1::2]).run_folder.resolve() == folder.resolve()
 
 
+def test_a_fume_run_without_a_name_of_its_own_is_given_one_by_fumes_key(tmp_path):
+    (tmp_path / "config.yaml").write_text("system: fume\n")
+    assert own_settings(tmp_path)[-1] == f"experiment.name={tmp_path.name}"
+
+
 def test_only_settings_that_differ_are_listed():
     first = {"seed": 1, "fit": {"epochs": 3, "weights": None}, "same": [1, 2]}
     second = {"seed": 2, "fit": {"epochs": 3, "weights": "imagenet"}, "same": [1, 2], "new": True}
