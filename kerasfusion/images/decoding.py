@@ -103,8 +103,7 @@ def read_stored(path: Path, page: int | None = None) -> Stored:
         page: which page of a TIFF that has several, from 1; pages of a reduced size do not count.
 
     Raises:
-        ImageError: the file cannot be read, is not a whole image, has several pages and none is named, or channels of
-            more than 8 bits, which Pillow would cut; names the file.
+        ImageError: no whole image, several pages and none named, or channels of over 8 bits; names the file.
     """
     with _naming(path):
         data = _read_bytes(path)
