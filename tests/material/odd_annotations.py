@@ -48,7 +48,8 @@ ANNOTATIONS: dict[str, tuple[Callable[[Rows], bytes], int, str]] = {
     "class ids of floats": (lambda rows: table(cells(lambda text: f"{text}.0", CLASS_ID)(rows)), SAME, ""),
     "a line end in a path": (lambda rows: table(cells(lambda path: f"{path}\n", 0)(rows)), SAME, ""),
     "UTF-16": (lambda rows: table(rows).decode().encode("utf-16"), REFUSED, "cannot read the annotations"),
-    "semicolons": (lambda rows: table(rows, ";"), REFUSED, "lack the column(s) frame_path, mask_path"),
+    "semicolons": (lambda rows: table(rows, ";"), SAME, ""),
+    "tabs": (lambda rows: table(rows, "\t"), SAME, ""),
     "spaces in the header": (
         lambda rows: table(cells(lambda name: f" {name}", header=True)(rows)),
         REFUSED,
@@ -75,11 +76,7 @@ ANNOTATIONS: dict[str, tuple[Callable[[Rows], bytes], int, str]] = {
         REFUSED,
         "not one of Healthy, Transitional, Acidotic",
     ),
-    "a decimal comma": (
-        lambda rows: table(cells(lambda text: text.replace(".", ","), PH)(rows)),
-        REFUSED,
-        "not a number from 0 to 14",
-    ),
+    "a decimal comma": (lambda rows: table(cells(lambda text: text.replace(".", ","), PH)(rows), ";"), SAME, ""),
     "a row twice": (lambda rows: table([*rows, rows[1]]), REFUSED, "listed more than once"),
     "one frame in two classes": (
         lambda rows: table([*rows, [*rows[1][:PH], "5.0", "Acidotic", "2", *rows[1][CLASS_ID + 1 :]]]),

@@ -172,13 +172,13 @@ def parse_class(class_name: str, class_id: str) -> int:
 
 
 def parse_ph(text: str) -> float:
-    """A pH.
+    """A pH, with a decimal point or, as spreadsheets of many countries save it, a comma.
 
     Raises:
         ValueError: not a number from 0 to 14.
     """
     try:
-        value = float(text)
+        value = float(text.replace(",", "."))
     except ValueError:
         value = math.nan
     if not 0 <= value <= 14:

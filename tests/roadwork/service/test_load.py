@@ -86,9 +86,10 @@ def test_a_photo_whose_deadline_passes_is_not_computed(start, model):
         assert slow.result().status_code == 504
     assert [response.status_code for response in others] == [504] * 5
     assert "within 1 s" in others[0].json()["error"]
+    asked = 1
     while running.detect(photo(51)).status_code != 200:
-        pass
-    assert running.metric("batch_photos_count") == 2  # the slow one and the last: none of the five
+        asked += 1
+    assert running.metric("batch_photos_count") <= 1 + asked  # the slow one and those of now: none of the five
 
 
 def test_a_worker_that_hangs_is_ended(start, model):
