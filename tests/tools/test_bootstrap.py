@@ -255,6 +255,7 @@ def test_too_little_room_is_said_before_anything_is_made(checkout, monkeypatch, 
     assert not (checkout / ".venv" / "pyvenv.cfg").exists()
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize(
     ("free", "said"), [(7.5e9, "pip keeps no downloads in its cache: 7.5 GB are free"), (8.1e9, "")]
 )
