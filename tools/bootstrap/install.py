@@ -11,9 +11,9 @@ from bootstrap.lock import exclusive
 from bootstrap.steps import SetupError, StepError, run_step
 from bootstrap.torch_builds import Builds, Pins
 
-# On Linux x86_64 with every extra, CUDA builds: 10.7 GB of packages, and 3.6 GB of wheels until they are unpacked. CPU
-# builds leave 4.7 GB of it out, and some 2.6 of the wheels. pip's cache takes the wheels once more. Minutes: two cores
-# and a fast line.
+# On Linux x86_64 with every extra, CUDA builds: 10.7 GB of packages, and 3.6 GB of wheels until they are unpacked. What
+# CPU builds take is worked out, not measured: without CUDA's libraries and Triton, 6 GB and 1 GB. pip's cache takes the
+# wheels once more. Minutes: two cores and a fast line.
 GIGABYTES = {"cuda": 15, "cpu": 7}
 CACHE_GIGABYTES = {"cuda": 4, "cpu": 1}
 MINUTES = {"cuda": 7, "cpu": 5}
